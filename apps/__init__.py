@@ -1,0 +1,1 @@
+"""What a user runs: one module per application, named as its command."""

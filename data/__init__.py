@@ -1,0 +1,1 @@
+"""How examples get in: sources, decoding, folders, augmentation."""

@@ -1,0 +1,1 @@
+"""What ends up inside a saved file: layers, networks, metrics, saving."""

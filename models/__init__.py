@@ -1,1 +1,10 @@
-"""What ends up inside a saved file: layers, networks, metrics, saving."""
+"""What ends up inside a saved file: layers, networks, metrics, saving.
+
+Importing this package registers every layer that a saved file may hold, so that `keras.saving.load_model` finds them.
+"""
+
+from convmedia.models import answer, layers
+from convmedia.models.predicting import Predictor
+from convmedia.models.saving import load, shipped
+
+__all__ = ["Predictor", "answer", "layers", "load", "shipped"]

@@ -1,0 +1,369 @@
+"""What `apps/mnist.py` does behind its commands: prepared examples, measuring, the report, the inversion experiment."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convmedia.apps._commands import counted, percent, progress, table, to_json
+from convmedia.apps._runs import Run, write_text
+from convmedia.data import augmentation, images
+from convmedia.data.digits import Digits, Split, photograph, without_digit
+from convmedia.data.errors import InputError
+from convmedia.data.files import replacing
+from convmedia.models.predicting import Predictor, in_batches
+
+PHOTO_SHARE = 0.3  # of the training examples are drawn from pictures as a phone takes them
+NOTHING_SHARE = 0.03  # and this many show no digit; they teach the network to be unsure
+CHUNK = 250  # photographs of one size
+
+
+class PreparedDigits:
+    """Examples as the inner network sees them: prepared once, uint8 (n, 28, 28, 1), targets float32 (n, labels).
+
+    `regular` are visited once an epoch; some of them give way to `photos` and to `nothing`, drawn anew each time.
+    """
+
+    PARTS = ("regular", "photos", "nothing", "held")
+
+    def __init__(self, parts: dict[str, np.ndarray], augment: bool):
+        self.parts, self.augment = parts, augment
+        self.regular = parts["regular"]
+
+    @classmethod
+    def of(cls, data: Digits, preparation: str, *, invert: bool, augment: bool, seed: int) -> "PreparedDigits":
+        """Prepare a set. `invert` adds each picture as 255 - pixel where the preparation keeps polarity."""
+        prepare = preparer(preparation)
+        classes = len(data.labels)
+        parts = {}
+        parts["regular"], parts["regular_targets"] = prepared(prepare, data.train, classes, "preparing")
+        if preparation == "resize" and invert:
+            parts["regular"] = np.concatenate([parts["regular"], augmentation.inverted(parts["regular"])])
+            parts["regular_targets"] = np.concatenate([parts["regular_targets"]] * 2)
+        photographed = augment and preparation == "ink"
+        photos, photo_targets, nothing = (
+            photographs(prepare, parts["regular"], parts["regular_targets"], seed) if photographed else empty(classes)
+        )
+        parts |= {"photos": photos, "photos_targets": photo_targets, "nothing": nothing}
+        parts["nothing_targets"] = np.full((len(nothing), classes), 1 / classes, "float32")
+        parts["held"], parts["held_targets"] = prepared(prepare, data.validation, classes, "preparing validation")
+        if preparation == "resize" and invert:
+            parts["held"] = np.concatenate([parts["held"], augmentation.inverted(parts["held"])])
+            parts["held_targets"] = np.concatenate([parts["held_targets"]] * 2)
+        return cls(parts, augment)
+
+    @classmethod
+    def read(cls, path: Path, augment: bool) -> "PreparedDigits":
+        """What `write` wrote."""
+        with np.load(path) as file:
+            return cls({name: file[name] for name in file.files}, augment)
+
+    def write(self, path: Path) -> None:
+        """Keep the arrays in an .npz, beside and renamed."""
+        with replacing(path) as beside, beside.open("wb") as file:
+            np.savez(file, **self.parts)
+
+    @property
+    def validation(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Inputs 0..1 and targets of the held-out examples, not augmented."""
+        return (self.parts["held"] / np.float32(255), self.parts["held_targets"])
+
+    @property
+    def example(self):
+        """(indices, seed) to augmented inputs 0..1 and targets, for tf.data."""
+        import tensorflow as tf
+
+        bank = tf.constant(np.concatenate([self.parts[part] for part in self.PARTS[:3]]))
+        targets = tf.constant(np.concatenate([self.parts[f"{part}_targets"] for part in self.PARTS[:3]]))
+        number, photos, nothing = (len(self.parts[part]) for part in self.PARTS[:3])
+        recipe = augmentation.digits() if self.augment else None
+
+        def example(indices, seed):
+            draw = augmentation.draws(tf.random.experimental.stateless_fold_in(seed, 1 << 20))
+            chance = draw(tf.shape(indices), 0.0, 1.0)
+            place = draw(tf.shape(indices), 0.0, 1.0)
+            if photos:
+                photo = number + tf.cast(place * photos, tf.int32)
+                blank = number + photos + tf.cast(place * nothing, tf.int32)
+                indices = tf.where(chance < PHOTO_SHARE, photo, indices)
+                indices = tf.where(chance > 1 - NOTHING_SHARE, blank, indices)
+            pictures = tf.cast(tf.gather(bank, indices), tf.float32)
+            return (recipe(pictures, seed) if recipe else pictures) / 255.0, tf.gather(targets, indices)
+
+        return example
+
+
+def preparer(preparation: str) -> Predictor:
+    """A predictor that answers with the prepared picture, (n, 28, 28, 1) 0..1, and no network behind it."""
+    import keras
+
+    from convmedia.models.digits import PREPARATIONS, SIDE
+    from convmedia.models.saving import assemble
+
+    nothing = keras.Sequential([keras.Input((SIDE, SIDE, 1)), keras.layers.Identity()])
+    layers = PREPARATIONS[preparation]()
+    description = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
+    return Predictor(assemble(nothing, preparation=layers, app="mnist", labels=None, input=description, details={}))
+
+
+def answers(predictor: Predictor, pictures, label: str) -> np.ndarray:
+    """What a predictor says to raw pictures of any sizes, in order."""
+    batches = in_batches(pictures, lambda picture: picture, CHUNK)
+    found: list[np.ndarray] = []
+    with progress(label) as update:
+        for batch in batches:
+            found.extend(predictor(np.stack(batch)))
+            update(len(found), len(pictures))
+    return np.stack(found)
+
+
+def to_bytes(prepared_pictures: np.ndarray) -> np.ndarray:
+    """0..1 to uint8."""
+    return np.round(prepared_pictures * 255).astype("uint8")
+
+
+def prepared(prepare: Predictor, split: Split, classes: int, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Prepared pictures and one-hot targets of a split."""
+    if not len(split):
+        return empty(classes)[:2]
+    return to_bytes(answers(prepare, split.pictures, label)), np.eye(classes, dtype="float32")[split.truth]
+
+
+def empty(classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """No pictures, no targets, no pictures."""
+    return np.zeros((0, 28, 28, 1), "uint8"), np.zeros((0, classes), "float32"), np.zeros((0, 28, 28, 1), "uint8")
+
+
+def photographs(prepare: Predictor, regular: np.ndarray, targets: np.ndarray, seed: int):
+    """Half of the prepared examples as a phone would take them, and a twentieth as many pictures without a digit.
+
+    Returns:
+        (pictures, targets, pictures without a digit), prepared as the examples are.
+    """
+    rng = np.random.default_rng([seed, 1])
+    chosen = rng.permutation(len(regular))[: max(len(regular) // 2, 1)]
+    pictures: list[np.ndarray] = []
+    nothing: list[np.ndarray] = []
+    for start in counted(range(0, len(chosen), CHUNK), -(-len(chosen) // CHUNK), "photographing"):
+        size = (int(rng.integers(40, 129)), int(rng.integers(40, 129)))
+        part = chosen[start : start + CHUNK]
+        taken = [photograph(regular[index, ..., 0], size, rng) for index in part]
+        pictures.append(to_bytes(prepare(np.stack(taken))))
+        blank = [without_digit(size, rng) for _ in range(max(len(part) // 20, 1))]
+        nothing.append(to_bytes(prepare(np.stack(blank))))
+    return np.concatenate(pictures), targets[chosen], np.concatenate(nothing)
+
+
+def raw_examples(split: Split, most: int = 200) -> list[np.ndarray]:
+    """Up to `most` raw pictures spread over a split, uint8 (height, width, 3): to verify and calibrate exports with."""
+    places = np.unique(np.linspace(0, len(split) - 1, min(most, len(split))).astype(int))
+    pictures = [split.pictures[place] for place in places]
+    return [np.repeat(picture[..., None], 3, -1) if picture.ndim == 2 else picture for picture in pictures]
+
+
+def relabelled(data: Digits, labels: list[str]) -> Digits:
+    """The set with its truth counted in a model's labels.
+
+    Raises:
+        InputError: the set has a label that the model does not know.
+    """
+    from dataclasses import replace
+
+    unknown = sorted(set(data.labels) - set(labels))
+    if unknown:
+        raise InputError(f"{data.name} has the label {unknown[0]!r}, the model knows {', '.join(labels)}")
+    to_model = np.array([labels.index(label) for label in data.labels])
+    return replace(data, test=Split(data.test.pictures, to_model[data.test.truth]))
+
+
+class Inverted(list):
+    """Pictures as 255 - pixel, inverted when they are read."""
+
+    def __init__(self, pictures):
+        super().__init__()
+        self.pictures = pictures
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def __getitem__(self, index):
+        return augmentation.inverted(self.pictures[index])
+
+    def __iter__(self):
+        return (augmentation.inverted(picture) for picture in self.pictures)
+
+
+def measure(predictor: Predictor, test: Split) -> tuple[dict[str, Any], np.ndarray]:
+    """Figures of a saved file on raw test pictures and on their inversions; and its answers to the former."""
+    straight = answers(predictor, test.pictures, "testing")
+    inverse = answers(predictor, Inverted(test.pictures), "testing inverted")
+    return {"test": figures(straight, test.truth), "inverted": figures(inverse, test.truth)}, straight
+
+
+def figures(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+    """Accuracy as a fraction, cross-entropy in nats, number of examples."""
+    right = probabilities[np.arange(len(truth)), truth]
+    return {
+        "accuracy": float((probabilities.argmax(1) == truth).mean()),
+        "loss": float(-np.log(np.clip(right, 1e-7, 1.0)).mean()),
+        "examples": len(truth),
+    }
+
+
+def first_filters(predictor: Predictor) -> tuple[np.ndarray, np.ndarray]:
+    """The first convolution's filters before and after training; those before are made again from the seed."""
+    import keras
+
+    from convmedia.models.digits import NETWORKS
+    from convmedia.models.explanation import filters
+
+    assert predictor.labels is not None
+    keras.utils.set_random_seed(predictor.details["seed"])
+    before = NETWORKS[predictor.details["network"]](len(predictor.labels))
+    return filters(before), filters(predictor.model)
+
+
+def write_report(run: Run, predictor: Predictor, data: Digits, history, metrics, probabilities) -> None:
+    """`report.html` of one training."""
+    from convmedia.apps._figures import curves
+    from convmedia.apps._report import Report, classification
+    from convmedia.apps._sheets import filter_sheet
+    from convmedia.apps._training import best_epoch
+
+    options = run.arguments
+    report = Report("Handwritten digits", f"{options['network']} trained on {data.name}, {len(data.train):,} examples")
+    report.headline(
+        {
+            "test": percent(metrics["test"]["accuracy"]),
+            "inverted": percent(metrics["inverted"]["accuracy"]),
+            "epochs": len(history),
+            "parameters": f"{predictor.model.count_params():,}",
+        }
+    )
+    series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
+    report.figure("Training", curves(series, best_epoch(history, "val_accuracy") + 1))
+    classification(
+        report,
+        probabilities,
+        data.test.truth,
+        data.labels,
+        pictures=lambda index: (data.test.pictures[index], f"test picture {index}"),
+    )
+    before, after = first_filters(predictor)
+    report.figure("First filters", filter_sheet(after, before))
+    if data.bad:
+        report.problems("Files left out", data.bad)
+    report.facts("Arguments", options)
+    report.facts("Data", {"name": data.name, "training": len(data.train), "digest": data.digest})
+    report.facts("Versions", run.record["versions"])
+    report.write(run.folder / "report.html")
+
+
+def explained(predictor: Predictor, files: list[Path], out: Path) -> Iterator[tuple[Path, list[Path] | str]]:
+    """Draw the filters once, and each picture's maps and Grad-CAM: (file, paths written or what was wrong)."""
+    from convmedia.apps._sheets import filter_sheet
+
+    before, after = first_filters(predictor)
+    filters = save_figure(filter_sheet(after, before), out / "filters.png")
+    for number, file in enumerate(files):
+        try:
+            written = explain_picture(predictor, images.decode(file), out, f"{number:04}-{Path(file).stem}")
+        except InputError as error:
+            yield file, str(error)
+            continue
+        yield file, [filters, *written] if number == 0 else written
+
+
+def explain_picture(predictor: Predictor, picture: np.ndarray, out: Path, stem: str) -> list[Path]:
+    """Maps of each layer, and where the network looked, over what it saw."""
+    from convmedia.apps._sheets import activation_sheet, overlay
+    from convmedia.models import explanation
+
+    maps = save_figure(activation_sheet(explanation.activations(predictor.model, picture)), out / f"{stem}-maps.png")
+    seen = to_bytes(explanation.prepared(predictor.model, picture))
+    heat, _ = explanation.grad_cam(predictor.model, picture)
+    side = (heat.shape[1] * 10, heat.shape[0] * 10)
+    painted = enlarged(overlay(np.repeat(seen, 3, -1), heat), side)
+    pair = np.concatenate([enlarged(np.repeat(seen, 3, -1), side), painted], axis=1)
+    cam = out / f"{stem}-grad-cam.png"
+    images.encode(pair, cam)
+    return [maps, cam]
+
+
+def enlarged(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A small picture with its pixels visible; `size` is (width, height)."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.NEAREST))
+
+
+def save_figure(figure, path: Path) -> Path:
+    """Write a Matplotlib figure as PNG, beside and renamed."""
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=120)
+    return path
+
+
+def compared(run: Run, parts: list[tuple[str, Run]], files: list[Path]) -> dict[str, Any]:
+    """The inversion experiment's result: figures of each training and what it answers to each file."""
+    from convmedia.models import load
+
+    rows = []
+    for name, part in parts:
+        predictor = load(part.folder)
+        rows.append(
+            {
+                "training": name,
+                "run": str(part.folder),
+                "examples": part.record["data"]["train"],
+                "metrics": part.record["metrics"],
+                "answers": predictor.predict_files(files, top=1),
+            }
+        )
+    result = {"pictures": [str(file) for file in files], "trainings": rows}
+    write_text(run.folder / "compare.json", to_json(result, indent=2) + "\n")
+    comparison_report(run, result)
+    run.finish(metrics={row["training"]: row["metrics"] for row in rows})
+    return result
+
+
+def comparison_rows(result: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: a training in each column, a picture in each row, then the two accuracies."""
+    header = ["picture", *(row["training"] for row in result["trainings"])]
+    rows = []
+    for place, file in enumerate(result["pictures"]):
+        cells = [row["answers"][place] for row in result["trainings"]]
+        rows.append(
+            [Path(file).name, *("error" if "error" in c else f"{c['label']}  {percent(c['score'])}" for c in cells)]
+        )
+    for split in ("test", "inverted"):
+        rows.append([f"accuracy on {split}", *(percent(r["metrics"][split]["accuracy"]) for r in result["trainings"])])
+    return header, rows
+
+
+def comparison_table(result: dict[str, Any]) -> str:
+    """The result for a terminal."""
+    return table(*comparison_rows(result))
+
+
+def comparison_report(run: Run, result: dict[str, Any]) -> None:
+    """`report.html` of the inversion experiment."""
+    from convmedia.apps._report import Report
+
+    report = Report("The inversion experiment", "The same pictures read after four trainings")
+    report.text(
+        "A network that saw only light ink on dark ground is lost when the ink is dark. Trained on each picture and its "
+        "inversion, 255 - pixel, it reads both; the default preparation finds the ink and needs neither."
+    )
+    header, rows = comparison_rows(result)
+    report.table("Answers and accuracies", header, rows)
+    shown = [
+        (images.decode(f), Path(f).name)
+        for f, a in zip(result["pictures"], result["trainings"][0]["answers"], strict=True)
+        if "error" not in a
+    ]
+    if shown:
+        report.pictures("Pictures", shown)
+    report.facts("Arguments", run.arguments)
+    report.write(run.folder / "report.html")

@@ -1,0 +1,195 @@
+"""The run folder: what a training reads to continue and leaves behind, complete at every moment."""
+
+import csv
+import fcntl
+import io
+import json
+import shutil
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convmedia.apps._commands import to_json
+from convmedia.data.errors import InputError
+from convmedia.data.files import replacing
+
+OURS = ("model.keras", "checkpoint", "run.json", "history.csv", "report.html", "examples.npz", "export", "filters.npz")
+NOT_RECORDED = ("out", "resume", "overwrite", "backend")
+
+
+class Run:
+    """One run folder, locked against a second training while this object lives.
+
+    Attributes:
+        folder: where it is.
+        record: the content of `run.json`.
+        arguments: what the training was started with; with `--resume`, what was recorded.
+    """
+
+    def __init__(self, folder: Path, record: dict[str, Any]):
+        self.folder, self.record = folder, record
+        self.started = time.perf_counter()
+        self._lock = (folder / ".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{folder} is in use by another training: wait for it or give another --out") from None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return self.record["arguments"]
+
+    @property
+    def model_file(self) -> Path:
+        return self.folder / "model.keras"
+
+    @property
+    def complete(self) -> bool:
+        return self.record["status"] == "complete"
+
+    def write(self, **changes: Any) -> None:
+        """Update `run.json`."""
+        self.record.update(changes)
+        write_text(self.folder / "run.json", to_json(self.record, indent=2) + "\n")
+
+    def finish(self, **changes: Any) -> None:
+        """Mark the run as complete. Seconds of earlier, interrupted parts are counted in."""
+        seconds = self.record.get("seconds", {})
+        total = seconds.get("total", 0.0) + time.perf_counter() - self.started
+        self.write(status="complete", seconds={**seconds, "total": round(total, 2)}, **changes)
+
+    def save_state(self, state: dict[str, np.ndarray], history: list[dict[str, float]]) -> None:
+        """Write the checkpoint of the last complete epoch, one file with weights, optimizer and history."""
+        with replacing(self.folder / "checkpoint" / "state.npz") as beside, beside.open("wb") as file:
+            np.savez(file, history=np.array(json.dumps(history)), **state)
+        self.write_history(history)
+
+    def load_state(self) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+        """Arrays and history of the last complete epoch; both empty before the first one."""
+        path = self.folder / "checkpoint" / "state.npz"
+        if not path.exists():
+            return {}, []
+        with np.load(path) as file:
+            state = {name: file[name] for name in file.files}
+        return state, json.loads(str(state.pop("history")))
+
+    def write_history(self, history: list[dict[str, float]]) -> None:
+        """`history.csv`: one row an epoch."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+        write_text(self.folder / "history.csv", text.getvalue())
+
+
+def write_text(path: Path, text: str) -> None:
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a folder is a run folder of this package."""
+    return bool(recorded(folder))
+
+
+def recorded(folder: Path) -> dict[str, Any] | None:
+    """The content of `run.json`, or None where there is none of ours."""
+    try:
+        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and {"app", "arguments", "status"} <= record.keys() else None
+
+
+def open_run(app: str, context, out: Path, resume: bool, overwrite: bool) -> Run:
+    """The run folder of a `train` command, new, continued or replaced.
+
+    Args:
+        context: the command's Typer context; its parameters are the run's arguments.
+
+    Raises:
+        InputError: the folder exists and neither `resume` nor `overwrite` is given; it is not a run folder, or of
+            another application; `resume` with other arguments than the recorded ones.
+    """
+    given = {name: value for name, value in context.params.items() if name not in NOT_RECORDED}
+    if resume and overwrite:
+        raise InputError("--resume and --overwrite exclude each other: give one of them")
+    if resume:
+        return resumed(app, context, out, given)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file: give a folder")
+    if out.is_dir() and any(out.iterdir()):
+        if not is_ours(out):
+            raise InputError(f"{out} exists and is not a run folder, so it is left alone: give another --out")
+        if not overwrite:
+            raise InputError(
+                f"{out} exists: continue it with --resume, replace it with --overwrite, or give another --out"
+            )
+    return started(app, out, given)
+
+
+def open_part(run: Run, name: str, arguments: dict[str, Any]) -> Run:
+    """A run folder below another one, such as a fold: continued if it is there with the same arguments, else new."""
+    folder = run.folder / name
+    record = recorded(folder)
+    if record is not None and to_json(record["arguments"]) == to_json(arguments):
+        return Run(folder, record)
+    return started(run.record["app"], folder, arguments)
+
+
+def started(app: str, folder: Path, arguments: dict[str, Any]) -> Run:
+    """A new run folder; what an older run left there is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    run = Run(folder, {"app": app, "status": "running", "arguments": arguments, "versions": versions()})
+    for name in OURS:
+        remove(folder / name)
+    run.write()
+    return run
+
+
+def resumed(app, context, out, given) -> Run:
+    """Continue with the recorded arguments; another value is refused, except more epochs."""
+    record = recorded(out)
+    if record is None:
+        raise InputError(f"--resume: {out} is not a run folder; leave --resume out to start there")
+    if record["app"] != app:
+        raise InputError(f"--resume: {out} is a run of {record['app']}, not of {app}")
+    arguments = dict(record["arguments"])
+    for name, value in given.items():
+        explicit = context.get_parameter_source(name).name == "COMMANDLINE"
+        recorded_value = arguments.get(name)
+        if not explicit or to_json(value) == to_json(recorded_value):
+            continue
+        option = "--" + name.replace("_", "-")
+        if name != "epochs" or value < recorded_value:
+            raise InputError(
+                f"--resume: {option} {value} differs from the recorded {recorded_value}: leave it out, or start a new run"
+            )
+        arguments["epochs"], record["status"] = value, "running"
+    run = Run(out, record)
+    run.write(arguments=arguments)
+    return run
+
+
+def remove(path: Path) -> None:
+    """Delete a file or folder of ours, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def versions() -> dict[str, str]:
+    """What the figures of a run depend on."""
+    names = ("convmedia", "keras", "tensorflow", "jax", "torch", "numpy")
+    found = {"python": sys.version.split()[0]}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

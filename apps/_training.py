@@ -1,0 +1,216 @@
+"""The one place that calls `fit`: example order, exact resume, checkpoints, progress, early stopping."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from convmedia.apps._commands import say
+from convmedia.apps._runs import Run
+from convmedia.data.augmentation import step_seed
+
+Example = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+def compile_for_training(network: keras.Model, **arguments: Any) -> None:
+    """`network.compile` with the compiler that is fastest here.
+
+    Keras's default turns XLA on, which on a CPU bypasses oneDNN's convolutions: the digits network trains 2 to 4 times
+    slower with it (benchmarks/training_throughput.py). On an accelerator, and on JAX, the default stays.
+    """
+    on_cpu = keras.backend.backend() == "tensorflow" and not tf.config.list_physical_devices("GPU")
+    network.compile(jit_compile=False if on_cpu else "auto", **arguments)
+
+
+def warm_cosine(peak: float, steps: int, warmup: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Learning rate that rises for `warmup` steps to `peak`, then falls to nearly 0 at `steps` along a cosine."""
+    return keras.optimizers.schedules.CosineDecay(
+        peak / 30, max(steps - warmup, 1), alpha=1 / 500, warmup_target=peak, warmup_steps=warmup
+    )
+
+
+def stream(number: int, batch_size: int, example: Example, *, seed: int, epochs: range) -> tuple[tf.data.Dataset, int]:
+    """Training batches of all epochs in a row, and how many make an epoch.
+
+    An epoch visits each of `number` examples once, in an order that follows from (seed, epoch) alone; its last batch
+    is a full one, so up to `batch_size - 1` examples wait for another epoch.
+
+    Args:
+        example: (indices, stateless seed) to (inputs, targets), run inside tf.data in parallel.
+    """
+    batch_size = min(batch_size, number)
+    steps = number // batch_size
+
+    def one_epoch(epoch):
+        order_seed = tf.stack([tf.constant(seed, tf.int32), tf.cast(epoch, tf.int32)])
+        order = tf.random.experimental.stateless_shuffle(tf.range(number), order_seed)
+        batches = tf.data.Dataset.from_tensor_slices(order[: steps * batch_size]).batch(batch_size, drop_remainder=True)
+        return batches.enumerate().map(lambda step, indices: (indices, step_seed(seed, epoch, step)))
+
+    batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch)
+    return batches.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(4), steps
+
+
+def fit(
+    network: keras.Model,
+    run: Run,
+    number: int,
+    example: Example,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    validation: tuple[np.ndarray, np.ndarray] | None,
+    keep: Callable[[], None],
+    monitor: str = "val_accuracy",
+    patience: int | None = None,
+) -> list[dict[str, float]]:
+    """Train a compiled network to `epochs`, from the run's last complete epoch if it has one.
+
+    A killed training that is continued ends with the weights of one that was never killed: all that is random in an
+    epoch follows from (seed, epoch, step), and weights, optimizer and history are one file, renamed into place.
+
+    Args:
+        number, example: as `stream` takes them.
+        validation: inputs and targets, evaluated after each epoch.
+        keep: called when `monitor` (greater is better) is at its best: writes `model.keras`.
+        patience: stop after this many epochs without a better one.
+
+    Returns:
+        One dict of figures per epoch, also in `history.csv`.
+    """
+    network.optimizer.build(network.trainable_variables)
+    history = restore(network, run)
+    if stopped(history, monitor, patience):
+        return history
+    batches, steps = stream(number, batch_size, example, seed=seed, epochs=range(len(history), epochs))
+    if len(history) < epochs:
+        network.fit(
+            batches,
+            initial_epoch=len(history),
+            epochs=epochs,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            validation_batch_size=500,
+            verbose=0,
+            callbacks=[
+                EpochSeeds(seed),
+                Progress(epochs, steps),
+                Checkpoints(run, history, monitor, patience, keep),
+            ],
+        )
+    return history
+
+
+def best_epoch(history: list[dict[str, float]], monitor: str) -> int:
+    """Index of the best epoch: the greatest `monitor`, of equals the one with the lower validation loss."""
+    return max(range(len(history)), key=lambda i: (history[i][monitor], -history[i].get("val_loss", 0.0), -i))
+
+
+def stopped(history: list[dict[str, float]], monitor: str, patience: int | None) -> bool:
+    """Whether early stopping ended this training."""
+    return bool(patience and history and len(history) - 1 - best_epoch(history, monitor) >= patience)
+
+
+def restore(network: keras.Model, run: Run) -> list[dict[str, float]]:
+    """Set weights and optimizer to the last complete epoch; its history, empty before the first."""
+    state, history = run.load_state()
+    for name, variable in state_variables(network).items() if state else ():
+        variable.assign(state[name])
+    if history:
+        say(f"continuing after epoch {len(history)}")
+    return history
+
+
+def state_variables(network: keras.Model) -> dict[str, Any]:
+    """Every variable that the next epoch depends on. Seed generators are set anew at each epoch's start."""
+    return {
+        **{f"weight{i}": variable for i, variable in enumerate(network.weights)},
+        **{f"optimizer{i}": variable for i, variable in enumerate(network.optimizer.variables)},
+    }
+
+
+class EpochSeeds(keras.callbacks.Callback):
+    """Set every seed generator of the network (dropout) from (seed, epoch); saved files do not keep their state."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        generators = [
+            layer.seed_generator for layer in self.model._flatten_layers() if hasattr(layer, "seed_generator")
+        ]
+        for number, generator in enumerate(generators):
+            generator.state.assign(np.array([self.seed, (epoch << 12) + number], dtype="uint32"))
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """After each epoch: the best model, then the state to continue from; then whether to stop."""
+
+    def __init__(self, run: Run, history: list, monitor: str, patience: int | None, keep: Callable[[], None]):
+        super().__init__()
+        self.run, self.history, self.monitor, self.patience, self.keep = run, history, monitor, patience, keep
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        figures = {name: float(value) for name, value in (logs or {}).items()}
+        seconds = round(time.perf_counter() - self.began, 3)
+        self.history.append({"epoch": epoch + 1, **figures, "learning_rate": rate, "seconds": seconds})
+        if best_epoch(self.history, self.monitor) == len(self.history) - 1:
+            self.keep()  # first: a kill between the two repeats this epoch and writes the same file again
+        state = {name: keras.ops.convert_to_numpy(value) for name, value in state_variables(self.model).items()}
+        self.run.save_state(state, self.history)
+        if stopped(self.history, self.monitor, self.patience):
+            say(f"stopping early: no better {self.monitor} for {self.patience} epochs")
+            self.model.stop_training = True
+
+
+class Progress(keras.callbacks.Callback):
+    """One line on standard error: epoch, share done, figures, time left; a line stays for each complete epoch."""
+
+    def __init__(self, epochs: int, steps: int):
+        super().__init__()
+        self.epochs, self.steps = epochs, steps
+        self.live = sys.stderr.isatty()
+
+    def on_train_begin(self, logs=None):
+        self.began, self.seen, self.shown = time.perf_counter(), 0, 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen += 1
+        now = time.perf_counter()
+        if not self.live or now - self.shown < 0.2:
+            return
+        self.shown = now
+        done = (batch + 1) / self.steps
+        bar = "#" * int(20 * done)
+        print(f"\r{self.line(logs, f'[{bar:<20}]')}\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        print(("\r" if self.live else "") + self.line(logs, "") + ("\x1b[K" if self.live else ""), file=sys.stderr)
+
+    def line(self, logs, bar) -> str:
+        left = (self.epochs - self.epoch) * self.steps - (self.seen % self.steps or (0 if bar == "" else self.steps))
+        if not bar:
+            left = (self.epochs - self.epoch - 1) * self.steps
+        seconds = left * (time.perf_counter() - self.began) / max(self.seen, 1)
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
+        return f"epoch {self.epoch + 1}/{self.epochs} {bar}  {figures}  {clock(seconds)} left"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

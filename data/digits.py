@@ -1,0 +1,238 @@
+"""Handwritten digits: MNIST, scikit-learn's 8x8 digits, folders of pictures; and what a camera makes of them."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from convmedia.data import folders, images, sources
+from convmedia.data.errors import InputError
+
+LABELS = tuple("0123456789")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Raw pictures, each uint8 (height, width) or (height, width, 3), and their labels, int64 (n,)."""
+
+    pictures: Sequence[np.ndarray]
+    truth: np.ndarray
+
+    def __len__(self):
+        return len(self.truth)
+
+    def take(self, indices):
+        """The examples at `indices`, in that order."""
+        if isinstance(self.pictures, np.ndarray):
+            return Split(self.pictures[indices], self.truth[indices])
+        return Split(Files([self.pictures.paths[i] for i in indices]), self.truth[indices])
+
+
+class Files(Sequence):
+    """Pictures in files, decoded when they are read."""
+
+    def __init__(self, paths):
+        self.paths = list(paths)
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, index):
+        return images.decode(self.paths[index])
+
+
+@dataclass(frozen=True)
+class Digits:
+    """A set of digits: its splits, label names, a digest of its content and what was left out of it."""
+
+    name: str
+    labels: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    digest: str
+    bad: list[tuple[Path, str]] = field(default_factory=list)
+
+    def limited(self, limit: int | None, seed: int) -> "Digits":
+        """The same set with at most `limit` training examples, drawn with `seed`."""
+        if limit is None or limit >= len(self.train):
+            return self
+        chosen = np.sort(np.random.default_rng(seed).permutation(len(self.train))[:limit])
+        return replace(self, train=self.train.take(chosen))
+
+
+def load(data: str, progress=None) -> Digits:
+    """A named set (`mnist`, `digits`) or a folder of class folders.
+
+    Args:
+        data: name or path. A path that exists as a folder is a folder.
+        progress: called with (done, total) while files are scanned or downloaded.
+
+    Raises:
+        InputError: unknown name, missing folder, set that cannot be had, fewer than two classes.
+    """
+    if data == "mnist":
+        return from_mnist(sources.fetch("mnist", progress))
+    if data == "digits":
+        return bundled()
+    if data in sources.SOURCES:
+        raise InputError(f"{data} holds no digits: give mnist, digits or a folder of class folders")
+    if Path(data).exists() or any(mark in data for mark in "/\\."):
+        return from_folder(Path(data), progress)
+    return from_mnist(sources.fetch(data, progress))  # no such name: says what there is
+
+
+def split_by_seed(name, pictures, truth, counts, test=None) -> Digits:
+    """Hold out validation (and test, where there is none) examples: `counts` of each, drawn once for all runs."""
+    order = np.random.default_rng(0).permutation(len(truth))
+    held = {}
+    for split, count in counts.items():
+        held[split], order = Split(pictures[order[:count]], truth[order[:count]]), order[count:]
+    order = np.sort(order)
+    digest = hashlib.sha256(pictures.tobytes() + truth.astype("uint8").tobytes()).hexdigest()
+    test = held.get("test", test)
+    return Digits(name, LABELS, Split(pictures[order], truth[order]), held["validation"], test, digest)
+
+
+def from_mnist(path) -> Digits:
+    """MNIST (LeCun, Cortes, Burges 1998), 28x28, light on dark: 58,000 for training, 2,000 held out, 10,000 test."""
+    with np.load(path) as file:
+        train, test = [(file[f"x_{part}"], file[f"y_{part}"].astype("int64")) for part in ("train", "test")]
+    return split_by_seed("mnist", *train, {"validation": 2000}, Split(*test))
+
+
+def bundled() -> Digits:
+    """The 1,797 digits of 8x8 that scikit-learn carries (Alpaydin, Kaynak 1998): 360 test, 180 validation."""
+    from sklearn.datasets import load_digits
+
+    everything = load_digits()
+    pictures = np.round(everything.images * (255 / 16)).astype("uint8")
+    return split_by_seed("digits", pictures, everything.target.astype("int64"), {"test": 360, "validation": 180})
+
+
+def from_folder(folder: Path, progress=None) -> Digits:
+    """A folder of class folders, or of `train/`, `test/` with class folders inside; bad files are left out, named."""
+    scan = folders.scan(folder, progress=progress)
+    train, validation, test = (
+        Split(Files(scan.files(split)), scan.labels_of(split)) for split in ("train", "validation", "test")
+    )
+    return Digits(str(folder), tuple(scan.labels), train, validation, test, scan.digest, scan.bad)
+
+
+def photograph(digit: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """What a phone would make of a digit: pen, paper, light, place and size drawn at random.
+
+    Args:
+        digit: uint8 (28, 28), light on dark.
+        size: height and width of the result, px, at least 32.
+        rng: every choice comes from it.
+
+    Returns:
+        uint8 (height, width, 3), dark or light on any colour.
+    """
+    ink = pen(digit, size, rng)
+    surface = paper(size, rng)
+    colour = ink_colour(surface.mean(axis=(0, 1)), rng)
+    surface = lines(surface, colour, rng) if rng.random() < 0.25 else surface
+    flow = rng.uniform(0.8, 1.0) * ink[..., None]
+    picture = surface * (1 - flow) + colour * flow
+    return finish(picture * light(size, rng), rng)
+
+
+def without_digit(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A picture that shows no digit: empty paper, ruled paper, blots, texture. uint8 (height, width, 3)."""
+    surface = paper(size, rng)
+    colour = ink_colour(surface.mean(axis=(0, 1)), rng)
+    kind = rng.integers(4)
+    if kind == 1:
+        surface = lines(surface, colour, rng)
+    elif kind > 1:
+        grain = smooth_noise(size, int(rng.integers(3, 14 if kind == 2 else 40)), rng)
+        blots = 1 / (1 + np.exp(-(grain - rng.uniform(0.0, 1.2)) * rng.uniform(3, 20)))
+        surface = surface * (1 - blots[..., None]) + colour * blots[..., None]
+    return finish(surface * light(size, rng), rng)
+
+
+def pen(digit, size, rng):
+    """Ink 0..1 of shape `size`: the digit enlarged, turned, drawn with a thinner or thicker pen, put somewhere."""
+    height, width = size
+    box = Image.fromarray(digit).crop((3, 3, 25, 25))
+    side = int(min(size) * rng.uniform(0.4, 0.98))
+    stretched = (max(int(side * rng.uniform(0.75, 1.0)), 16), side)
+    large = box.resize(stretched, Image.Resampling.BICUBIC).rotate(rng.uniform(-12, 12), Image.Resampling.BICUBIC)
+    thickness = int(rng.integers(-side // 22, side // 26 + 1))
+    if thickness:
+        window = 2 * abs(thickness) + 1
+        changed = large.filter(ImageFilter.MaxFilter(window) if thickness > 0 else ImageFilter.MinFilter(window))
+        large = changed if np.asarray(changed).mean() > 0.3 * np.asarray(large).mean() else large
+    crisp = 1 / (1 + np.exp(-(np.asarray(large, "float32") / 255 - 0.45) * rng.uniform(8, 30)))
+    canvas = np.zeros(size, "float32")
+    top = int(rng.integers(0, height - large.height + 1))
+    left = int(rng.integers(0, max(width - large.width, 0) + 1))
+    shown = crisp[:, : width - left]
+    canvas[top : top + large.height, left : left + shown.shape[1]] = shown
+    return canvas
+
+
+def paper(size, rng):
+    """Plain or grainy ground, light or dark: float32 (height, width, 3), 0..255."""
+    base = rng.uniform(150, 255) if rng.random() < 0.7 else rng.uniform(0, 100)
+    tint = rng.uniform(-35, 35, 3) * (rng.random() < 0.5)
+    grain = smooth_noise(size, int(rng.integers(8, 60)), rng) * rng.uniform(0, 6) * (rng.random() < 0.6)
+    return np.clip(base + tint + grain[..., None], 0, 255).astype("float32")
+
+
+def ink_colour(ground, rng):
+    """A colour that differs in luma from `ground` by at least 55 of 255."""
+    luma = float(ground @ (0.299, 0.587, 0.114))
+    for _ in range(50):
+        colour = rng.uniform(0, 255, 3)
+        if abs(float(colour @ (0.299, 0.587, 0.114)) - luma) > 55:
+            return colour.astype("float32")
+    return np.full(3, 0.0 if luma > 127 else 255.0, "float32")
+
+
+def lines(surface, colour, rng):
+    """Rule the paper: thin lines, fainter than the ink, slightly tilted, sometimes squared."""
+    height, width = surface.shape[:2]
+    y, x = np.mgrid[:height, :width].astype("float32")
+    spacing, tilt = rng.uniform(0.15, 0.7) * height, rng.uniform(-0.04, 0.04)
+    strength, thin = rng.uniform(0.15, 0.55), rng.uniform(0.6, 0.02 * height + 0.7)
+    offset = rng.uniform(0, spacing)
+
+    def comb(across, along):
+        distance = np.abs((across + tilt * along + offset) % spacing - spacing / 2)
+        return np.clip(thin - distance + 0.5, 0, 1)
+
+    mark = comb(y, x) if rng.random() < 0.85 else np.maximum(comb(y, x), comb(x, -y))
+    return surface * (1 - strength * mark[..., None]) + colour * (strength * mark[..., None])
+
+
+def light(size, rng):
+    """Uneven light as a factor (height, width, 1): a gradient, and sometimes the soft edge of a shadow."""
+    y, x = np.meshgrid(np.linspace(-1, 1, size[0]), np.linspace(-1, 1, size[1]), indexing="ij")
+    angle = rng.uniform(0, 2 * np.pi)
+    along = np.cos(angle) * x + np.sin(angle) * y
+    factor = 1 - rng.uniform(0, 0.25) * (along + 1) / 2 * (rng.random() < 0.6)
+    if rng.random() < 0.25:
+        edge = 1 / (1 + np.exp(-(along - rng.uniform(-1, 1)) * rng.uniform(2, 12)))
+        factor = factor * (1 - rng.uniform(0.1, 0.4) * edge)
+    return factor[..., None].astype("float32")
+
+
+def finish(picture, rng):
+    """Lens blur, sensor noise, 8 bit."""
+    picture = np.clip(picture + rng.normal(0, rng.uniform(0, 7), picture.shape), 0, 255).astype("uint8")
+    if rng.random() < 0.4:
+        blurred = Image.fromarray(picture).filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.4)))
+        picture = np.asarray(blurred)
+    return picture
+
+
+def smooth_noise(size, cells, rng):
+    """Noise of mean 0 and standard deviation about 1 with `cells` bumps along a side: float32 (height, width)."""
+    small = rng.normal(0, 1, (max(cells, 2), max(cells, 2))).astype("float32")
+    return np.asarray(Image.fromarray(small).resize(size[::-1], Image.Resampling.BICUBIC))

@@ -1,0 +1,339 @@
+"""Exported files: written beside, proved to answer as Keras does in their own runtime, only then given their name."""
+
+import contextlib
+import functools
+import importlib.util
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from convmedia.data.errors import InputError
+from convmedia.data.files import replacing, shown
+from convmedia.models import verifying
+from convmedia.models.formats import FORMATS, Format, Refused
+from convmedia.models.predicting import Predictor, every_layer, in_batches
+from convmedia.models.verifying import read_arrays, write_arrays
+
+EXAMPLE_LIMIT = 200
+TOLERANCE = 1e-4  # of an answer scaled to 0..1
+EXAMPLE_BATCH = 32
+VARIED = 3  # examples that are also tried in other sizes
+ENLARGED_VALUES = 200_000  # examples above this are only cut
+REPEAT_TOLERANCE = 1e-5  # between two runs of one file on one input: rounding of threads, no random numbers
+PARITY_FILE = "parity.json"
+BATCHES, EXPECTED, ANSWERS = "batches.npz", "expected.npz", "answers.npz"
+AUGMENTING = {"AugMix", "CutMix", "MixUp", "RandAugment", "Solarization"}  # beside everything called Random...
+
+
+def write_examples(path: str | Path, arrays: Sequence[np.ndarray]) -> None:
+    """Write raw inputs to an .npz, beside and renamed: uint8 (height, width, 3) each, or float32 (samples,).
+
+    Sizes may differ. Keys are the positions 00000, 00001, ...
+
+    Raises:
+        ValueError: more than `EXAMPLE_LIMIT`.
+    """
+    if len(arrays) > EXAMPLE_LIMIT:
+        raise ValueError(f"At most {EXAMPLE_LIMIT} examples are kept. Received: {len(arrays)}")
+    with replacing(path) as beside:
+        write_arrays(beside, arrays, zipfile.ZIP_DEFLATED)
+
+
+def read_examples(path: str | Path) -> list[np.ndarray]:
+    """What `write_examples` wrote, in order.
+
+    Raises:
+        InputError: missing, damaged, or no such file.
+    """
+    try:
+        return list(read_arrays(path))
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{shown(path)} holds no readable examples ({_first_line(str(error))}); give --data."
+        ) from error
+
+
+def export(
+    predictor: Predictor,
+    formats: Iterable[str],
+    out: str | Path,
+    examples: Iterable[np.ndarray],
+    *,
+    tolerance: float = TOLERANCE,
+    timeout_seconds: float = 600,
+) -> dict[str, dict[str, Any]]:
+    """Export a model and prove each file in a child process with the format's own runtime.
+
+    A file is given its name only when its answers, on the examples and on cut and enlarged ones in batches, differ
+    from the Keras answers by at most `tolerance` and repeat. A refused one is removed, with any older file of its
+    name; the other formats go on. Needs the TensorFlow backend.
+
+    Args:
+        predictor: the trained model.
+        formats: keys of `FORMATS`.
+        out: folder; made where missing.
+        examples: raw inputs, uint8 (height, width, 3) or float32 (samples,), sizes may differ.
+        tolerance: largest difference of an answer scaled to 0..1 (pictures: divided by 255).
+        timeout_seconds: longest time that one format's verification may take.
+
+    Returns:
+        The content of `parity.json`, which is written to `out`: per format {"max_abs_diff", "same_top1" (fraction; None
+        without labels), "bytes", "seconds_per_example", "model" (SHA-256 of the model file)} or {"refused": reason}.
+        Formats exported earlier from the same model file, and still there, stay in it.
+
+    Raises:
+        InputError: unknown format, missing optional dependency, another backend, no examples. Nothing was done then.
+        OSError: no space left, no permission.
+    """
+    names = list(dict.fromkeys(formats))
+    examples = list(examples)
+    _check(names, examples, predictor.input["kind"])
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    parity = {name: entry for name, entry in _earlier(out, predictor).items() if name not in names}
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
+        beside = Path(folder)
+        limits = {"tolerance": tolerance, "timeout_seconds": timeout_seconds}
+        whole = _or_refused(functools.partial(_write_evidence, predictor, examples, beside))
+        for name in names:
+            kind = FORMATS[name]
+            _write_parity(out, parity)  # without this format: a kill from here on leaves nothing stated that is not so
+            entry = whole
+            if "refused" not in whole:
+                entry = _or_refused(functools.partial(_prove, kind, predictor, beside, whole, **limits))
+            _settle(beside / kind.file, out / kind.file, keep="refused" not in entry)
+            parity[name] = entry
+        _write_parity(out, parity)
+    return parity
+
+
+def _check(names: list[str], examples: list[np.ndarray], kind: str) -> None:
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown or not names:
+        raise InputError(f"No export format {', '.join(unknown) or 'given'}; the formats are {', '.join(FORMATS)}.")
+    for name in names:
+        missing = [module for module in FORMATS[name].modules if importlib.util.find_spec(module) is None]
+        if missing:
+            raise InputError(
+                f"Export to {name} needs {', '.join(missing)}, not installed here; "
+                f"run: pip install 'convmedia[{FORMATS[name].extra}]'"
+            )
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(f"Export needs the TensorFlow backend, not {keras.backend.backend()}; set KERAS_BACKEND.")
+    if not examples:
+        raise InputError("An export is proved on examples and there are none; give --data.")
+    rank, dtype = (3, "uint8") if kind == "image" else (1, "float32")
+    wrong = [example for example in examples if (example.ndim, example.dtype) != (rank, dtype)]
+    if wrong:
+        raise ValueError(f"Examples are {dtype} of rank {rank}. Received: {wrong[0].dtype} {wrong[0].shape}")
+
+
+def _earlier(out: Path, predictor: Predictor) -> dict[str, dict[str, Any]]:
+    """What an earlier call proved about files of the same model that are still there."""
+    try:
+        parity = json.loads((out / PARITY_FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return {
+        name: entry
+        for name, entry in parity.items()
+        if entry.get("model_sha256", "") == predictor.digest and (out / FORMATS[name].file).exists()
+    }
+
+
+def _write_parity(out: Path, parity: dict[str, dict[str, Any]]) -> None:
+    with replacing(out / PARITY_FILE) as beside:
+        beside.write_text(json.dumps(parity, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _or_refused(action: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return action()
+    except Refused as refusal:
+        return {"refused": str(refusal)}
+
+
+def _settle(beside: Path, final: Path, keep: bool) -> None:
+    """Give a proved file its name; an older one goes in any case, because nobody proved it for this model."""
+    if final.is_dir():
+        shutil.rmtree(final)
+    else:
+        final.unlink(missing_ok=True)
+    if keep:
+        beside.rename(final)
+
+
+def _write_evidence(predictor: Predictor, examples: list[np.ndarray], folder: Path) -> dict[str, Any]:
+    """Write the batches and the Keras answers to them.
+
+    Returns:
+        {"examples": how many, "batches": how many batches they make}; the varied ones follow these.
+
+    Raises:
+        Refused: the model itself augments, fails, or answers NaN or infinity.
+    """
+    import tensorflow as tf
+
+    _refuse_augmentation(predictor.model)
+    batches = [np.stack(batch) for batch in in_batches(examples, lambda example: example, EXAMPLE_BATCH)]
+    write_arrays(folder / BATCHES, itertools.chain(batches, _varied(examples)))
+    try:
+        with _full_precision():
+            write_arrays(folder / EXPECTED, map(predictor, read_arrays(folder / BATCHES)))
+    except (ValueError, tf.errors.OpError) as error:
+        raise Refused(f"the model itself fails on an example: {_first_line(str(error))}") from error
+    if not all(np.isfinite(answer).all() for answer in read_arrays(folder / EXPECTED)):
+        raise Refused("the model itself answers NaN or infinity")
+    return {"examples": len(examples), "batches": len(batches)}
+
+
+def _refuse_augmentation(model: keras.Model) -> None:
+    # By name and not by numbers: at inference most of them are the identity, and the file would pass.
+    for layer in every_layer(model):
+        names = [kind.__name__ for kind in type(layer).__mro__]
+        if any(name in AUGMENTING or name.startswith("Random") for name in names):
+            raise Refused(f"augmentation inside the file: layer {layer.name!r} is {type(layer).__name__}")
+
+
+def _varied(examples: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Batches of two of other sizes: free height and width (or length) are proved, not believed."""
+    for example in examples[:: -(-len(examples) // VARIED)]:
+        shorter = tuple(slice(0, max(1, side * keep // 4)) for side, keep in zip(example.shape, (3, 2), strict=False))
+        part = example[shorter]
+        yield np.stack([part, part[::-1]])
+        if example.size <= ENLARGED_VALUES:
+            larger = np.repeat(example, 2, axis=0)
+            larger = np.repeat(larger, 3, axis=1) if larger.ndim == 3 else larger
+            yield np.stack([larger[::-1], larger])
+
+
+@contextlib.contextmanager
+def _full_precision() -> Iterator[None]:
+    """Keras answers without TensorFloat-32: it rounds to 10 bits on recent GPUs, and that would be the difference."""
+    from tensorflow.config import experimental
+
+    before = experimental.tensor_float_32_execution_enabled()
+    experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        experimental.enable_tensor_float_32_execution(before)
+
+
+def _prove(
+    kind: Format,
+    predictor: Predictor,
+    folder: Path,
+    counts: dict[str, int],
+    *,
+    tolerance: float,
+    timeout_seconds: float,
+) -> dict[str, Any]:
+    path = folder / kind.file
+    _convert(kind, predictor.model, path)
+    _run_child(kind.runtime, path, folder, timeout_seconds)
+    entry = _compared(folder, counts, predictor.labels is not None, tolerance)
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    entry["bytes"] = sum(file.stat().st_size for file in files)
+    entry["model_sha256"] = predictor.digest
+    return entry
+
+
+def _convert(kind: Format, model: keras.Model, path: Path) -> None:
+    import tensorflow as tf
+
+    try:
+        with _standard_output_to_error(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the converters' own, about their own insides
+            kind.write(model, path)
+    except (ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError) as error:
+        raise Refused(f"the converter failed: {_first_line(str(error))}") from error
+
+
+@contextlib.contextmanager
+def _standard_output_to_error() -> Iterator[None]:
+    """Converters print, some from C++; standard output belongs to the answer of `--json`."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _run_child(runtime: str, path: Path, folder: Path, timeout_seconds: float) -> None:
+    """Answer the batches in another process: a file can crash its runtime, and then it must not crash us."""
+    command = [sys.executable, "-P", verifying.__file__, runtime, path, folder / BATCHES, folder / ANSWERS]
+    settings = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    (folder / ANSWERS).unlink(missing_ok=True)
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=settings,
+            timeout=timeout_seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Refused(f"its runtime did not finish within {timeout_seconds:g} s") from error
+    said = _last_words(done.stderr.decode(errors="replace"))
+    if done.returncode < 0:
+        raise Refused(f"its runtime crashed with {signal.Signals(-done.returncode).name}: {said}")
+    if done.returncode:
+        raise Refused(f"its runtime failed: {said}")
+
+
+def _last_words(text: str) -> str:
+    """The exception's first line where there is a traceback, else the last line."""
+    _, traceback, after = text.rpartition("Traceback (most recent call last):\n")
+    if traceback:
+        return _first_line("\n".join(line for line in after.splitlines() if not line.startswith(" ")))
+    return _first_line("\n".join(reversed(text.splitlines())))
+
+
+def _compared(folder: Path, counts: dict[str, int], labelled: bool, tolerance: float) -> dict[str, Any]:
+    answers = read_arrays(folder / ANSWERS)
+    differences, same = [], []
+    for expected in read_arrays(folder / EXPECTED):
+        answer = next(answers)
+        if answer.shape != expected.shape:
+            raise Refused(f"answers {answer.shape} where Keras answers {expected.shape}")
+        scale = 255.0 if expected.ndim == 4 else 1.0
+        differences.append(np.max(np.abs(answer.astype(np.float64) - expected)) / scale)
+        if labelled:
+            same.append(answer.argmax(-1) == expected.argmax(-1))
+    seconds, unequal = answers
+    if not np.isfinite([*differences, unequal]).all():
+        raise Refused("answers NaN or infinity")
+    if unequal > REPEAT_TOLERANCE:
+        raise Refused(f"random: two runs on the same input differ by {float(unequal):.3g}")
+    if max(differences) > tolerance:
+        raise Refused(f"answers differ from Keras by {max(differences):.3g}, more than {tolerance:g}")
+    return {
+        "max_abs_diff": float(max(differences)),
+        "same_top1": float(np.concatenate(same).mean()) if labelled else None,
+        "seconds_per_example": float(seconds[: counts["batches"]].sum() / counts["examples"]),
+    }
+
+
+def _first_line(text: str, most: int = 300) -> str:
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "no message")
+    return line if len(line) <= most else f"{line[:most]}..."

@@ -1,0 +1,107 @@
+"""Preparation that travels inside the saved file: resampling of pictures of any size by small matrices.
+
+A resampling is `rows @ picture @ columns`: two matrices that depend on the picture's size. TensorFlow, ONNX Runtime and
+plain LiteRT all have what that needs, with free height and width.
+"""
+
+import keras
+from keras import ops
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of Pillow's convert("L")
+
+
+def axis_size(tensor, axis):
+    """Length of one axis as a float32 scalar; works for axes whose length is known only at run time."""
+    return ops.cast(ops.shape(tensor)[axis], "float32")
+
+
+def sampling_matrix(positions, source_size, step):
+    """Matrix that reads a line of `source_size` samples at `positions` with an antialiasing triangle filter.
+
+    The filter is that of Pillow's bilinear `resize`: half-width max(1, step), cut off and renormalised at the borders.
+    Positions outside the line read its first or last sample.
+
+    Args:
+        positions: (batch, n) float32, where to read, in samples (0 is the centre of the first one).
+        source_size: length of the line, an integer (may be known only at run time).
+        step: (batch, 1) or scalar float32, distance between positions in samples.
+
+    Returns:
+        (batch, n, source_size) float32; every row sums to 1.
+    """
+    samples = ops.cast(ops.arange(source_size), "float32")
+    last = ops.cast(source_size, "float32") - 1.0
+    inside = ops.expand_dims(ops.clip(positions, 0.0, last), -1)
+    half_width = ops.expand_dims(ops.maximum(step, 1.0) * ops.ones_like(positions), -1)
+    distance = ops.abs(inside - ops.reshape(samples, (1, 1, -1)))
+    weights = ops.relu(1.0 - distance / half_width)
+    return weights / ops.sum(weights, axis=-1, keepdims=True)
+
+
+def resample(picture, rows, columns):
+    """rows @ picture @ columns for each channel.
+
+    Args:
+        picture: (batch, height, width, channels) float32.
+        rows: (batch, n, height) float32.
+        columns: (batch, m, width) float32.
+
+    Returns:
+        (batch, n, m, channels) float32.
+    """
+    channels = picture.shape[-1]
+    size = ops.shape(picture)
+    flat = ops.reshape(picture, (-1, size[1], size[2] * channels))
+    shrunk = ops.matmul(rows, flat)  # rows first, so that the full picture is read once and never transposed
+    shrunk = ops.reshape(shrunk, (-1, rows.shape[1], size[2], channels))
+    channel_first = ops.transpose(shrunk, (0, 3, 1, 2))
+    right = ops.expand_dims(ops.transpose(columns, (0, 2, 1)), 1)
+    return ops.transpose(ops.matmul(channel_first, right), (0, 2, 3, 1))
+
+
+def whole_axis(size, n):
+    """Sampling matrix (1, n, size) that resizes a whole line to `n` samples, edges aligned as in Pillow."""
+    step = ops.cast(size, "float32") / n
+    positions = (ops.cast(ops.arange(n), "float32") + 0.5) * step - 0.5
+    return sampling_matrix(ops.expand_dims(positions, 0), size, step)
+
+
+def broadcast_batch(matrix, like):
+    """Repeat a (1, n, m) matrix along the batch of `like`; plain LiteRT multiplies equal ranks and batches only."""
+    ones = ops.ones_like(like[:, 0, 0, 0])
+    return matrix * ops.reshape(ones, (-1, 1, 1))
+
+
+@keras.saving.register_keras_serializable("convmedia")
+class Resize(keras.layers.Layer):
+    """Antialiased bilinear resize to a fixed size, within rounding of Pillow's `Image.resize(.., BILINEAR)`.
+
+    Input (batch, height, width, channels) of any size, any range; output (batch, `height`, `width`, channels) float32.
+    """
+
+    def __init__(self, height, width, **kwargs):
+        super().__init__(**kwargs)
+        self.height, self.width = height, width
+
+    def call(self, inputs):
+        size = ops.shape(inputs)
+        rows = broadcast_batch(whole_axis(size[1], self.height), inputs)
+        columns = broadcast_batch(whole_axis(size[2], self.width), inputs)
+        return resample(inputs, rows, columns)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.height, self.width, input_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "height": self.height, "width": self.width}
+
+
+@keras.saving.register_keras_serializable("convmedia")
+class Grey(keras.layers.Layer):
+    """Luma of an RGB picture: (batch, height, width, 3) to (batch, height, width, 1), range kept."""
+
+    def call(self, inputs):
+        return ops.sum(inputs * ops.reshape(ops.convert_to_tensor(LUMA), (1, 1, 1, 3)), axis=-1, keepdims=True)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], 1)

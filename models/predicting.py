@@ -1,0 +1,193 @@
+"""Asking a saved model: arrays and files in, answers and rows out."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from convmedia.data.errors import InputError
+from convmedia.data.files import digest
+from keras import ops
+
+BATCH_VALUES = 12_000_000  # most input values of one batch, 48 MB as float32: bounds memory on large pictures
+
+
+def every_layer(model: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """The model and every layer in it in order, at any depth, also inside wrappers such as TimeDistributed."""
+    yield model
+    for layer in model._flatten_layers(include_self=False, recursive=False):
+        yield from every_layer(layer)
+
+
+def in_batches(items: Iterable[Any], array: Callable[[Any], np.ndarray | None], batch_size: int) -> Iterator[list[Any]]:
+    """Cut a stream into lists of consecutive items whose arrays have one shape, bounded in number and in values.
+
+    Args:
+        items: anything, taken one by one.
+        array: gives an item's array, or None for an item that fits into any batch.
+        batch_size: most items of a list; large arrays come in fewer, at least one (`BATCH_VALUES`).
+    """
+    batch: list[Any] = []
+    shape: tuple[int, ...] | None = None
+    values = 0
+    for item in items:
+        example = array(item)
+        size = 0 if example is None else example.size
+        other = example is not None and shape not in (None, example.shape)
+        large = values > 0 and size > 0 and values + size > BATCH_VALUES
+        if batch and (other or large or len(batch) == batch_size):
+            yield batch
+            batch, shape, values = [], None, 0
+        batch.append(item)
+        values += size
+        shape = shape if example is None else example.shape
+    if batch:
+        yield batch
+
+
+class Predictor:
+    """A loaded model that answers arrays and files: what the commands use, and users from Python.
+
+    Attributes:
+        model: the `keras.Model`, raw input to answer.
+        app, labels, input, details: as its `Answer` layer has them.
+        path: the file it came from, or None.
+    """
+
+    def __init__(self, model: keras.Model, path: str | Path | None = None):
+        answer = model.layers[-1]
+        self.model = model
+        self.path = None if path is None else Path(path)
+        self.app: str = answer.app
+        self.labels: list[str] | None = answer.labels
+        self.input: dict[str, Any] = answer.input_description
+        self.details: dict[str, Any] = answer.details
+
+    @cached_property
+    def digest(self) -> str | None:
+        """SHA-256 of the file, 64 hexadecimal digits; None without a file."""
+        return None if self.path is None else digest(self.path)
+
+    @cached_property
+    def _call(self) -> Callable[[np.ndarray], Any]:
+        def call(batch):
+            return self.model(batch, training=False)
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            # One trace for every size. XLA would compile anew for each: seconds per size, memory that only grows.
+            signature = [tf.TensorSpec([None, *self.input["shape"]], self.input["dtype"])]
+            return tf.function(call, input_signature=signature, autograph=False, jit_compile=False)
+        if keras.backend.backend() == "torch":
+            import torch
+
+            return torch.no_grad()(call)
+        return call
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        """Answer one batch.
+
+        Args:
+            batch: pictures (n, height, width, 3), or grey (n, height, width) or (n, height, width, 1), uint8 or
+                float, 0..255; waveforms (n, samples), float, -1..1.
+
+        Returns:
+            float32; classifiers (n, labels) probabilities.
+
+        Raises:
+            ValueError: another shape.
+        """
+        batch = np.asarray(batch)
+        if self.input["kind"] == "image":
+            batch = _three_channels(batch)
+        if batch.ndim != 1 + len(self.input["shape"]):
+            raise ValueError(
+                f"A batch of {self.input['kind']}s has shape (n, *{self.input['shape']}). Got {batch.shape}"
+            )
+        return ops.convert_to_numpy(self._call(batch.astype(self.input["dtype"])))
+
+    def predict_rows(
+        self, files: Iterable[str | Path], top: int | None = None, batch_size: int = 32
+    ) -> Iterator[dict[str, Any]]:
+        """Answer files one after the other, in the order given, holding one batch in memory at a time.
+
+        Args:
+            files: paths; consecutive pictures of one size are answered as a batch.
+            top: how many labels a row names, best first; None means five, or all where there are fewer.
+
+        Yields:
+            {"file", "label", "score", "top": [{"label", "score"}, ...]}, or {"file", "error"} for a file that cannot
+            be used. Scores are Python floats, 0..1.
+
+        Raises:
+            InputError: the model is no classifier of pictures.
+        """
+        if self.labels is None or self.input["kind"] != "image":
+            raise InputError(f"The model of {self.app!r} does not label picture files; see its other commands.")
+        for batch in in_batches(map(_decoded, files), lambda item: item[1], batch_size):
+            pictures = [picture for _, picture, _ in batch if picture is not None]
+            scores = iter(self(np.stack(pictures)) if pictures else ())
+            for file, picture, error in batch:
+                yield {"file": file, "error": error} if picture is None else self._row(file, next(scores), top)
+
+    def predict_files(
+        self, files: Iterable[str | Path], top: int | None = None, batch_size: int = 32
+    ) -> list[dict[str, Any]]:
+        """The rows of `predict_rows` as a list."""
+        return list(self.predict_rows(files, top, batch_size))
+
+    def _row(self, file: str, scores: np.ndarray, top: int | None) -> dict[str, Any]:
+        assert self.labels is not None
+        order = np.argsort(-scores, kind="stable")[: 5 if top is None else top]
+        best = [{"label": self.labels[index], "score": float(scores[index])} for index in order]
+        return {"file": file, **best[0], "top": best}
+
+    def describe(self) -> dict[str, Any]:
+        """What `convmedia inspect` shows: JSON values only.
+
+        Returns:
+            {"app", "input", "labels", "parameters", "details", "bytes", "sha256", "layers": [{"name", "type",
+            "parameters"}, ...]}; bytes and sha256 are None without a file. Layers of nested models are listed one by
+            one.
+        """
+        layers = [part for part in every_layer(self.model) if not isinstance(part, keras.Model)]
+        return {
+            "app": self.app,
+            "input": self.input,
+            "labels": self.labels,
+            "parameters": _parameters(self.model),
+            "details": self.details,
+            "bytes": None if self.path is None else self.path.stat().st_size,
+            "sha256": self.digest,
+            "layers": [
+                {"name": layer.name, "type": type(layer).__name__, "parameters": _parameters(layer)} for layer in layers
+            ],
+        }
+
+
+def _parameters(layer: keras.layers.Layer) -> int:
+    return sum(math.prod(weight.shape) for weight in layer.weights)
+
+
+def _three_channels(pictures: np.ndarray) -> np.ndarray:
+    if pictures.ndim == 3 and pictures.shape[-1] != 3:  # (height, width, 3) is one picture: no batch, so an error
+        pictures = pictures[..., np.newaxis]
+    if pictures.ndim != 4 or pictures.shape[-1] not in (1, 3):
+        raise ValueError(
+            "A batch of pictures has shape (n, height, width, 3), or (n, height, width) for grey. "
+            f"Received: {pictures.shape}"
+        )
+    return np.repeat(pictures, 3, axis=-1) if pictures.shape[-1] == 1 else pictures
+
+
+def _decoded(file: str | Path) -> tuple[str, np.ndarray | None, str | None]:
+    from convmedia.data import images
+
+    try:
+        return str(file), images.decode(file), None
+    except InputError as error:
+        return str(file), None, str(error)

@@ -1,0 +1,170 @@
+"""The saved file: one `.keras` that takes raw input and gives the answer. Joining, writing, reading, loading it."""
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import keras
+from convmedia.data.errors import InputError
+from convmedia.data.files import replacing, shown
+from convmedia.models.answer import Answer
+from convmedia.models.predicting import Predictor, every_layer
+from keras import ops
+
+MODEL_FILE = "model.keras"
+WEIGHTS = "convmedia.models.weights"
+
+
+def assemble(
+    network: keras.Model,
+    *,
+    preparation: Sequence[keras.layers.Layer] = (),
+    app: str,
+    labels: list[str] | None,
+    input: dict[str, Any],
+    details: dict[str, Any],
+) -> keras.Model:
+    """Join preparation, network and answer into the model that is saved. Weights are shared with `network`.
+
+    Args:
+        network: takes what the last preparation layer gives; for a classifier it answers (batch, labels)
+            probabilities, or (batch, 1), the probability of the second of two labels.
+        preparation: layers from raw input to the network's input, in order.
+        app, labels, input, details: as `Answer` has them. `input["shape"]` and `input["dtype"]` (float32) make the
+            model's input, which is named by `input["kind"]`: pictures (batch, height, width, 3) in 0..255, waveforms
+            (batch, samples) in -1..1.
+
+    Returns:
+        Uncompiled functional model. A one-unit answer became [1 - p, p], (batch, 2).
+
+    Raises:
+        ValueError: the network's answer does not fit the labels.
+    """
+    raw = keras.Input(tuple(input["shape"]), dtype=input["dtype"], name=input["kind"])
+    prepared = raw
+    for layer in preparation:
+        prepared = layer(prepared)
+    answer = network(prepared)
+    if labels is not None:
+        answer = _one_score_per_label(answer, len(labels))
+    answer = Answer(app, labels, input, details, name="answer")(answer)
+    return keras.Model(raw, answer, name=app.replace("-", "_"))
+
+
+def _one_score_per_label(answer, labels: int):
+    units = answer.shape[-1]
+    if units == 1 and labels == 2:
+        return ops.concatenate([1.0 - answer, answer], axis=-1)
+    if len(answer.shape) != 2 or units != labels:
+        raise ValueError(
+            f"A network for {labels} labels answers (batch, {labels}), or (batch, 1) for two. Received: {answer.shape}"
+        )
+    return answer
+
+
+def save(model: keras.Model, path: str | Path) -> None:
+    """Write an assembled model to `path` (suffix .keras), without optimizer, beside and renamed.
+
+    Raises:
+        OSError: no space left, no permission.
+    """
+    with replacing(path) as beside, _uncompiled(model):
+        model.save(beside)
+
+
+@contextmanager
+def _uncompiled(model: keras.Model) -> Iterator[None]:
+    """Hide the optimizers of a model and of the models within it: Keras would write their state into the file."""
+    compiled = [part for part in every_layer(model) if isinstance(part, keras.Model) and part.compiled]
+    optimizers = [part.optimizer for part in compiled]
+    for part in compiled:
+        part.compiled, part.optimizer = False, None
+    try:
+        yield
+    finally:
+        for part, optimizer in zip(compiled, optimizers, strict=True):
+            part.compiled, part.optimizer = True, optimizer
+
+
+def read(path: str | Path) -> keras.Model:
+    """Read a file that `save` wrote, with Keras's safe mode on.
+
+    Raises:
+        InputError: no such file, not a Keras file, damaged, or a Keras model of other origin.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(
+            f"There is no model file {shown(path)}; give a run folder or a .keras file that this program wrote."
+        )
+    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
+        raise InputError(
+            f"{shown(path)} is no Keras file, or only a part of one; give a run folder or a complete .keras."
+        )
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{shown(path)} cannot be read as a Keras model ({_in_one_line(error)}).") from error
+    if not isinstance(model, keras.Model) or not isinstance(model.layers[-1], Answer):
+        raise InputError(
+            f"{shown(path)} is a Keras model that this program did not write (it has no answer layer); "
+            "give the model.keras of a run."
+        )
+    return model
+
+
+def _in_one_line(error: BaseException, most: int = 200) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def load(source: str | Path, app: str | None = None) -> Predictor:
+    """Load what answers: `load("runs/digits")`, `load("model.keras")`, `load("mnist")`.
+
+    Args:
+        source: a run folder, a `.keras` file, or the name of an application with shipped weights. A path that exists
+            goes before a name; `shipped` takes names only.
+        app: the application it must be of; None takes any.
+
+    Raises:
+        InputError: nothing there, nothing shipped, damaged, or of another application.
+    """
+    path = Path(source)
+    if not path.exists() and isinstance(source, str) and path.name == source and not path.suffix:
+        predictor = shipped(source)
+    else:
+        predictor = _load_path(path)
+    if app is not None and predictor.app != app:
+        raise InputError(
+            f"{shown(source)} is a model of {predictor.app!r}, not of {app!r}; "
+            f"use `convmedia {predictor.app}` or another model."
+        )
+    return predictor
+
+
+def _load_path(path: Path) -> Predictor:
+    if path.is_dir():
+        if not (path / MODEL_FILE).is_file():
+            raise InputError(f"The folder {shown(path)} holds no {MODEL_FILE}; give the --out folder of a training.")
+        path = path / MODEL_FILE
+    return Predictor(read(path), path)
+
+
+def shipped(app: str) -> Predictor:
+    """Load the weights that this package ships for an application, `models/weights/<app>.keras`.
+
+    Raises:
+        InputError: none are shipped under that name.
+    """
+    files = resources.files(WEIGHTS)
+    if not (files / f"{app}.keras").is_file():
+        names = sorted(Path(file.name).stem for file in files.iterdir() if file.name.endswith(".keras"))
+        raise InputError(
+            f"No weights are shipped for {app!r} (only for: {', '.join(names) or 'none'}), "
+            "and no file or folder has that name; train first, then give the run folder."
+        )
+    with resources.as_file(files / f"{app}.keras") as path:
+        return Predictor(read(path), path)

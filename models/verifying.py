@@ -1,0 +1,121 @@
+"""Run an exported file in its own runtime: the child process of a verification.
+
+    python verifying.py RUNTIME FILE BATCHES.npz ANSWERS.npz
+
+Imports neither Keras nor this package: what runs here is what a user of the exported file has. Started by file name, so
+that the package's own imports do not run either.
+"""
+
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+Run = Callable[[np.ndarray], np.ndarray]
+
+
+def write_arrays(path: str | Path, arrays: Iterable[np.ndarray], compression: int = zipfile.ZIP_STORED) -> None:
+    """Write a stream of arrays to an .npz, one in memory at a time; keys are the positions 00000, 00001, ..."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for position, array in enumerate(arrays):
+            with archive.open(f"{position:05d}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+
+
+def read_arrays(path: str | Path) -> Iterator[np.ndarray]:
+    """The arrays that `write_arrays` wrote, in order, one in memory at a time."""
+    with zipfile.ZipFile(path) as archive:
+        for name in sorted(archive.namelist()):
+            with archive.open(name) as file:
+                yield np.lib.format.read_array(file, allow_pickle=False)
+
+
+def saved_model(path: str) -> Run:
+    """TensorFlow's loader: `serve` of a SavedModel folder."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(path)
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        return loaded.serve(tf.constant(batch)).numpy()
+
+    return run
+
+
+def onnx(path: str) -> Run:
+    """ONNX Runtime on the CPU, the model's only input."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda batch: session.run(None, {name: batch})[0]
+
+
+def litert(path: str) -> Run:
+    """The LiteRT interpreter, resized for each new shape.
+
+    Raises:
+        ValueError: the file needs operators that plain LiteRT does not have.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    _refuse_custom_operators(path)
+    interpreter = Interpreter(path)
+    source = interpreter.get_input_details()[0]["index"]
+    answer = interpreter.get_output_details()[0]["index"]
+    shape: tuple[int, ...] | None = None
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        nonlocal shape
+        if batch.shape != shape:
+            interpreter.resize_tensor_input(source, batch.shape)
+            interpreter.allocate_tensors()
+            shape = batch.shape
+        interpreter.set_tensor(source, batch)
+        interpreter.invoke()
+        return interpreter.get_tensor(answer)
+
+    return run
+
+
+def _refuse_custom_operators(path: str) -> None:
+    # Flex operators (TensorFlow's kernels) are custom operators by name. An interpreter that happens to have them
+    # linked in would run such a file, a phone would not: so the file is looked at, whatever the interpreter says.
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(Path(path).read_bytes(), 0)
+    codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
+    custom = sorted({code.CustomCode().decode() for code in codes if code.CustomCode()})
+    if custom:
+        raise ValueError(f"plain LiteRT has no operator {', '.join(custom)}")
+
+
+RUNTIMES: dict[str, Callable[[str], Run]] = {"saved-model": saved_model, "onnx": onnx, "litert": litert}
+
+
+def answers(run: Run, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Answer every batch twice: the first run is the answer, the second is timed and compared with it.
+
+    Yields:
+        One answer per batch, then the seconds of each batch, (batches,) float64, then the largest difference between
+        a batch's two runs, a scalar.
+    """
+    seconds = []
+    unequal = [0.0]
+    for batch in batches:
+        answer = run(batch)
+        start = time.perf_counter()
+        again = run(batch)
+        seconds.append(time.perf_counter() - start)
+        unequal.append(np.max(np.abs(answer.astype(np.float64) - again)))
+        yield answer
+    yield np.array(seconds)
+    yield np.max(unequal)  # NaN stays NaN
+
+
+if __name__ == "__main__":
+    runtime, file, source, target = sys.argv[1:]
+    write_arrays(target, answers(RUNTIMES[runtime](file), read_arrays(source)))

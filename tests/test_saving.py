@@ -1,0 +1,358 @@
+"""The saved file: what goes in comes back out of the file, and what is no such file is said to be none."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from convmedia.data import images
+from convmedia.data.errors import InputError
+from convmedia.models import load, predicting, saving
+from convmedia.models.answer import Answer
+
+IMAGE = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
+
+
+def channel_means(scale: float = 1.0) -> keras.Model:
+    """Softmax over the mean of each channel: its answers can be computed by hand."""
+    return keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Rescaling(scale),
+            keras.layers.Softmax(),
+        ]
+    )
+
+
+def colours(**changes) -> keras.Model:
+    arguments = {
+        "preparation": [keras.layers.Rescaling(1 / 255)],
+        "app": "mnist",
+        "labels": ["red", "green", "blue"],
+        "input": IMAGE,
+        "details": {"network": "channel_means", "seed": 3, "sizes": (1, 2)},
+        **changes,
+    }
+    return saving.assemble(channel_means(), **arguments)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    saving.save(colours(), folder / "model.keras")
+    return folder
+
+
+def by_hand(pictures: np.ndarray) -> np.ndarray:
+    means = pictures.astype(np.float64).mean((1, 2)) / 255
+    return np.exp(means) / np.exp(means).sum(-1, keepdims=True)
+
+
+def pictures(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+
+def test_answers_of_the_loaded_file_are_those_computed_by_hand(run):
+    predictor = load(run)
+    for shape in [(4, 9, 7), (1, 1, 1), (2, 31, 16)]:
+        batch = pictures(*shape)
+        np.testing.assert_allclose(predictor(batch), by_hand(batch), atol=1e-6)
+        np.testing.assert_array_equal(predictor(batch.astype(np.float64)), predictor(batch))
+
+
+def test_values_between_and_beyond_the_integers_are_not_cut(run):
+    batch = np.full((1, 2, 2, 3), 127.7)
+    batch[..., 1] = 300.0
+    np.testing.assert_allclose(load(run)(batch), by_hand(batch), atol=1e-6)
+
+
+def test_grey_is_repeated(run):
+    grey = pictures(3, 5, 6)[..., 0]
+    repeated = np.stack([grey] * 3, axis=-1)
+    predictor = load(run)
+    np.testing.assert_array_equal(predictor(grey), predictor(repeated))
+    np.testing.assert_array_equal(predictor(grey[..., np.newaxis]), predictor(repeated))
+
+
+def test_a_single_picture_or_two_channels_are_no_batch(run):
+    predictor = load(run)
+    with pytest.raises(ValueError, match=r"Received: \(5, 6, 3\)"):
+        predictor(pictures(5, 6))
+    with pytest.raises(ValueError, match=r"Received: \(1, 5, 6, 2\)"):
+        predictor(pictures(1, 5, 6)[..., :2])
+
+
+def test_one_trace_serves_every_size(run):
+    predictor = load(run)
+    for side in range(1, 6):
+        predictor(pictures(side, side + 2, side))
+    assert predictor._call.experimental_get_tracing_count() == 1
+
+
+def test_description_survives_the_file(run):
+    predictor = load(run / "model.keras")
+    assert predictor.app == "mnist"
+    assert predictor.labels == ["red", "green", "blue"]
+    assert predictor.input == IMAGE
+    assert predictor.details == {"network": "channel_means", "seed": 3, "sizes": [1, 2]}
+    assert type(predictor.labels) is list
+    assert type(predictor.input["shape"]) is list
+
+
+def test_description_says_what_the_file_is(run):
+    description = json.loads(json.dumps(load(run).describe(), allow_nan=False))
+    content = (run / "model.keras").read_bytes()
+    assert description["bytes"] == len(content)
+    assert (
+        description["sha256"]
+        == subprocess.run(
+            ["sha256sum", run / "model.keras"], capture_output=True, text=True, check=True
+        ).stdout.split()[0]
+    )
+    assert description["parameters"] == 0
+    assert [layer["type"] for layer in description["layers"]] == [
+        "InputLayer", "Rescaling", "InputLayer", "GlobalAveragePooling2D", "Rescaling", "Softmax", "Answer"
+    ]  # fmt: skip
+
+
+def test_parameters_are_counted():
+    network = keras.Sequential(
+        [keras.layers.Conv2D(2, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
+    )
+    model = saving.assemble(network, app="mnist", labels=["a", "b", "c"], input=IMAGE, details={})
+    description = predicting.Predictor(model).describe()
+    assert description["parameters"] == (3 * 3 * 3 * 2 + 2) + (2 * 3 + 3)
+    assert {layer["type"]: layer["parameters"] for layer in description["layers"]}["Conv2D"] == 56
+    assert description["sha256"] is None
+
+
+def test_one_unit_becomes_two_probabilities_in_the_file(tmp_path):
+    network = keras.Sequential([keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, activation="sigmoid")])
+    model = saving.assemble(network, app="cats-vs-dogs", labels=["cat", "dog"], input=IMAGE, details={})
+    kernel = np.array([[0.01], [-0.02], [0.005]], "float32")
+    network.layers[-1].set_weights([kernel, np.array([0.3], "float32")])
+    saving.save(model, tmp_path / "m.keras")
+    batch = pictures(5, 4, 4)
+    dog = 1 / (1 + np.exp(-(batch.mean((1, 2)) @ kernel + 0.3)))
+    np.testing.assert_allclose(load(tmp_path / "m.keras")(batch), np.hstack([1 - dog, dog]), atol=1e-6)
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c", "d"], ["a"]])
+def test_labels_that_do_not_fit_the_network_are_refused(labels):
+    with pytest.raises(ValueError, match=rf"A network for {len(labels)} labels"):
+        colours(labels=labels)
+
+
+def test_answers_are_float32_whatever_the_precision():
+    network = keras.Sequential(
+        [keras.layers.GlobalAveragePooling2D(dtype="mixed_float16"), keras.layers.Softmax(dtype="mixed_float16")]
+    )
+    model = saving.assemble(network, app="mnist", labels=list("abc"), input=IMAGE, details={})
+    assert predicting.Predictor(model)(pictures(1, 2, 2)).dtype == np.float32
+
+
+def test_details_that_json_cannot_hold_are_refused():
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        Answer("mnist", details={"path": Path("x")})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        Answer("mnist", details={"loss": float("nan")})
+
+
+def test_the_file_holds_no_optimizer_and_training_goes_on(tmp_path):
+    network = keras.Sequential([keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")])
+    model = saving.assemble(network, app="mnist", labels=list("abc"), input=IMAGE, details={})
+    network.compile(optimizer="adam", loss="sparse_categorical_crossentropy", jit_compile=False)
+    batch = pictures(4, 3, 3).astype("float32")
+    network.train_on_batch(batch, np.arange(4) % 3)
+    optimizer = network.optimizer
+    saving.save(model, tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        assert b"adam" not in archive.read("model.weights.h5") + archive.read("config.json")
+    assert network.compiled
+    assert network.optimizer is optimizer
+    network.train_on_batch(batch, np.arange(4) % 3)
+    assert int(optimizer.iterations) == 2
+
+
+def test_a_failed_save_leaves_the_earlier_file(tmp_path, monkeypatch):
+    saving.save(colours(), tmp_path / "m.keras")
+    before = (tmp_path / "m.keras").read_bytes()
+
+    def full_disk(self, path):
+        Path(path).write_bytes(b"PK half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(keras.Model, "save", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        saving.save(colours(), tmp_path / "m.keras")
+    assert (tmp_path / "m.keras").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]
+
+
+def rewritten(source: Path, target: Path, member: str, change) -> None:
+    """A copy of a zip file with one member's content changed."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, change(content) if name == member else content)
+
+
+def damaged_files(run: Path, folder: Path) -> dict[str, Path]:
+    whole = (run / "model.keras").read_bytes()
+    contents = {"empty": b"", "text": b"not a model\n" * 50, "cut": whole[: len(whole) // 2], "tail": whole[9:-30]}
+    for name, content in contents.items():
+        (folder / f"{name}.keras").write_bytes(content)
+    flipped = bytearray(whole)
+    flipped[whole.index(b"config.json") + 200] ^= 0xFF
+    (folder / "flipped.keras").write_bytes(flipped)
+    with zipfile.ZipFile(folder / "zip.keras", "w") as archive:
+        archive.writestr("a.txt", "nothing of ours")
+    rewritten(run / "model.keras", folder / "class.keras", "config.json", lambda c: c.replace(b"Answer", b"Anwser"))
+    rewritten(run / "model.keras", folder / "json.keras", "config.json", lambda c: c[:-20])
+    rewritten(run / "model.keras", folder / "weights.keras", "model.weights.h5", lambda c: c[:100])
+    (folder / "model.h5").write_bytes(whole)
+    return {path.name: path for path in folder.iterdir()} | {"missing": folder / "none.keras"}
+
+
+def test_what_is_no_model_of_ours_is_one_line(run, tmp_path):
+    files = damaged_files(run, tmp_path)
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "foreign.keras")
+    (tmp_path / "folder").mkdir()
+    files |= {"foreign": tmp_path / "foreign.keras", "folder": tmp_path / "folder"}
+    assert len(files) == 13
+    for name, path in files.items():
+        with pytest.raises(InputError) as caught:
+            load(path)
+        assert "\n" not in str(caught.value), name
+        assert str(path) in str(caught.value), name
+        assert len(str(caught.value)) < 200 + 2 * len(str(path)) + 200, name
+
+
+def test_a_model_with_a_lambda_is_not_run(tmp_path):
+    raw = keras.Input((None, None, 3))
+    answer = Answer("mnist", None, IMAGE)(keras.layers.Lambda(lambda x: x * 2, output_shape=(None, None, 3))(raw))
+    keras.Model(raw, answer).save(tmp_path / "m.keras")
+    with pytest.raises(InputError, match=r"(?i)lambda"):
+        load(tmp_path / "m.keras")
+
+
+def test_a_model_of_another_application_is_refused(run):
+    assert load(run, app="mnist").app == "mnist"
+    with pytest.raises(InputError, match="model of 'mnist', not of 'transfer'"):
+        load(run, app="transfer")
+
+
+def test_names_find_shipped_weights_and_paths_go_first(run, tmp_path, monkeypatch):
+    package = tmp_path / "shipped"
+    package.mkdir()
+    saving.save(colours(details={"shipped": True}), package / "mnist.keras")
+    monkeypatch.setattr(saving.resources, "files", lambda name: package)
+    monkeypatch.chdir(tmp_path)
+    assert load("mnist").details == {"shipped": True}
+    with pytest.raises(InputError, match=r"No weights are shipped for 'audio' \(only for: mnist\)"):
+        load("audio")
+    (tmp_path / "mnist").symlink_to(run)
+    assert load("mnist").details["seed"] == 3
+    assert saving.shipped("mnist").details == {"shipped": True}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Pictures of two sizes with bad files among them; r, g, b are of one colour each."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for name, height, colour in [("r", 4, 0), ("g", 4, 1), ("b", 7, 2), ("r2", 7, 0)]:
+        picture = np.zeros((height, 5, 3), np.uint8)
+        picture[..., colour] = 255
+        images.encode(picture, folder / f"{name}.png")
+    (folder / "text.png").write_text("this is no picture")
+    return folder
+
+
+def test_rows_come_in_the_order_given_with_error_rows(run, folder):
+    files = [folder / name for name in ["r.png", "text.png", "g.png", "none.png", "b.png", "r2.png", "g.png"]]
+    rows = load(run).predict_files(files)
+    assert [row["file"] for row in rows] == [str(file) for file in files]
+    assert [row.get("label") for row in rows] == ["red", None, "green", None, "blue", "red", "green"]
+    for row in rows:
+        if "label" in row:
+            assert row["score"] == pytest.approx(np.e / (np.e + 2), abs=1e-6)
+            assert sum(entry["score"] for entry in row["top"]) == pytest.approx(1, abs=1e-6)
+            assert row["top"][0] == {"label": row["label"], "score": row["score"]}
+            assert len(row["top"]) == 3
+        else:
+            assert row.keys() == {"file", "error"}
+    json.dumps(rows, allow_nan=False)
+
+
+def test_top_limits_the_labels_of_a_row(run, folder):
+    [row] = load(run).predict_files([folder / "g.png"], top=1)
+    assert [entry["label"] for entry in row["top"]] == ["green"]
+
+
+def test_rows_are_the_same_one_by_one(run, folder):
+    files = [folder / "r.png", folder / "g.png", folder / "g.png", folder / "text.png"]
+    predictor = load(run)
+    assert predictor.predict_files(files, batch_size=1) == predictor.predict_files(files)
+
+
+def test_an_endless_list_of_files_is_answered_as_it_comes(run, folder):
+    def endless():
+        while True:
+            yield folder / "r.png"
+
+    rows = load(run).predict_rows(endless(), batch_size=2)
+    assert [next(rows)["label"] for _ in range(5)] == ["red"] * 5
+
+
+def test_a_model_without_labels_predicts_no_files(folder):
+    network = keras.Sequential([keras.layers.Conv2D(3, 1)])
+    model = saving.assemble(network, app="super-resolution", labels=None, input=IMAGE, details={})
+    with pytest.raises(InputError, match="does not label"):
+        predicting.Predictor(model).predict_files([folder / "r.png"])
+
+
+def test_batches_are_of_one_shape_and_bounded(monkeypatch):
+    monkeypatch.setattr(predicting, "BATCH_VALUES", 20)
+    sizes = [4, 4, None, 4, 4, 7, 7, 7, 30, 30, None, None, None, None, 4]
+    items = [None if size is None else np.zeros(size) for size in sizes]
+    batches = list(predicting.in_batches(items, lambda item: item, batch_size=3))
+    assert [[None if item is None else item.size for item in batch] for batch in batches] == [
+        [4, 4, None], [4, 4], [7, 7], [7], [30], [30, None, None], [None, None, 4]
+    ]  # fmt: skip
+
+
+LIGHT = """
+import sys
+
+class Blocked:  # not None in sys.modules: Keras takes any entry there for an imported TensorFlow
+    def find_spec(self, name, path=None, target=None):
+        if name in ("tensorflow", "librosa", "sklearn", "matplotlib"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Blocked())
+import convmedia.models, keras, numpy as np
+model = convmedia.models.load(sys.argv[1])
+np.save(sys.argv[2], model(np.load(sys.argv[3])))
+"""
+
+
+def test_another_backend_without_tensorflow_gives_the_same_answers(run, tmp_path):
+    backend = next((name for name in ("jax", "torch") if find_spec(name)), None)
+    if backend is None:
+        pytest.skip("neither jax nor torch is installed")
+    batch = pictures(3, 6, 5)
+    np.save(tmp_path / "in.npy", batch)
+    subprocess.run(
+        [sys.executable, "-c", LIGHT, run, tmp_path / "out.npy", tmp_path / "in.npy"],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        check=True,
+    )
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), by_hand(batch), atol=1e-6)

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,13 +97,35 @@ def complain(message: str) -> int:
 def use_backend(backend: str | None) -> None:
     """Choose the Keras backend; to be called before Keras is imported. Quiets TensorFlow's start-up messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if backend is None:
-        return
-    if backend not in BACKENDS:
+    if backend is not None and backend not in BACKENDS:
         raise InputError(f"--backend {backend} is unknown: give one of {', '.join(BACKENDS)}")
-    if "keras" in sys.modules and sys.modules["keras"].backend.backend() != backend:
+    if backend is not None:
+        os.environ["KERAS_BACKEND"] = backend
+    with quiet_start():
+        import keras
+    if backend not in (None, keras.backend.backend()):
         raise InputError(f"--backend {backend} comes too late, Keras is loaded: set KERAS_BACKEND={backend}")
-    os.environ["KERAS_BACKEND"] = backend
+
+
+@contextmanager
+def quiet_start() -> Iterator[None]:
+    """Hold back what libraries print on file descriptor 2 as they are loaded; shown if loading fails.
+
+    TensorFlow 2.21 writes six lines there before any of its log levels applies.
+    """
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(screen, held.read())
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
 
 
 def finite(value: Any) -> Any:
@@ -234,14 +257,14 @@ def export(app: str, model: str | None, formats: list[str], out: Path | None, da
     """
     use_backend(None)
     from convmedia.models import load
-    from convmedia.models.exporting import EXAMPLES_FILE, read_examples
     from convmedia.models.exporting import export as write
+    from convmedia.models.exporting import read_examples
 
     predictor = load(model or app, app=app)
-    run_folder = predictor.path.parent if model else None
-    kept = run_folder / EXAMPLES_FILE if run_folder else None
+    folder = Path(model) if model and Path(model).is_dir() else None
+    kept = folder / "examples.npz" if folder else None
     examples = read_examples(kept) if kept and kept.exists() else data()
-    default = run_folder / "export" if run_folder and (run_folder / "run.json").exists() else Path(f"{app}-export")
+    default = folder / "export" if folder else Path(f"{app}-export")
     say(f"exporting {', '.join(formats)} and verifying each on {len(examples)} examples ...")
     parity = write(predictor, formats, out or default, examples)
     if as_json:

@@ -1,6 +1,6 @@
 """What `apps/mnist.py` does behind its commands: prepared examples, measuring, the report, the inversion experiment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class PreparedDigits:
     def write(self, path: Path) -> None:
         """Keep the arrays in an .npz, beside and renamed."""
         with replacing(path) as beside, beside.open("wb") as file:
-            np.savez(file, **self.parts)
+            np.savez(file, allow_pickle=False, **self.parts)
 
     @property
     def validation(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -107,14 +107,13 @@ def preparer(preparation: str) -> Predictor:
     return Predictor(assemble(nothing, preparation=layers, app="mnist", labels=None, input=description, details={}))
 
 
-def answers(predictor: Predictor, pictures, label: str) -> np.ndarray:
-    """What a predictor says to raw pictures of any sizes, in order."""
-    batches = in_batches(pictures, lambda picture: picture, CHUNK)
+def answers(predictor: Predictor, pictures: Iterable[np.ndarray], number: int, label: str) -> np.ndarray:
+    """What a predictor says to `number` raw pictures of any sizes, in order."""
     found: list[np.ndarray] = []
     with progress(label) as update:
-        for batch in batches:
+        for batch in in_batches(pictures, lambda picture: picture, CHUNK):
             found.extend(predictor(np.stack(batch)))
-            update(len(found), len(pictures))
+            update(len(found), number)
     return np.stack(found)
 
 
@@ -127,7 +126,7 @@ def prepared(prepare: Predictor, split: Split, classes: int, label: str) -> tupl
     """Prepared pictures and one-hot targets of a split."""
     if not len(split):
         return empty(classes)[:2]
-    return to_bytes(answers(prepare, split.pictures, label)), np.eye(classes, dtype="float32")[split.truth]
+    return to_bytes(answers(prepare, split.pictures, len(split), label)), np.eye(classes, dtype="float32")[split.truth]
 
 
 def empty(classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -162,42 +161,24 @@ def raw_examples(split: Split, most: int = 200) -> list[np.ndarray]:
     return [np.repeat(picture[..., None], 3, -1) if picture.ndim == 2 else picture for picture in pictures]
 
 
-def relabelled(data: Digits, labels: list[str]) -> Digits:
-    """The set with its truth counted in a model's labels.
+def in_labels_of(predictor: Predictor, data: Digits) -> Split:
+    """The test split of a set, its truth counted in a model's labels.
 
     Raises:
         InputError: the set has a label that the model does not know.
     """
-    from dataclasses import replace
-
+    labels = predictor.labels or []
     unknown = sorted(set(data.labels) - set(labels))
     if unknown:
         raise InputError(f"{data.name} has the label {unknown[0]!r}, the model knows {', '.join(labels)}")
     to_model = np.array([labels.index(label) for label in data.labels])
-    return replace(data, test=Split(data.test.pictures, to_model[data.test.truth]))
-
-
-class Inverted(list):
-    """Pictures as 255 - pixel, inverted when they are read."""
-
-    def __init__(self, pictures):
-        super().__init__()
-        self.pictures = pictures
-
-    def __len__(self):
-        return len(self.pictures)
-
-    def __getitem__(self, index):
-        return augmentation.inverted(self.pictures[index])
-
-    def __iter__(self):
-        return (augmentation.inverted(picture) for picture in self.pictures)
+    return Split(data.test.pictures, to_model[data.test.truth])
 
 
 def measure(predictor: Predictor, test: Split) -> tuple[dict[str, Any], np.ndarray]:
     """Figures of a saved file on raw test pictures and on their inversions; and its answers to the former."""
-    straight = answers(predictor, test.pictures, "testing")
-    inverse = answers(predictor, Inverted(test.pictures), "testing inverted")
+    straight = answers(predictor, test.pictures, len(test), "testing")
+    inverse = answers(predictor, map(augmentation.inverted, test.pictures), len(test), "testing inverted")
     return {"test": figures(straight, test.truth), "inverted": figures(inverse, test.truth)}, straight
 
 

@@ -65,7 +65,7 @@ class Run:
     def save_state(self, state: dict[str, np.ndarray], history: list[dict[str, float]]) -> None:
         """Write the checkpoint of the last complete epoch, one file with weights, optimizer and history."""
         with replacing(self.folder / "checkpoint" / "state.npz") as beside, beside.open("wb") as file:
-            np.savez(file, history=np.array(json.dumps(history)), **state)
+            np.savez(file, allow_pickle=False, history=np.array(json.dumps(history)), **state)
         self.write_history(history)
 
     def load_state(self) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:

@@ -96,6 +96,7 @@ def fit(
             steps_per_epoch=steps,
             validation_data=validation,
             validation_batch_size=500,
+            shuffle=False,
             verbose=0,
             callbacks=[
                 EpochSeeds(seed),
@@ -190,23 +191,21 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.seen += 1
         now = time.perf_counter()
-        if not self.live or now - self.shown < 0.2:
-            return
-        self.shown = now
-        done = (batch + 1) / self.steps
-        bar = "#" * int(20 * done)
-        print(f"\r{self.line(logs, f'[{bar:<20}]')}\x1b[K", end="", file=sys.stderr, flush=True)
+        if self.live and now - self.shown > 0.2:
+            self.shown = now
+            bar = "#" * (20 * (batch + 1) // self.steps)
+            print(f"\r{self.line(batch + 1, logs)}  [{bar:<20}]\x1b[K", end="", file=sys.stderr, flush=True)
 
     def on_epoch_end(self, epoch, logs=None):
-        print(("\r" if self.live else "") + self.line(logs, "") + ("\x1b[K" if self.live else ""), file=sys.stderr)
+        start, end = ("\r", "\x1b[K") if self.live else ("", "")
+        say(f"{start}{self.line(self.steps, logs)}{end}")
 
-    def line(self, logs, bar) -> str:
-        left = (self.epochs - self.epoch) * self.steps - (self.seen % self.steps or (0 if bar == "" else self.steps))
-        if not bar:
-            left = (self.epochs - self.epoch - 1) * self.steps
+    def line(self, done: int, logs) -> str:
+        """Epoch, figures and time left after `done` steps of the current epoch."""
+        left = (self.epochs - self.epoch) * self.steps - done
         seconds = left * (time.perf_counter() - self.began) / max(self.seen, 1)
         figures = "  ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
-        return f"epoch {self.epoch + 1}/{self.epochs} {bar}  {figures}  {clock(seconds)} left"
+        return f"epoch {self.epoch + 1}/{self.epochs}  {figures}  {clock(seconds)} left"
 
 
 def clock(seconds: float) -> str:

@@ -196,7 +196,7 @@ def evaluate(data: Data = "mnist", model: Model = None, as_json: Json = False, b
     predictor = load(model or APP, app=APP)
     with progress("reading examples") as update:
         chosen = digits.load(data, update)
-    metrics, _ = _digits.measure(predictor, _digits.relabelled(chosen, predictor.labels))
+    metrics, _ = _digits.measure(predictor, _digits.in_labels_of(predictor, chosen))
     if as_json:
         facts = {"name": chosen.name, "test": len(chosen.test), "digest": chosen.digest}
         print(to_json({"metrics": metrics, "data": facts, "model": predictor.digest}, indent=2))

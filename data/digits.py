@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ LABELS = tuple("0123456789")
 class Split:
     """Raw pictures, each uint8 (height, width) or (height, width, 3), and their labels, int64 (n,)."""
 
-    pictures: Sequence[np.ndarray]
+    pictures: "np.ndarray | Files"
     truth: np.ndarray
 
     def __len__(self):
@@ -54,7 +54,7 @@ class Digits:
     validation: Split
     test: Split
     digest: str
-    bad: list[tuple[Path, str]] = field(default_factory=list)
+    bad: Sequence[tuple[Path, str]] = ()
 
     def limited(self, limit: int | None, seed: int) -> "Digits":
         """The same set with at most `limit` training examples, drawn with `seed`."""

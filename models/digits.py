@@ -19,9 +19,9 @@ def lenet5(classes=10):
         [
             keras.Input((SIDE, SIDE, 1)),
             layers.Conv2D(6, 5, padding="same", activation="tanh", name="c1"),
-            layers.AveragePooling2D(name="s2"),
+            layers.AveragePooling2D(2, name="s2"),
             layers.Conv2D(16, 5, activation="tanh", name="c3"),
-            layers.AveragePooling2D(name="s4"),
+            layers.AveragePooling2D(2, name="s4"),
             layers.Flatten(name="flatten"),
             layers.Dense(120, activation="tanh", name="c5"),
             layers.Dense(84, activation="tanh", name="f6"),

@@ -95,13 +95,15 @@ def export(
         Formats exported earlier from the same model file, and still there, stay in it.
 
     Raises:
-        InputError: unknown format, missing optional dependency, another backend, no examples. Nothing was done then.
+        InputError: unknown format, missing optional dependency, another backend, no examples, `out` is a file or
+            holds a folder that no export made under a name to be written. Nothing was done then.
         OSError: no space left, no permission.
     """
     names = list(dict.fromkeys(formats))
     examples = list(examples)
     _check(names, examples, predictor.input["kind"])
     out = Path(out)
+    _check_folder(out, names)
     out.mkdir(parents=True, exist_ok=True)
     parity = {name: entry for name, entry in _earlier(out, predictor).items() if name not in names}
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
@@ -132,7 +134,9 @@ def _check(names: list[str], examples: list[np.ndarray], kind: str) -> None:
                 f"run: pip install 'convmedia[{FORMATS[name].extra}]'"
             )
     if keras.backend.backend() != "tensorflow":
-        raise InputError(f"Export needs the TensorFlow backend, not {keras.backend.backend()}; set KERAS_BACKEND.")
+        raise InputError(
+            f"Export needs the TensorFlow backend, not {keras.backend.backend()}; set KERAS_BACKEND=tensorflow."
+        )
     if not examples:
         raise InputError("An export is proved on examples and there are none; give --data.")
     rank, dtype = (3, "uint8") if kind == "image" else (1, "float32")
@@ -141,16 +145,27 @@ def _check(names: list[str], examples: list[np.ndarray], kind: str) -> None:
         raise ValueError(f"Examples are {dtype} of rank {rank}. Received: {wrong[0].dtype} {wrong[0].shape}")
 
 
+def _check_folder(out: Path, names: list[str]) -> None:
+    """Older exports are replaced; a folder that only has the name of one is somebody's own."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{shown(out)} is a file; give a folder to export to.")
+    for final in (out / FORMATS[name].file for name in names):
+        if final.is_dir() and any(final.iterdir()) and not (final / "saved_model.pb").is_file():
+            raise InputError(f"The folder {shown(final)} is no exported model; give another --out.")
+
+
 def _earlier(out: Path, predictor: Predictor) -> dict[str, dict[str, Any]]:
     """What an earlier call proved about files of the same model that are still there."""
     try:
         parity = json.loads((out / PARITY_FILE).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
+    if predictor.digest is None or not isinstance(parity, dict):
+        return {}
     return {
-        name: entry
-        for name, entry in parity.items()
-        if entry.get("model_sha256", "") == predictor.digest and (out / FORMATS[name].file).exists()
+        name: parity[name]
+        for name, kind in FORMATS.items()
+        if parity.get(name, {}).get("model_sha256") == predictor.digest and (out / kind.file).exists()
     }
 
 
@@ -316,15 +331,16 @@ def _compared(folder: Path, counts: dict[str, int], labelled: bool, tolerance: f
         answer = next(answers)
         if answer.shape != expected.shape:
             raise Refused(f"answers {answer.shape} where Keras answers {expected.shape}")
-        scale = 255.0 if expected.ndim == 4 else 1.0
+        scale = 255.0 if expected.ndim == 4 else 1.0  # pictures in 0..255, probabilities
         differences.append(np.max(np.abs(answer.astype(np.float64) - expected)) / scale)
         if labelled:
             same.append(answer.argmax(-1) == expected.argmax(-1))
     seconds, unequal = answers
+    unequal = float(unequal) / scale
     if not np.isfinite([*differences, unequal]).all():
         raise Refused("answers NaN or infinity")
     if unequal > REPEAT_TOLERANCE:
-        raise Refused(f"random: two runs on the same input differ by {float(unequal):.3g}")
+        raise Refused(f"random: two runs on the same input differ by {unequal:.3g}")
     if max(differences) > tolerance:
         raise Refused(f"answers differ from Keras by {max(differences):.3g}, more than {tolerance:g}")
     return {

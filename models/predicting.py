@@ -8,9 +8,10 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
+
 from convmedia.data.errors import InputError
 from convmedia.data.files import digest
-from keras import ops
 
 BATCH_VALUES = 12_000_000  # most input values of one batch, 48 MB as float32: bounds memory on large pictures
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from keras import ops
+
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing, shown
 from convmedia.models.answer import Answer
 from convmedia.models.predicting import Predictor, every_layer
-from keras import ops
 
 MODEL_FILE = "model.keras"
 WEIGHTS = "convmedia.models.weights"

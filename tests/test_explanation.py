@@ -78,7 +78,7 @@ def test_grad_cam_reaches_logits_behind_a_closing_layer(closing):
 def test_grad_cam_is_taken_before_the_last_pooling_and_dropout():
     inner = keras.Sequential(
         [
-            keras.Input((2, 2, 1)),
+            keras.Input((4, 4, 1)),
             layers.Conv2D(1, 1, use_bias=False, kernel_initializer="ones"),
             layers.MaxPooling2D(2),
             layers.Dropout(0.5),
@@ -86,7 +86,8 @@ def test_grad_cam_is_taken_before_the_last_pooling_and_dropout():
             layers.Dense(2, kernel_initializer="ones", activation="softmax"),
         ]
     )
-    np.testing.assert_allclose(explanation.grad_cam(inner, PICTURE, 0)[0], PICTURE[..., 0] / 4, atol=1e-6)
+    picture = np.arange(1.0, 17.0).reshape(4, 4)
+    np.testing.assert_allclose(explanation.grad_cam(inner, picture[..., None], 0)[0], picture / 16, atol=1e-6)
 
 
 def test_grad_cam_is_enlarged_bilinearly_to_the_prepared_size():
@@ -153,6 +154,16 @@ def test_grad_cam_looks_at_the_maps_a_backbone_gives():
     heat, _ = explanation.grad_cam(saved(with_backbone()), 10 * PICTURE, 0)
     # Each map's one maximum is passed on by the pooling with weight 1, so both maps count equally: |x - 2|.
     np.testing.assert_allclose(heat, np.array([[1, 0], [1, 2]]) / 2, atol=1e-5)
+
+
+def test_a_backbone_that_ends_in_numbers_is_not_taken_for_the_network():
+    backbone = keras.Sequential(
+        [keras.Input((2, 2, 1)), layers.Conv2D(2, 1, name="conv"), layers.GlobalMaxPooling2D()], name="backbone"
+    )
+    raw = keras.Input((2, 2, 1))
+    bare = keras.Model(raw, layers.Dense(2, activation="softmax")(backbone(layers.Rescaling(0.1)(raw))))
+    np.testing.assert_array_equal(explanation.prepared(bare, PICTURE), PICTURE)
+    assert [name for name, _ in explanation.activations(bare, PICTURE)] == ["backbone/conv"]
 
 
 def test_filters_are_the_first_convolution_one_per_output_channel():

@@ -348,6 +348,8 @@ def test_a_second_call_keeps_what_was_proved_of_the_same_file_only(tmp_path):
     assert both["onnx"] == first["onnx"]
     assert list(both) == ["onnx", "litert"]
     assert list(export(saving.load(tmp_path / "b.keras"), ["litert"], tmp_path, EXAMPLES)) == ["litert"]
+    assert list(export(classifier(), ["onnx"], tmp_path, EXAMPLES)) == ["onnx"]
+    assert list(export(classifier(), ["litert"], tmp_path, EXAMPLES)) == ["litert"]  # no file: nobody knows if the same
 
 
 def test_standard_output_stays_empty(tmp_path, capfd, writers):
@@ -386,6 +388,16 @@ def test_wrong_arguments_are_named_before_any_work(tmp_path):
     with pytest.raises(ValueError, match=r"uint8 of rank 3. Received: float32 \(4, 4, 3\)"):
         export(predictor, ["onnx"], tmp_path / "out", [np.zeros((4, 4, 3), "float32")])
     assert not (tmp_path / "out").exists()
+
+
+def test_what_no_export_made_is_not_replaced(tmp_path):
+    (tmp_path / "saved_model").mkdir()
+    (tmp_path / "saved_model" / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="saved_model is no exported model"):
+        export(classifier(), ["onnx", "saved-model"], tmp_path, EXAMPLES)
+    with pytest.raises(InputError, match="is a file"):
+        export(classifier(), ["onnx"], tmp_path / "saved_model" / "thesis.txt", EXAMPLES)
+    assert [path.name for path in tmp_path.rglob("*")] == ["saved_model", "thesis.txt"]
 
 
 def test_varied_batches_have_other_sizes():

@@ -48,10 +48,10 @@ def test_missing_values_are_gaps_and_one_epoch_is_enough():
 def test_confusion_writes_counts_and_colours_by_the_share_of_the_row():
     matrix = np.array([[8, 0, 0], [1, 3, 0], [0, 0, 0]])
     axes = _figures.confusion(matrix, ["a", "b", "c"]).axes[0]
-    written = {tuple(text.get_position()): text.get_text() for text in axes.texts}
+    written = {text.get_position(): text.get_text() for text in axes.texts}
     assert written == {(0, 0): "8", (0, 1): "1", (1, 1): "3"}  # (answer, truth)
     cells = axes.get_images()[0].get_array()
-    np.testing.assert_allclose(cells[..., 3], np.sqrt([[1, 0, 0], [0.25, 0.75, 0], [0, 0, 0]]))
+    np.testing.assert_allclose(cells[..., 3], np.sqrt(np.array([[1, 0, 0], [0.25, 0.75, 0], [0, 0, 0]])))
     assert tuple(cells[1, 1, :3]) == to_rgba(_figures.RIGHT)[:3]
     assert tuple(cells[1, 0, :3]) == to_rgba(_figures.WRONG)[:3]
 

@@ -9,7 +9,7 @@ import numpy as np
 from convmedia.apps._commands import counted, percent, progress, table, to_json
 from convmedia.apps._runs import Run, write_text
 from convmedia.data import augmentation, images
-from convmedia.data.digits import Digits, Split, photograph, without_digit
+from convmedia.data.digits import Digits, Split, photograph, styled, without_digit
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing
 from convmedia.models.predicting import Predictor, in_batches
@@ -41,10 +41,11 @@ class PreparedDigits:
         if preparation == "resize" and invert:
             parts["regular"] = np.concatenate([parts["regular"], augmentation.inverted(parts["regular"])])
             parts["regular_targets"] = np.concatenate([parts["regular_targets"]] * 2)
-        photographed = augment and preparation == "ink"
-        photos, photo_targets, nothing = (
-            photographs(prepare, parts["regular"], parts["regular_targets"], seed) if photographed else empty(classes)
-        )
+        if augment and preparation == "ink":
+            regular = (parts["regular"], parts["regular_targets"])
+            photos, photo_targets, nothing = photographs(prepare, *regular, data.labels, seed)
+        else:
+            photos, photo_targets, nothing = empty(classes)
         parts |= {"photos": photos, "photos_targets": photo_targets, "nothing": nothing}
         parts["nothing_targets"] = np.full((len(nothing), classes), 1 / classes, "float32")
         parts["held"], parts["held_targets"] = prepared(prepare, data.validation, classes, "preparing validation")
@@ -134,7 +135,7 @@ def empty(classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.zeros((0, 28, 28, 1), "uint8"), np.zeros((0, classes), "float32"), np.zeros((0, 28, 28, 1), "uint8")
 
 
-def photographs(prepare: Predictor, regular: np.ndarray, targets: np.ndarray, seed: int):
+def photographs(prepare: Predictor, regular: np.ndarray, targets: np.ndarray, labels, seed: int):
     """Half of the prepared examples as a phone would take them, and a twentieth as many pictures without a digit.
 
     Returns:
@@ -147,7 +148,8 @@ def photographs(prepare: Predictor, regular: np.ndarray, targets: np.ndarray, se
     for start in counted(range(0, len(chosen), CHUNK), -(-len(chosen) // CHUNK), "photographing"):
         size = (int(rng.integers(40, 129)), int(rng.integers(40, 129)))
         part = chosen[start : start + CHUNK]
-        taken = [photograph(regular[index, ..., 0], size, rng) for index in part]
+        written = [styled(regular[index, ..., 0], labels[targets[index].argmax()], rng) for index in part]
+        taken = [photograph(digit, size, rng) for digit in written]
         pictures.append(to_bytes(prepare(np.stack(taken))))
         blank = [without_digit(size, rng) for _ in range(max(len(part) // 20, 1))]
         nothing.append(to_bytes(prepare(np.stack(blank))))

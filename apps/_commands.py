@@ -57,14 +57,13 @@ def run(command: typer.Typer, arguments: list[str] | None = None) -> None:
 def exit_code(command: typer.Typer, arguments: list[str] | None = None) -> int:
     """Run a command; what the user can mend becomes one line on standard error and 2."""
     try:
-        return command(arguments, standalone_mode=False) or 0
+        code = command(arguments, standalone_mode=False) or 0
     except typer.TyperException as error:
         return complain(error.format_message() or "give a command; --help lists them")
     except InputError as error:
         return complain(str(error))
     except (typer.Abort, KeyboardInterrupt):
-        print("\ninterrupted; what was done is kept", file=sys.stderr)
-        return 130
+        code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads the rest: no second complaint
         return 0
@@ -73,8 +72,12 @@ def exit_code(command: typer.Typer, arguments: list[str] | None = None) -> int:
             raise
         where = f": {error.filename}" if error.filename else ""
         return complain(f"{error.strerror}{where}; {MACHINE[error.errno]}")
+    if code == INTERRUPTED:  # Typer itself turns Ctrl-C into this code
+        say("\ninterrupted; what was done is kept")
+    return code
 
 
+INTERRUPTED = 130
 MACHINE = {
     errno.ENOSPC: "free some space, then run it again (with --resume where the command has it)",
     errno.EDQUOT: "free some of your quota, then run it again (with --resume where the command has it)",
@@ -195,9 +198,8 @@ def predict(app: str, inputs: list[str], model: str | None, top: int | None, as_
     """The `predict` verb of every classifier: rows in the order given; 1 if any file failed."""
     use_backend(None)
     from convmedia.data.images import find
-    from convmedia.models import load
 
-    predictor = load(model or app, app=app)
+    predictor = model_of(app, model)
     files = find(inputs)
     if out is not None:
         return predict_to_file(predictor, files, top, as_json, out)
@@ -249,6 +251,13 @@ def finished(out: Path) -> set[str]:
         raise InputError(f"{out} holds something else than rows of predictions; give another --out") from error
 
 
+def model_of(app: str, model: str | None):
+    """The predictor that `--model` names, or the one that this package ships for the application."""
+    from convmedia.models import load, shipped
+
+    return shipped(app) if model is None else load(model, app=app)
+
+
 def export(app: str, model: str | None, formats: list[str], out: Path | None, data, as_json: bool) -> int:
     """The `export` verb of every application: write, verify in a child process, say what was refused.
 
@@ -256,11 +265,10 @@ def export(app: str, model: str | None, formats: list[str], out: Path | None, da
         data: gives raw examples where the model has no `examples.npz` beside it.
     """
     use_backend(None)
-    from convmedia.models import load
     from convmedia.models.exporting import export as write
     from convmedia.models.exporting import read_examples
 
-    predictor = load(model or app, app=app)
+    predictor = model_of(app, model)
     folder = Path(model) if model and Path(model).is_dir() else None
     kept = folder / "examples.npz" if folder else None
     examples = read_examples(kept) if kept and kept.exists() else data()

@@ -336,8 +336,8 @@ def comparison_report(run: Run, result: dict[str, Any]) -> None:
 
     report = Report("The inversion experiment", "The same pictures read after four trainings")
     report.text(
-        "A network that saw only light ink on dark ground is lost when the ink is dark. Trained on each picture and its "
-        "inversion, 255 - pixel, it reads both; the default preparation finds the ink and needs neither."
+        "A network that saw only light ink on dark ground is lost when the ink is dark. Trained on each picture and "
+        "its inversion, 255 - pixel, it reads both; the default preparation finds the ink and needs neither."
     )
     header, rows = comparison_rows(result)
     report.table("Answers and accuracies", header, rows)

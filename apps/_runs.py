@@ -22,7 +22,10 @@ NOT_RECORDED = ("out", "resume", "overwrite", "backend")
 
 
 class Run:
-    """One run folder, locked against a second training while this object lives.
+    """One run folder, locked against a second training until it is closed; used by `with`.
+
+    A new run that ends with an `InputError` before its first epoch leaves nothing behind, so that the mended command
+    can be given as it is.
 
     Attributes:
         folder: where it is.
@@ -37,7 +40,20 @@ class Run:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._lock.close()
             raise InputError(f"{folder} is in use by another training: wait for it or give another --out") from None
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if isinstance(error, InputError) and not (self.folder / "checkpoint").exists():
+            (self.folder / "run.json").unlink(missing_ok=True)
+        self._lock.close()
+        if not (self.folder / "run.json").exists():
+            (self.folder / ".lock").unlink(missing_ok=True)
+            if not any(self.folder.iterdir()):
+                self.folder.rmdir()
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -167,7 +183,7 @@ def resumed(app, context, out, given) -> Run:
         option = "--" + name.replace("_", "-")
         if name != "epochs" or value < recorded_value:
             raise InputError(
-                f"--resume: {option} {value} differs from the recorded {recorded_value}: leave it out, or start a new run"
+                f"--resume: {option} {value} is not the recorded {recorded_value}: leave it out, or use a new --out"
             )
         arguments["epochs"], record["status"] = value, "running"
     run = Run(out, record)

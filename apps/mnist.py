@@ -91,11 +91,11 @@ def train(
     use_backend(backend)
     from convmedia.apps._runs import open_run
 
-    run = open_run(APP, context, out, resume, overwrite)
-    if run.complete:
-        say(f"{out} is complete; a larger --epochs continues it")
-        return
-    metrics = train_run(run)["metrics"]
+    with open_run(APP, context, out, resume, overwrite) as run:
+        if run.complete:
+            say(f"{out} is complete; a larger --epochs continues it")
+            return
+        metrics = train_run(run)["metrics"]
     for split, figures in metrics.items():
         print(f"{split:9} accuracy {percent(figures['accuracy'])}")
     print(f"model {run.model_file}, report {out / 'report.html'}")
@@ -191,9 +191,8 @@ def evaluate(data: Data = "mnist", model: Model = None, as_json: Json = False, b
     use_backend(backend)
     from convmedia.apps import _digits
     from convmedia.data import digits
-    from convmedia.models import load
 
-    predictor = load(model or APP, app=APP)
+    predictor = _commands.model_of(APP, model)
     with progress("reading examples") as update:
         chosen = digits.load(data, update)
     metrics, _ = _digits.measure(predictor, _digits.in_labels_of(predictor, chosen))
@@ -244,9 +243,8 @@ def explain(inputs: Inputs, out: Folder, model: Model = None) -> int:
     use_backend(None)
     from convmedia.apps import _digits
     from convmedia.data.images import find
-    from convmedia.models import load
 
-    predictor = load(model or APP, app=APP)
+    predictor = _commands.model_of(APP, model)
     files = find(inputs)
     failed = 0
     for file, written in counted(_digits.explained(predictor, files, out), len(files), "drawing"):
@@ -280,8 +278,8 @@ def compare(
     from convmedia.data.images import find
 
     files = find(inputs)
-    run = open_run(APP, context, out, resume, overwrite)
-    result = _digits.compared(run, list(trainings(run)), files)
+    with open_run(APP, context, out, resume, overwrite) as run:
+        result = _digits.compared(run, list(trainings(run)), files)
     if as_json:
         print(to_json(result, indent=2))
         return
@@ -291,7 +289,7 @@ def compare(
 
 def trainings(run) -> Iterator[tuple[str, Any]]:
     """Name and complete run of each training of the inversion experiment, in folders below the run's."""
-    from convmedia.apps._runs import Run, open_part
+    from convmedia.apps._runs import open_part
 
     options = run.arguments
     shared = {name: options[name] for name in ("data", "network", "epochs", "seed")}
@@ -304,11 +302,11 @@ def trainings(run) -> Iterator[tuple[str, Any]]:
         "default preparation": {**shared, "preparation": "ink", "augment": True},
     }
     for name, arguments in variants.items():
-        part: Run = open_part(run, name.replace(",", "").replace(" ", "-"), arguments)
-        if not part.complete:
-            say(f"training: {name}")
-            train_run(part)
-        yield name, part
+        with open_part(run, name.replace(",", "").replace(" ", "-"), arguments) as part:
+            if not part.complete:
+                say(f"training: {name}")
+                train_run(part)
+            yield name, part
 
 
 if __name__ == "__main__":

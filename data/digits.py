@@ -223,7 +223,7 @@ def closed_four(digit, rng):
 
 
 def crossbar(digit, rng):
-    left, top, right, bottom = ink_box(digit)
+    _, top, _, bottom = ink_box(digit)
     row = top + rng.uniform(0.42, 0.62) * (bottom - top)
     middle, half, tilt = column_at(digit, row), rng.uniform(0.15, 0.4) * (bottom - top), rng.uniform(-1.2, 1.2)
     return [[(middle - half, row + tilt), (middle + half, row - tilt)]]

@@ -1,0 +1,83 @@
+"""What all tests share: an environment of their own, no network, real data where there is some, the command."""
+
+import ipaddress
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # whatever ~/.keras/keras.json says
+
+NOWHERE = "http://127.0.0.1:9"  # the discard port: a connection is refused at once
+
+
+def on_this_machine(host: Any) -> bool:
+    """Whether a host of a socket address is the loopback interface (or, as in `bind`, no host at all)."""
+    name = host.decode() if isinstance(host, bytes) else host
+    if name in (None, "", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def hold(host: Any) -> None:
+    if not on_this_machine(host):
+        pytest.fail(f"the tests run offline, and one of them asked for {host!r}")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def offline() -> Iterator[None]:
+    """Fails a test that looks up or connects to another machine. Its child processes only reach this one."""
+    look_up, connect = socket.getaddrinfo, socket.socket.connect
+
+    def held_look_up(host, *arguments, **options):
+        hold(host)
+        return look_up(host, *arguments, **options)
+
+    def held_connect(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            hold(address[0])
+        return connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", held_look_up)
+        patch.setattr(socket.socket, "connect", held_connect)
+        yield
+
+
+@pytest.fixture(scope="session")
+def convmedia_data() -> Path:
+    """The folder of real data that CONVMEDIA_DATA names; the test is skipped where there is none."""
+    folder = os.environ.get("CONVMEDIA_DATA")
+    if not folder:
+        pytest.skip("CONVMEDIA_DATA is not set")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def run_command(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `convmedia ARGUMENTS...` in a process of its own, offline; gives its exit code and what it printed.
+
+    It works in an empty folder unless `cwd` names another; `env` adds variables, `timeout` is in seconds.
+    """
+    empty = tmp_path_factory.mktemp("command")
+
+    def run(*arguments: object, env: dict[str, str] | None = None, timeout: float = 300, **options: Any):
+        without_network = {"http_proxy": NOWHERE, "https_proxy": NOWHERE, "no_proxy": "localhost,127.0.0.1"}
+        return subprocess.run(
+            [sys.executable, "-m", "convmedia.apps", *map(str, arguments)],
+            env={**os.environ, **without_network, **(env or {})},
+            check=False,
+            **{"cwd": empty, "stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": timeout}
+            | options,
+        )
+
+    return run

@@ -1,0 +1,101 @@
+"""What every command shares: exit codes, one-line errors, strict JSON, tables, resumable rows."""
+
+import errno
+import json
+
+import pytest
+import typer
+
+from convmedia.apps import _commands
+from convmedia.data.errors import InputError
+
+
+def failing(error):
+    command = _commands.application("failing", "Fails.")
+
+    @command.command()
+    def fail() -> None:
+        raise error
+
+    @command.command()
+    def other(number: int = typer.Option(1, min=1)) -> None:
+        pass
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("the file is empty:\n give another"), 2, "error: the file is empty: give another\n"),
+        (OSError(errno.ENOSPC, "No space left on device", "/runs/a"), 2, "No space left on device: /runs/a; free"),
+        (PermissionError(errno.EACCES, "Permission denied", "/root/x"), 2, "choose a place"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_and_an_exit_code(capsys, error, code, line):
+    assert _commands.exit_code(failing(error), ["fail"]) == code
+    printed = capsys.readouterr()
+    assert line in printed.err
+    assert printed.err.strip().count("\n") == 0
+    assert printed.out == ""
+
+
+def test_a_bug_shows_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        _commands.exit_code(failing(ZeroDivisionError()), ["fail"])
+
+
+def test_an_unexpected_operating_system_error_is_a_bug():
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        _commands.exit_code(failing(OSError(errno.EBADF, "Bad file descriptor")), ["fail"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["nothing"], "No such command"), (["other", "--number", "0"], "--number"), (["other", "--no"], "No such option")],
+)
+def test_wrong_arguments_are_one_line_and_two(capsys, arguments, words):
+    assert _commands.exit_code(failing(None), arguments) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert words in printed
+    assert printed.count("\n") == 1
+
+
+def test_json_has_no_nan_and_no_numpy():
+    np = pytest.importorskip("numpy")
+    document = {"nan": float("nan"), "list": [np.float32(0.5), float("inf")], "array": np.arange(2), 3: np.int64(4)}
+    assert json.loads(_commands.to_json(document)) == {"nan": None, "list": [0.5, None], "array": [0, 1], "3": 4}
+
+
+def test_table_puts_numbers_to_the_right():
+    lines = _commands.table(["name", "count"], [["a", 1], ["longer", 100]]).splitlines()
+    assert lines == ["name    count", "a           1", "longer    100"]
+
+
+def test_finished_cuts_off_half_a_row_and_keeps_the_complete_ones(tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_bytes(b'{"file": "a.png", "label": "1"}\n{"file": "b.png", "error": "x"}\n{"file": "c.p')
+    assert _commands.finished(rows) == {"a.png", "b.png"}
+    assert rows.read_bytes().endswith(b'"x"}\n')
+
+
+def test_finished_refuses_a_file_that_holds_something_else(tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("notes\nof mine\n")
+    with pytest.raises(InputError, match="something else"):
+        _commands.finished(rows)
+    assert rows.read_text() == "notes\nof mine\n"
+
+
+def test_quiet_start_shows_what_was_held_back_when_loading_fails(capfd):
+    import os
+
+    with _commands.quiet_start():
+        os.write(2, b"noise\n")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ImportError), _commands.quiet_start():
+        os.write(2, b"the reason\n")
+        raise ImportError("broken")
+    assert capfd.readouterr().err == "the reason\n"

@@ -1,0 +1,274 @@
+"""The rules of the layout: where things are, who imports whom, what is loaded when."""
+
+import ast
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from functools import cache
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import typer
+
+from convmedia.apps import __main__ as main
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT = {"apps": {"apps", "models", "data"}, "models": {"models", "data"}, "data": {"data"}}
+APPLICATIONS = sorted(path.stem.replace("_", "-") for path in ROOT.glob("apps/[!_]*.py"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+
+CLASSIFIER = {"train", "evaluate", "predict", "export", "explain"}
+VERBS = {
+    "mnist": CLASSIFIER | {"compare"},
+    "cats-vs-dogs": CLASSIFIER,
+    "transfer": CLASSIFIER,
+    "audio": CLASSIFIER,
+    "style-transfer": {"train", "stylize", "apply", "export"},
+    "super-resolution": {"train", "evaluate", "upscale", "export"},
+}
+TRAIN_OPTIONS = "--data --out --epochs --batch-size --limit --seed --resume --overwrite"
+
+# What a machine without TensorFlow need not have, though it trains and loads with another backend.
+NOT_ON_EVERY_MACHINE = {"tensorflow", "librosa", "sklearn", "matplotlib"}
+
+
+class Imported(NamedTuple):
+    file: str
+    name: str  # with what is taken: `from convmedia.data import files` is convmedia.data.files
+    level: int  # dots in front
+    on_import: bool  # not inside a function
+
+
+def python_files(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def statements(node: ast.AST, on_import: bool = True) -> Iterator[tuple[ast.AST, bool]]:
+    """Every node below, and whether it runs when the module is imported."""
+    for child in ast.iter_child_nodes(node):
+        runs = on_import and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield child, runs
+        yield from statements(child, runs)
+
+
+@cache
+def imports(*folders: str) -> list[Imported]:
+    found = []
+    for path in python_files(*folders):
+        file = path.relative_to(ROOT).as_posix()
+        for node, runs in statements(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found += [Imported(file, alias.name, 0, runs) for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                found += [Imported(file, f"{node.module}.{alias.name}", node.level, runs) for alias in node.names]
+    return found
+
+
+def outside(*folders: str) -> set[tuple[str, str, bool]]:
+    """(file, top-level name, whether on import) of what is neither the standard library's nor ours."""
+    every = ((one.file, one.name.split(".")[0], one.on_import) for one in imports(*folders))
+    return {one for one in every if one[1] not in sys.stdlib_module_names | {"convmedia"}}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def named(requirements: list[str]) -> set[str]:
+    return {normal(re.match(r"[\w.-]+", one)[0]) for one in requirements}
+
+
+REQUIRED = named(PROJECT["project"]["dependencies"])
+DECLARED = REQUIRED.union(*(named(requirements) for requirements in EXTRAS.values()))
+
+
+@cache
+def distributions() -> dict[str, list[str]]:
+    return dict(metadata.packages_distributions())
+
+
+def provided(name: str, by: set[str]) -> bool:
+    """Whether one of these distributions brings the module; a module that is absent is called as its distribution."""
+    return not by.isdisjoint(map(normal, distributions().get(name, [name])))
+
+
+def test_imports_go_one_way():
+    ours = [one for one in imports(*MAY_IMPORT) if one.name.startswith("convmedia.")]
+    assert {one.name.split(".")[1] for one in ours} == set(MAY_IMPORT)
+    assert [one for one in ours if one.name.split(".")[1] not in MAY_IMPORT[one.file.split("/")[0]]] == []
+
+
+def test_imports_are_absolute_and_by_the_namespace():
+    every = imports(*MAY_IMPORT, "tests", "benchmarks")
+    assert [one for one in every if one.level or one.name.split(".")[0] in {*MAY_IMPORT, "tests"}] == []
+
+
+def test_modules_are_named_after_what_they_hold():
+    drawer = re.compile(r"_*(utils?|common|helpers?|misc)", re.IGNORECASE)
+    parts = {part for path in python_files(*MAY_IMPORT) for part in path.relative_to(ROOT).with_suffix("").parts}
+    assert [part for part in parts if drawer.fullmatch(part)] == []
+
+
+def test_every_application_is_a_command_under_its_name(run_command):
+    done = run_command("--help")
+    listed = re.findall(r"^  ([a-z][a-z-]*)  ", done.stdout.partition("Commands:")[2], re.MULTILINE)
+    assert (done.returncode, sorted(listed)) == (0, sorted([*APPLICATIONS, "data", "inspect"]))
+
+
+def commands(command=None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of every command, groups too: (), ("mnist",), ("mnist", "train") ..."""
+    command = command or typer.main.get_command(main.command)
+    yield path
+    for name, below in getattr(command, "commands", {}).items():
+        yield from commands(below, (*path, name))
+
+
+ASK_FOR_HELP = """
+import contextlib, io, json, sys
+from convmedia.apps.__main__ import command
+from convmedia.apps._commands import exit_code
+
+answers = []
+for path in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        code = exit_code(command, [*path, "--help"])
+    answers.append([path, code, printed.getvalue(), [name.partition(".")[0] for name in sys.modules]])
+json.dump(answers, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[tuple[str, ...], tuple[int, str, set[str]]]:
+    """Of each command's `--help`: exit code, what it printed, modules that were loaded by then."""
+    arguments = [sys.executable, "-c", ASK_FOR_HELP, json.dumps(list(commands()))]
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=120)
+    return {tuple(path): (code, text, set(loaded)) for path, code, text, loaded in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize("path", list(commands()), ids=" ".join)
+def test_help_answers_with_nothing_heavy_loaded(answers, path):
+    code, text, loaded = answers[path]
+    assert code == 0
+    assert text.split("\n")[0].startswith(" ".join(["Usage: convmedia", *path]))
+    heavy = DECLARED - {"typer", "convmedia", "setuptools"}  # a .pth file of setuptools is there from the start
+    assert {name for name in loaded & set(distributions()) if provided(name, heavy)} == set()
+
+
+@pytest.mark.parametrize("application", APPLICATIONS)
+def test_an_application_has_the_verbs_of_its_kind(answers, application):
+    assert {path[1] for path in answers if path[:1] == (application,) and len(path) > 1} == VERBS[application]
+    _, text, _ = answers[application, "train"]
+    assert [option for option in TRAIN_OPTIONS.split() if f"{option} " not in text] == []
+
+
+def test_packages_of_the_distribution_are_the_folders_that_hold_python():
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in python_files(*MAY_IMPORT)}
+    packages = {f"convmedia.{folder.replace('/', '.')}": folder for folder in folders}
+    setuptools = PROJECT["tool"]["setuptools"]
+    assert sorted(setuptools["packages"]) == sorted(packages)
+    assert setuptools["package-dir"] == packages
+
+
+def test_whatever_lies_beside_the_code_is_package_data():
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]
+    beside = [
+        path for room in MAY_IMPORT for path in (ROOT / room).rglob("*") if path.suffix not in ("", ".py", ".pyc")
+    ]
+    assert beside, "the shipped weights are not there"
+    packages = {path: f"convmedia.{'.'.join(path.relative_to(ROOT).parent.parts)}" for path in beside}
+    left_out = [p for p in beside if not any(fnmatch(p.name, pattern) for pattern in patterns.get(packages[p], []))]
+    assert left_out == []
+
+
+def test_what_the_code_imports_is_declared():
+    assert [one for one in sorted(outside(*MAY_IMPORT)) if not provided(one[1], DECLARED)] == []
+    assert [one for one in sorted(outside("tests", "benchmarks")) if not provided(one[1], DECLARED)] == []
+
+
+def test_extras_are_imported_where_they_are_used():
+    on_import = [one for one in sorted(outside(*MAY_IMPORT)) if one[2]]
+    assert [one for one in on_import if not provided(one[1], REQUIRED)] == []
+
+
+def test_models_and_data_load_without_what_other_backends_lack():
+    on_import = [one for one in sorted(outside("models", "data")) if one[2]]
+    assert {name for _, name, _ in on_import} >= {"keras", "numpy"}
+    assert [one for one in on_import if one[1] in NOT_ON_EVERY_MACHINE] == []
+
+
+IMPORT_MODELS = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name in BLOCKED:
+            raise ModuleNotFoundError(name, name=name)
+
+BLOCKED = set(sys.argv[1].split())
+sys.meta_path.insert(0, Blocked())
+import keras
+from convmedia.models.digits import NETWORKS
+print(keras.backend.backend(), *(NETWORKS[name]().count_params() for name in ("lenet5", "convnet")))
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_networks_are_built_on_another_backend(backend):
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_MODELS, " ".join(NOT_ON_EVERY_MACHINE)],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    name, lenet5, convnet = done.stdout.split()
+    assert (name, int(lenet5) < 70_000, int(convnet) <= 700_000) == (backend, True, True)
+
+
+def test_a_module_is_read_in_one_go():
+    lengths = {path: path.read_bytes().count(b"\n") for path in python_files(*MAY_IMPORT, "benchmarks")}
+    assert {path.name: lines for path, lines in lengths.items() if lines > 400} == {}
+
+
+def files() -> list[Path]:
+    """Files of the project, without what tools and runs leave behind."""
+    folders = [ROOT / name for name in (*MAY_IMPORT, "tests", "benchmarks", "docs", ".ci")]
+    below = [path for folder in folders for path in folder.rglob("*") if "__pycache__" not in path.parts]
+    return [path for path in [*ROOT.iterdir(), *below] if path.is_file()]
+
+
+def test_no_file_is_large():
+    sizes = {path.relative_to(ROOT).as_posix(): path.stat().st_size for path in files()}
+    assert {"pyproject.toml", "models/layers.py"} <= set(sizes)
+    assert {name: size for name, size in sizes.items() if size > 9e6} == {}
+
+
+def test_nothing_is_named_that_a_user_cannot_look_up():
+    words = re.compile(rb"\bissues? #?\d|(?<!of )\bcours[e]\b|/wor[k]/|\bshared/(?!data)", re.IGNORECASE)
+    text = [path for path in files() if path.suffix in (".py", ".md", ".toml", ".txt", ".yml", "")]
+    found = {path.relative_to(ROOT).as_posix(): words.findall(path.read_bytes()) for path in text}
+    assert {name: hits for name, hits in found.items() if hits} == {}
+
+
+def test_git_ignores_none_of_the_rooms():
+    lines = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    rooms = {*MAY_IMPORT, "tests", "benchmarks", "docs"}
+    assert [line for line in lines if any(fnmatch(room, line.strip("/")) for room in rooms)] == []
+
+
+@pytest.mark.parametrize("address", [("example.org", 80), ("192.0.2.1", 80), ("2001:db8::1", 80)])
+def test_the_tests_are_held_offline(address):
+    with pytest.raises(pytest.fail.Exception, match="offline"):
+        socket.create_connection(address, timeout=0.1)

@@ -1,0 +1,240 @@
+"""`convmedia mnist` as a user meets it: from training to answers, and every way to give it something wrong."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from convmedia.apps import _commands, mnist
+
+
+def run(capsys, *arguments):
+    """Exit code, standard output and standard error of a command in this process."""
+    code = _commands.exit_code(mnist.command, [str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    arguments = ["train", "--data", "digits", "--epochs", "14", "--batch-size", "32", "--out", str(folder)]
+    assert _commands.exit_code(mnist.command, arguments) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def seven(tmp_path_factory):
+    """A thin dark seven on a light ground, off-centre."""
+    picture = Image.new("RGB", (240, 180), (235, 230, 220))
+    ImageDraw.Draw(picture).line([(120, 40), (175, 42), (140, 130)], fill=(20, 30, 90), width=7, joint="curve")
+    path = tmp_path_factory.mktemp("pictures") / "seven.png"
+    picture.save(path)
+    return path
+
+
+def test_a_run_folder_holds_what_the_contract_names(trained):
+    names = {path.name for path in trained.iterdir()}
+    assert {"model.keras", "checkpoint", "run.json", "history.csv", "report.html", "examples.npz"} <= names
+    record = json.loads((trained / "run.json").read_text())
+    assert record["status"] == "complete"
+    assert record["input"] == {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
+    assert record["labels"] == list("0123456789")
+    assert record["data"]["train"] == 1257
+    assert len((trained / "history.csv").read_text().splitlines()) == 15
+    assert "http" not in (trained / "report.html").read_text().split("<body")[0].replace("http-equiv", "")
+
+
+def test_it_learns_and_does_not_mind_inversion(trained):
+    metrics = json.loads((trained / "run.json").read_text())["metrics"]
+    assert metrics["test"]["accuracy"] > 0.9
+    assert abs(metrics["test"]["accuracy"] - metrics["inverted"]["accuracy"]) < 0.03
+
+
+def test_evaluate_prints_the_figures_of_the_run(trained, capsys):
+    code, out, _ = run(capsys, "evaluate", "--data", "digits", "--model", trained, "--json")
+    assert code == 0
+    assert json.loads(out)["metrics"] == json.loads((trained / "run.json").read_text())["metrics"]
+
+
+def test_predict_answers_in_the_order_given_and_names_bad_files(trained, seven, tmp_path, capsys):
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    code, out, _ = run(capsys, "predict", seven, text, tmp_path / "missing.png", seven, "--model", trained, "--json")
+    rows = json.loads(out)
+    assert code == 1
+    assert [row["file"] for row in rows] == [str(seven), str(text), str(tmp_path / "missing.png"), str(seven)]
+    assert rows[0] == rows[3]
+    assert rows[0]["label"] == rows[0]["top"][0]["label"] == "7"
+    assert sum(entry["score"] for entry in rows[0]["top"]) <= 1 + 1e-6
+    assert "text.png" in rows[1]["error"]
+    assert "\n" not in rows[1]["error"]
+
+
+def test_predict_appends_rows_and_does_not_repeat_them(trained, seven, tmp_path, capsys):
+    rows = tmp_path / "rows.jsonl"
+    for expected in ({"skipped": 0}, {"skipped": 1}):
+        code, out, _ = run(capsys, "predict", seven, "--model", trained, "--out", rows, "--json")
+        assert code == 0
+        assert json.loads(out).items() >= expected.items()
+    assert [json.loads(line)["label"] for line in rows.read_text().splitlines()] == ["7"]
+
+
+def test_polarity_does_not_change_the_answer(trained, seven, tmp_path, capsys):
+    inverted = tmp_path / "inverted.png"
+    Image.fromarray(255 - np.asarray(Image.open(seven))).save(inverted)
+    _, out, _ = run(capsys, "predict", seven, inverted, "--model", trained, "--json")
+    dark, light = json.loads(out)
+    assert dark["label"] == light["label"] == "7"
+    assert dark["score"] == pytest.approx(light["score"], abs=1e-3)
+
+
+def test_a_picture_without_a_digit_gets_a_low_score(trained, tmp_path, capsys):
+    Image.new("RGB", (80, 60), (250, 250, 250)).save(tmp_path / "blank.png")
+    code, out, _ = run(capsys, "predict", tmp_path / "blank.png", "--model", trained, "--json")
+    assert code == 0
+    assert json.loads(out)[0]["score"] < 0.5
+
+
+def test_explain_writes_filters_maps_and_grad_cam(trained, seven, tmp_path, capsys):
+    code, out, _ = run(capsys, "explain", seven, "--model", trained, "--out", tmp_path / "explained")
+    assert code == 0
+    names = sorted(path.name for path in (tmp_path / "explained").iterdir())
+    assert names == ["0000-seven-grad-cam.png", "0000-seven-maps.png", "filters.png"]
+    assert all(str(tmp_path / "explained" / name) in out for name in names)
+    cam = np.asarray(Image.open(tmp_path / "explained" / names[0])).astype(int)
+    assert np.ptp(cam[:, 280:].max(-1) - cam[:, 280:].min(-1)) > 50  # the right half is painted, the left is grey
+    assert np.ptp(cam[:, :280].max(-1) - cam[:, :280].min(-1)) == 0
+
+
+def test_the_filters_before_training_are_those_the_training_began_with():
+    import keras
+
+    from convmedia.models.digits import NETWORKS
+    from convmedia.models.explanation import filters
+
+    keras.utils.set_random_seed(4)
+    first = filters(NETWORKS["convnet"](10))
+    keras.utils.set_random_seed(4)
+    assert np.array_equal(first, filters(NETWORKS["convnet"](10)))
+
+
+def picture(path, size):
+    Image.new("L", size, 255).save(path)
+    return path
+
+
+def test_tiny_pictures_are_answered(trained, tmp_path, capsys):
+    files = [picture(tmp_path / f"{w}x{h}.png", (w, h)) for w, h in ((1, 1), (1, 50), (3, 2))]
+    code, out, _ = run(capsys, "predict", *files, "--model", trained, "--json")
+    assert code == 0
+    assert all(np.isfinite(row["score"]) for row in json.loads(out))
+
+
+def truncated(path):
+    Image.effect_noise((200, 200), 60).save(path, quality=90)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+BAD_FILES = {
+    "empty": lambda folder: (folder / "empty.png").write_bytes(b"") or folder / "empty.png",
+    "truncated": lambda folder: truncated(folder / "half.jpg"),
+    "bomb": lambda folder: picture(folder / "huge.png", (20_000, 20_000)),
+    "folder name": lambda folder: folder / "missing.jpg",
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_a_bad_file_is_an_error_row_and_exit_1(trained, tmp_path, capsys, kind):
+    path = BAD_FILES[kind](tmp_path)
+    code, out, _ = run(capsys, "predict", path, "--model", trained, "--json")
+    rows = json.loads(out)
+    assert code == 1
+    assert set(rows[0]) == {"file", "error"}
+    assert path.name in rows[0]["error"]
+
+
+def not_ours(tmp_path):
+    import keras
+
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "other.keras")
+    return tmp_path / "other.keras"
+
+
+def test_wrong_arguments_are_one_line_and_exit_2(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("CONVMEDIA_DATA", raising=False)
+    monkeypatch.setenv("CONVMEDIA_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "file").write_text("theirs")
+    (tmp_path / "text.keras").write_text("no model")
+    new = tmp_path / "new"
+    cases = {
+        ("train", "--data", "minst", "--out", new): "mnist",
+        ("train", "--data", "Set5", "--out", new): "holds no digits",
+        ("train", "--data", tmp_path / "nowhere", "--out", new): "nowhere",
+        ("train", "--data", "digits", "--limit", 0, "--out", new): "--limit",
+        ("train", "--data", "digits", "--epochs", "many", "--out", new): "--epochs",
+        ("train", "--data", "digits", "--backend", "theano", "--out", new): "theano",
+        ("train", "--data", "digits", "--out", tmp_path / "theirs"): "not a run folder",
+        ("train", "--data", "digits", "--out", tmp_path / "theirs", "--overwrite"): "not a run folder",
+        ("train", "--data", "digits", "--out", new, "--resume"): "not a run folder",
+        ("predict", "x.png", "--model", tmp_path / "no.keras"): "no.keras",
+        ("predict", "x.png", "--model", tmp_path / "text.keras"): "no Keras file",
+        ("predict", "x.png", "--model", not_ours(tmp_path)): "did not write",
+        ("predict", "x.png", "--model", tmp_path / "theirs"): "model.keras",
+        ("predict",): "Missing argument",
+        ("export", "--format", "onyx"): "onyx",
+    }
+    for arguments, words in cases.items():
+        code, out, err = run(capsys, *arguments)
+        assert (code, out) == (2, ""), (arguments, err)
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1, err
+        assert words in err, (words, err)
+        assert not (new / "model.keras").exists()
+
+
+def test_without_network_one_line_names_the_set_and_the_bundled_one(tmp_path, capsys, monkeypatch):
+    from convmedia.data import sources
+
+    closed = "http://127.0.0.1:9/mnist.npz"
+    monkeypatch.delenv("CONVMEDIA_DATA", raising=False)
+    monkeypatch.setenv("CONVMEDIA_CACHE", str(tmp_path / "cache"))
+    import dataclasses
+
+    monkeypatch.setitem(sources.SOURCES, "mnist", dataclasses.replace(sources.SOURCES["mnist"], urls=(closed,)))
+    code, _, err = run(capsys, "train", "--data", "mnist", "--out", tmp_path / "run")
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "mnist" in err
+    assert str(tmp_path / "cache") in err
+    assert "digits" in err
+
+
+def test_a_failed_start_can_be_started_again(tmp_path, capsys):
+    for _ in range(2):
+        code, _, err = run(capsys, "train", "--data", tmp_path / "nowhere", "--out", tmp_path / "run")
+        assert code == 2
+        assert "nowhere" in err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, capsys):
+    import subprocess
+
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", disk], check=False).returncode:
+        pytest.skip("no permission to mount")
+    try:
+        arguments = ("train", "--data", "digits", "--limit", 100, "--epochs", 1, "--out", disk / "run")
+        code, _, err = run(capsys, *arguments)
+        assert code == 2
+        assert "No space left on device" in err.splitlines()[-1]
+        assert not (disk / "run" / "model.keras").exists()
+        assert not list(disk.rglob("*.partial*"))
+    finally:
+        subprocess.run(["umount", disk], check=True)

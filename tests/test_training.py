@@ -1,0 +1,161 @@
+"""Exact resume, example order, early stopping: numbers, not shapes."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from convmedia.apps import _training
+
+
+def indices_of_epochs(number, batch_size, epochs, seed=3):
+    batches, steps = _training.stream(
+        number, batch_size, lambda indices, step_seed: (indices, step_seed), seed=seed, epochs=epochs
+    )
+    rows = [(indices.numpy(), step_seed.numpy()) for indices, step_seed in batches]
+    return steps, rows
+
+
+def test_an_epoch_visits_each_example_once():
+    steps, rows = indices_of_epochs(20, 5, range(2))
+    assert steps == 4
+    for epoch in (rows[:4], rows[4:]):
+        assert sorted(np.concatenate([indices for indices, _ in epoch])) == list(range(20))
+    assert not np.array_equal(rows[0][0], rows[4][0])
+
+
+def test_epochs_that_start_late_are_those_of_the_whole_run():
+    steps, whole = indices_of_epochs(23, 4, range(4))
+    _, late = indices_of_epochs(23, 4, range(2, 4))
+    for (a, seed_a), (b, seed_b) in zip(whole[2 * steps :], late, strict=True):
+        assert np.array_equal(a, b)
+        assert np.array_equal(seed_a, seed_b)
+
+
+def test_every_step_has_a_seed_of_its_own():
+    _, rows = indices_of_epochs(20, 5, range(3))
+    assert len({tuple(seed) for _, seed in rows}) == len(rows)
+
+
+def test_a_set_smaller_than_a_batch_is_one_step():
+    steps, rows = indices_of_epochs(3, 128, range(1))
+    assert steps == 1
+    assert sorted(rows[0][0]) == [0, 1, 2]
+
+
+def test_warm_cosine_rises_then_falls_to_nearly_nothing():
+    rate = _training.warm_cosine(1e-2, steps=100, warmup=10)
+    values = np.array([float(rate(step)) for step in range(101)])
+    assert values.argmax() == 10
+    assert values[10] == pytest.approx(1e-2, rel=1e-5)
+    assert values[55] == pytest.approx(0.5 * (1e-2 + 1e-2 / 500), rel=1e-2)
+    assert values[100] == pytest.approx(1e-2 / 500, rel=1e-3)
+
+
+def test_the_best_epoch_is_the_first_of_equals_unless_its_loss_is_higher():
+    rows = [(0.9, 0.3), (0.95, 0.2), (0.95, 0.1), (0.95, 0.1)]
+    history = [{"val_accuracy": accuracy, "val_loss": loss} for accuracy, loss in rows]
+    assert _training.best_epoch(history, "val_accuracy") == 2
+
+
+def test_early_stopping_counts_from_the_best_epoch():
+    history = [{"val_accuracy": value} for value in (0.5, 0.9, 0.8, 0.8)]
+    assert not _training.stopped(history, "val_accuracy", 3)
+    assert _training.stopped(history, "val_accuracy", 2)
+    assert not _training.stopped(history, "val_accuracy", None)
+
+
+def test_dropout_is_set_anew_at_each_epoch():
+    network = keras.Sequential([keras.Input((64,)), keras.layers.Dropout(0.5), keras.layers.Dropout(0.5)])
+    seeds = _training.EpochSeeds(5)
+    seeds.set_model(network)
+
+    def masks(epoch):
+        seeds.on_epoch_begin(epoch)
+        return np.array(network(np.ones((1, 64)), training=True))
+
+    first, second = masks(0), masks(1)
+    assert not np.array_equal(first, second)
+    assert np.array_equal(masks(0), first)
+
+
+def test_a_cpu_trains_without_xla():
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    _training.compile_for_training(network, loss="mse")
+    assert network.jit_compile == bool(tf.config.list_physical_devices("GPU"))
+
+
+TRAIN = ["mnist", "train", "--data", "digits", "--limit", "300", "--batch-size", "50", "--epochs", "12"]
+
+
+def train(folder, *more):
+    command = [sys.executable, "-m", "convmedia.apps", *TRAIN, "--out", str(folder), *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def finished(process):
+    output = process.communicate(timeout=400)[0].decode()
+    assert process.returncode == 0, output
+
+
+def epochs_in(folder):
+    path = folder / "history.csv"
+    return len(path.read_text().splitlines()) - 1 if path.exists() else 0
+
+
+def kill_within_an_epoch(process, folder, moments):
+    """SIGKILL somewhere within the epoch after the next complete one. Returns whether it was still running."""
+    before = epochs_in(folder)
+    while process.poll() is None and epochs_in(folder) == before:
+        time.sleep(0.01)
+    time.sleep(moments.uniform(0.0, 0.6))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return process.returncode == -signal.SIGKILL
+
+
+def weights_of(folder):
+    from convmedia.models import load
+
+    return [np.array(weight) for weight in load(folder).model.weights]
+
+
+def history_without_seconds(folder):
+    return [line.rsplit(",", 1)[0] for line in (folder / "history.csv").read_text().splitlines()]
+
+
+def test_a_run_killed_at_five_random_moments_ends_with_the_same_weights(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    finished(train(whole))
+    moments = random.Random(11)
+    kills = 0
+    for attempt in range(5):
+        process = train(killed, *(["--resume"] if attempt else []))
+        kills += kill_within_an_epoch(process, killed, moments)
+        assert json.loads((killed / "run.json").read_text())["app"] == "mnist"
+        weights_of(killed)  # the best epoch so far, never half a file
+    assert kills >= 4  # the last one may come after the end
+    finished(train(killed, "--resume"))
+    for a, b in zip(weights_of(whole), weights_of(killed), strict=True):
+        assert np.array_equal(a, b)
+    assert history_without_seconds(whole) == history_without_seconds(killed)
+    assert json.loads((killed / "run.json").read_text())["status"] == "complete"
+
+
+def test_an_interrupt_keeps_what_was_done_and_leaves_with_130(tmp_path):
+    process = train(tmp_path / "run", "--network", "lenet5")
+    while process.poll() is None and epochs_in(tmp_path / "run") == 0:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=60)[0].decode()
+    assert process.returncode == 130, output
+    assert "interrupted" in output
+    assert "Traceback" not in output
+    assert epochs_in(tmp_path / "run") >= 1

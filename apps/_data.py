@@ -11,15 +11,15 @@ command = application("data", "Named data sets, and folders of one's own.")
 
 @command.command("list")
 def list_sets(as_json: Json = False) -> None:
-    """List the named sets: what they are, their licence, where they were found."""
+    """List the named sets: what they are, their licence, where they were found. --json has more."""
     from convmedia.data import sources
 
     rows = sources.rows()
     if as_json:
         print(to_json(rows, indent=2))
         return
-    header = list(rows[0])
-    print(table(header, [["-" if row[name] is None else str(row[name]) for name in header] for row in rows]))
+    header = ["name", "what", "size", "licence", "found"]
+    print(table(header, [[str(row[name] or "-") for name in header] for row in rows]))
 
 
 @command.command()

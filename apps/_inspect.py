@@ -1,10 +1,11 @@
 """`convmedia inspect`: what a run folder or a saved file takes and gives, its labels, figures, size and digest."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps._commands import Json, to_json, use_backend
+from convmedia.apps._commands import Json, table, to_json, use_backend
 
 
 def inspect(
@@ -15,8 +16,6 @@ def inspect(
 ) -> None:
     """Show what a model takes and gives, its labels, figures, size and digest."""
     use_backend(None)
-    from pathlib import Path
-
     from convmedia.apps._runs import recorded
     from convmedia.models import load
 
@@ -25,6 +24,30 @@ def inspect(
     facts.update({name: run[name] for name in ("status", "metrics", "data", "arguments", "versions") if name in run})
     if as_json:
         print(to_json(facts, indent=2))
-        return
-    for name, value in facts.items():
-        print(f"{name:12} {value if isinstance(value, str | int | float) else to_json(value)}")
+    else:
+        show(facts)
+
+
+def show(facts: dict[str, Any]) -> None:
+    """The facts for a person: one line each, then the layers as a table."""
+    shape = ", ".join("any" if size is None else str(size) for size in facts["input"]["shape"])
+    lines = {
+        "application": facts["app"],
+        "takes": f"{facts['input']['kind']} {facts['input']['dtype']} ({shape})",
+        "gives": f"{len(facts['labels'])} probabilities: {', '.join(facts['labels'])}"
+        if facts["labels"]
+        else "pictures",
+        "made with": ", ".join(f"{name} {value}" for name, value in facts["details"].items()),
+        "parameters": f"{facts['parameters']:,}",
+        "size": f"{facts['bytes']:,} bytes",
+        "sha256": facts["sha256"],
+    }
+    if "metrics" in facts:
+        lines["status"] = facts["status"]
+        for split, figures in facts["metrics"].items():
+            lines[split] = ", ".join(f"{name} {figure:.6g}" for name, figure in figures.items())
+        lines["data"] = ", ".join(f"{name} {value}" for name, value in facts["data"].items())
+        lines["versions"] = ", ".join(f"{name} {value}" for name, value in facts["versions"].items())
+    for name, value in lines.items():
+        print(f"{name:12} {value}")
+    print("\n" + table(["layer", "type", "parameters"], [list(layer.values()) for layer in facts["layers"]]))

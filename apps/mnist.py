@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps import _commands
+from convmedia.apps import _commands, _verbs
 from convmedia.apps._commands import (
     Backend,
     BatchSize,
@@ -192,7 +192,7 @@ def evaluate(data: Data = "mnist", model: Model = None, as_json: Json = False, b
     from convmedia.apps import _digits
     from convmedia.data import digits
 
-    predictor = _commands.model_of(APP, model)
+    predictor = _verbs.model_of(APP, model)
     with progress("reading examples") as update:
         chosen = digits.load(data, update)
     metrics, _ = _digits.measure(predictor, _digits.in_labels_of(predictor, chosen))
@@ -213,7 +213,7 @@ def predict(
     out: Rows = None,
 ) -> int:
     """Say which digit each picture shows."""
-    return _commands.predict(APP, inputs, model, top, as_json, out)
+    return _verbs.predict(APP, inputs, model, top, as_json, out)
 
 
 @command.command()
@@ -234,7 +234,7 @@ def export(
 
         return _digits.raw_examples(digits.load(data).train)
 
-    return _commands.export(APP, model, [str(name) for name in format], out, examples, as_json)
+    return _verbs.export(APP, model, [str(name) for name in format], out, examples, as_json)
 
 
 @command.command()
@@ -244,7 +244,7 @@ def explain(inputs: Inputs, out: Folder, model: Model = None) -> int:
     from convmedia.apps import _digits
     from convmedia.data.images import find
 
-    predictor = _commands.model_of(APP, model)
+    predictor = _verbs.model_of(APP, model)
     files = find(inputs)
     failed = 0
     for file, written in counted(_digits.explained(predictor, files, out), len(files), "drawing"):

@@ -8,7 +8,8 @@ Exports the shipped digits model (or MODEL) to a temporary folder and prints the
 import sys
 import tempfile
 
-from convmedia.apps._commands import print_parity, use_backend
+from convmedia.apps._commands import use_backend
+from convmedia.apps._verbs import print_parity
 
 PICTURES = 1000
 

@@ -139,7 +139,8 @@ from convmedia.apps.__main__ import command
 from convmedia.apps._commands import exit_code
 
 answers = []
-for path in json.loads(sys.argv[1]):
+paths, sys.argv = json.loads(sys.argv[1]), ["convmedia"]
+for path in paths:
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         code = exit_code(command, [*path, "--help"])
     answers.append([path, code, printed.getvalue(), [name.partition(".")[0] for name in sys.modules]])

@@ -1,0 +1,130 @@
+"""The verbs that applications share: `predict` for every classifier, `export` for all."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from convmedia.apps._commands import counted, percent, say, table, to_json, use_backend
+from convmedia.data.errors import InputError
+
+
+def predict(app: str, inputs: list[str], model: str | None, top: int | None, as_json: bool, out: Path | None) -> int:
+    """The `predict` verb of every classifier: rows in the order given; 1 if any file failed."""
+    use_backend(None)
+    from convmedia.data.images import find
+
+    predictor = model_of(app, model)
+    files = find(inputs)
+    if out is not None:
+        return predict_to_file(predictor, files, top, as_json, out)
+    rows = []
+    for row in counted(predictor.predict_rows(files, top=top), len(files), "predicting"):
+        rows.append(row)
+        if not as_json:
+            print(line_of(row), flush=True)
+    if as_json:
+        print(to_json(rows, indent=2))
+    return int(any("error" in row for row in rows))
+
+
+def line_of(row: dict[str, Any]) -> str:
+    """One row of predictions for a person: file, label, probability, runners-up."""
+    if "error" in row:
+        return f"{row['file']}\terror: {row['error']}"
+    others = ", ".join(f"{entry['label']} {percent(entry['score'])}" for entry in row["top"][1:3])
+    return f"{row['file']}\t{row['label']}\t{percent(row['score'])}" + (f"\t({others})" if others else "")
+
+
+def predict_to_file(predictor, files, top, as_json, out: Path) -> int:
+    """Append rows to a JSON Lines file, leaving out the files that are already in it, and print a summary."""
+    done = finished(out)
+    left = [file for file in files if str(file) not in done]
+    errors = 0
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("a", encoding="utf-8") as stream:
+        for row in counted(predictor.predict_rows(left, top=top), len(left), "predicting"):
+            errors += "error" in row
+            stream.write(to_json(row) + "\n")
+            stream.flush()
+    summary = {"out": str(out), "files": len(files), "skipped": len(files) - len(left), "errors": errors}
+    text = f"{len(left)} rows added to {out}, {summary['skipped']} were there, {errors} with an error"
+    print(to_json(summary) if as_json else text)
+    return int(errors > 0)
+
+
+ROW_START = b'{"file": '
+
+
+def finished(out: Path) -> set[str]:
+    """Files that have a complete row in a JSON Lines file; half a last row, left by a kill, is cut off.
+
+    Raises:
+        InputError: the file holds something else; it is left as it is.
+    """
+    if not out.exists():
+        return set()
+    content = out.read_bytes()
+    complete = content.rfind(b"\n") + 1
+    half = content[complete:]
+    try:
+        done = {json.loads(line)["file"] for line in content[:complete].decode("utf-8").splitlines()}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{out} holds something else than rows of predictions; give another --out") from error
+    if not (half.startswith(ROW_START) or ROW_START.startswith(half)):
+        raise InputError(f"{out} holds something else than rows of predictions; give another --out")
+    with out.open("rb+") as stream:
+        stream.truncate(complete)
+    return done
+
+
+def model_of(app: str, model: str | None):
+    """The predictor that `--model` names, or the one that this package ships for the application."""
+    from convmedia.models import load, shipped
+
+    return shipped(app) if model is None else load(model, app=app)
+
+
+def export(app: str, model: str | None, formats: list[str], out: Path | None, data, as_json: bool) -> int:
+    """The `export` verb of every application: write, verify in a child process, say what was refused.
+
+    Args:
+        data: gives raw examples where the model has no `examples.npz` beside it.
+    """
+    use_backend(None)
+    from convmedia.models.exporting import export as write
+    from convmedia.models.exporting import read_examples
+
+    predictor = model_of(app, model)
+    folder = Path(model) if model and Path(model).is_dir() else None
+    kept = folder / "examples.npz" if folder else None
+    examples = read_examples(kept) if kept and kept.exists() else data()
+    default = folder / "export" if folder else Path(f"{app}-export")
+    say(f"exporting {', '.join(formats)} and verifying each on {len(examples)} examples ...")
+    parity = write(predictor, formats, out or default, examples)
+    if as_json:
+        print(to_json(parity, indent=2))
+    else:
+        print_parity(parity, out or default)
+    return int(any("refused" in figures for figures in parity.values()))
+
+
+def print_parity(parity: dict[str, Any], out: Path) -> None:
+    """The verified files and their figures as a table; refusals with their reason."""
+    good = {name: figures for name, figures in parity.items() if "refused" not in figures}
+    if good:
+        header = ["format", "max difference", "same top label", "bytes", "ms each"]
+        rows = [
+            [
+                name,
+                f"{f['max_abs_diff']:.1e}",
+                percent(f["same_top1"]),
+                f["bytes"],
+                f"{1e3 * f['seconds_per_example']:.2f}",
+            ]
+            for name, f in good.items()
+        ]
+        print(table(header, rows))
+        print(f"written to {out}")
+    for name, figures in parity.items():
+        if "refused" in figures:
+            print(f"{name} refused: {figures['refused']}")

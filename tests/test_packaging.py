@@ -122,28 +122,37 @@ def test_constraints_pin_public_releases_of_everything_that_is_asked_for():
     assert names - {name.lower() for name in pins()} == set()
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "bench"])
-def test_every_target_sets_up_the_environment_first(tmp_path, target):
+@pytest.fixture
+def make(tmp_path):
+    """Runs `make ARGUMENTS...` on a copy that has no `.venv` yet."""
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
-    command = ["make", "--dry-run", target, "PYTHON=python-of-the-user"]
-    lines = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.splitlines()
+    outside = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["make", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=outside, check=False, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "bench"])
+def test_every_target_sets_up_the_environment_first(make, target):
+    lines = make("--dry-run", target, "PYTHON=python-of-the-user").stdout.splitlines()
     steps = [line for line in lines if re.search(r"-m venv|pip install|convmedia|pytest|ruff|benchmarks/", line)]
     assert steps[0] == "python-of-the-user -m venv .venv"
     assert re.search(r"pip install .*-c constraints\.txt -e '\.\[dev\]'$", steps[1])
     assert len(steps) > 2
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-def test_an_old_python_is_refused_in_one_line(tmp_path):
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, tmp_path)
-    old = tmp_path / "python"
+def test_an_old_python_is_refused_in_one_line(make, tmp_path):
     pretend = "import sys; sys.version_info = (3, 9, 1); exec(sys.argv[1])"
+    old = tmp_path / "python"
     old.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{pretend}' \"$2\"\n")
     old.chmod(0o755)
-    done = subprocess.run(["make", "test", f"PYTHON={old}"], cwd=tmp_path, check=False, capture_output=True, text=True)
+    done = make("test", f"PYTHON={old}")
     assert done.returncode == 2
     assert done.stderr.splitlines()[0].startswith("TensorFlow 2.21 runs on Python 3.11 to 3.13; received 3.9.")
     assert not (tmp_path / ".venv").exists()

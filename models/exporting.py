@@ -294,7 +294,7 @@ def _standard_output_to_error() -> Iterator[None]:
 
 def _run_child(runtime: str, path: Path, folder: Path, timeout_seconds: float) -> None:
     """Answer the batches in another process: a file can crash its runtime, and then it must not crash us."""
-    command = [sys.executable, "-P", verifying.__file__, runtime, path, folder / BATCHES, folder / ANSWERS]
+    command: list[str | Path] = [sys.executable, "-P", verifying.__file__, runtime, path, folder / BATCHES, folder / ANSWERS]
     settings = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     (folder / ANSWERS).unlink(missing_ok=True)
     try:
@@ -335,8 +335,8 @@ def _compared(folder: Path, counts: dict[str, int], labelled: bool, tolerance: f
         differences.append(np.max(np.abs(answer.astype(np.float64) - expected)) / scale)
         if labelled:
             same.append(answer.argmax(-1) == expected.argmax(-1))
-    seconds, unequal = answers
-    unequal = float(unequal) / scale
+    seconds, repeated = answers
+    unequal = float(repeated) / scale
     if not np.isfinite([*differences, unequal]).all():
         raise Refused("answers NaN or infinity")
     if unequal > REPEAT_TOLERANCE:

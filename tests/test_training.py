@@ -79,7 +79,7 @@ def test_dropout_is_set_anew_at_each_epoch():
 
     def masks(epoch):
         seeds.on_epoch_begin(epoch)
-        return np.array(network(np.ones((1, 64)), training=True))
+        return keras.ops.convert_to_numpy(network(np.ones((1, 64)), training=True))
 
     first, second = masks(0), masks(1)
     assert not np.array_equal(first, second)
@@ -124,7 +124,7 @@ def kill_within_an_epoch(process, folder, moments):
 def weights_of(folder):
     from convmedia.models import load
 
-    return [np.array(weight) for weight in load(folder).model.weights]
+    return [keras.ops.convert_to_numpy(weight) for weight in load(folder).model.weights]
 
 
 def history_without_seconds(folder):

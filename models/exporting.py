@@ -294,12 +294,12 @@ def _standard_output_to_error() -> Iterator[None]:
 
 def _run_child(runtime: str, path: Path, folder: Path, timeout_seconds: float) -> None:
     """Answer the batches in another process: a file can crash its runtime, and then it must not crash us."""
-    command: list[str | Path] = [sys.executable, "-P", verifying.__file__, runtime, path, folder / BATCHES, folder / ANSWERS]
+    files: list[str | Path] = [path, folder / BATCHES, folder / ANSWERS]
     settings = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     (folder / ANSWERS).unlink(missing_ok=True)
     try:
         done = subprocess.run(
-            command,
+            [sys.executable, "-P", verifying.__file__, runtime, *files],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

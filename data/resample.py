@@ -1,4 +1,4 @@
-"""Bicubic resizing equal to MATLAB's `imresize`, and MATLAB's luma: the arithmetic that super-resolution is measured by.
+"""Bicubic resizing equal to MATLAB's `imresize`, and MATLAB's luma: what super-resolution is measured by.
 
 NumPy only. Results do not depend on the machine: products and sums are taken in a fixed order, tap by tap.
 """
@@ -29,7 +29,7 @@ def cubic(distance: np.ndarray) -> np.ndarray:
     return np.where(x <= 1.0, near, np.where(x <= 2.0, far, 0.0))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def taps(
     size: int, new_size: int, scale: float, border: Border = "replicate", antialias: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -167,7 +167,10 @@ def modcrop(picture: np.ndarray, scale: int) -> np.ndarray:
         ValueError: the picture is smaller than `scale`, or `scale` is below 1.
     """
     if scale < 1 or min(picture.shape[:2]) < scale:
-        raise ValueError(f"modcrop needs {scale} >= 1 and a picture of that size. Received: shape {picture.shape}")
+        raise ValueError(
+            f"A picture of at least {max(scale, 1)} pixels a side is cut to multiples of a scale of at least 1. "
+            f"Received: shape {picture.shape}, scale {scale}"
+        )
     height, width = (size - size % scale for size in picture.shape[:2])
     return picture[:height, :width]
 

@@ -4,10 +4,12 @@ import errno
 import json
 import math
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +23,9 @@ Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training examp
 BatchSize = Annotated[int, typer.Option(min=1, help="Examples a step.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Train on at most this many examples.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Everything random follows from it.")]
+Weights = Annotated[
+    str, typer.Option(help="Start from a run folder, a .keras file or shipped weights by name: fine-tuning.")
+]
 Patience = Annotated[
     int | None, typer.Option(min=1, help="Stop early after this many epochs without a better validation figure.")
 ]
@@ -43,7 +48,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 def application(name: str, help: str) -> typer.Typer:
     """An empty command with the look that all share: plain help, no shell completion to install."""
-    return typer.Typer(name=name, help=help, rich_markup_mode=None, add_completion=False, no_args_is_help=True)
+    return typer.Typer(name=name, help=help, rich_markup_mode=None, add_completion=False)
 
 
 def run(command: typer.Typer, arguments: list[str] | None = None) -> None:
@@ -59,7 +64,8 @@ def exit_code(command: typer.Typer, arguments: list[str] | None = None) -> int:
     try:
         code = command(arguments, standalone_mode=False) or 0
     except typer.TyperException as error:
-        return complain(error.format_message() or "give a command; --help lists them")
+        message = error.format_message()
+        return complain("give a command; --help lists them" if message == "Missing command." else message)
     except InputError as error:
         return complain(str(error))
     except (typer.Abort, KeyboardInterrupt):
@@ -87,6 +93,10 @@ MACHINE = {
     errno.ENOENT: "check the path",
     errno.ENOTDIR: "check the path",
     errno.EISDIR: "give a file",
+    errno.ELOOP: "remove the loop of symbolic links",
+    errno.EFBIG: "raise the limit on file sizes, or write elsewhere",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.EIO: "check the disk",
     errno.ENAMETOOLONG: "give a shorter name",
 }
 
@@ -100,12 +110,17 @@ def complain(message: str) -> int:
 def use_backend(backend: str | None) -> None:
     """Choose the Keras backend; to be called before Keras is imported. Quiets TensorFlow's start-up messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if backend is not None and backend not in BACKENDS:
-        raise InputError(f"--backend {backend} is unknown: give one of {', '.join(BACKENDS)}")
-    if backend is not None:
-        os.environ["KERAS_BACKEND"] = backend
+    name = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if name not in BACKENDS:
+        raise InputError(f"the backend {name} is unknown: give one of {', '.join(BACKENDS)}")
+    if find_spec(name) is None:
+        raise InputError(f"the backend {name} is not installed: pip install 'convmedia[{name}]'")
+    os.environ["KERAS_BACKEND"] = name
     with quiet_start():
         import keras
+
+        keras.config.set_image_data_format("channels_last")  # whatever ~/.keras/keras.json says
+        keras.config.set_floatx("float32")
     if backend not in (None, keras.backend.backend()):
         raise InputError(f"--backend {backend} comes too late, Keras is loaded: set KERAS_BACKEND={backend}")
 
@@ -117,6 +132,7 @@ def quiet_start() -> Iterator[None]:
     TensorFlow 2.21 writes six lines there before any of its log levels applies.
     """
     sys.stderr.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # an extension cannot be interrupted while it loads
     screen = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
@@ -129,6 +145,7 @@ def quiet_start() -> Iterator[None]:
         finally:
             os.dup2(screen, 2)
             os.close(screen)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def finite(value: Any) -> Any:
@@ -145,8 +162,8 @@ def finite(value: Any) -> Any:
 
 
 def to_json(document: Any, indent: int | None = None) -> str:
-    """Strict JSON: no NaN, no Infinity."""
-    return json.dumps(finite(document), allow_nan=False, ensure_ascii=False, indent=indent)
+    """Strict JSON: no NaN, no Infinity; plain ASCII, which keeps file names that are not UTF-8."""
+    return json.dumps(finite(document), allow_nan=False, ensure_ascii=True, indent=indent)
 
 
 def say(text: str) -> None:

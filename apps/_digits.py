@@ -17,6 +17,7 @@ from convmedia.models.predicting import Predictor, in_batches
 PHOTO_SHARE = 0.2  # of the training examples are drawn from pictures as a phone takes them
 NOTHING_SHARE = 0.03  # and this many show no digit; they teach the network to be unsure
 CHUNK = 250  # photographs of one size
+ALL = slice(None)
 
 
 class PreparedDigits:
@@ -160,7 +161,15 @@ def raw_examples(split: Split, most: int = 200) -> list[np.ndarray]:
     """Up to `most` raw pictures spread over a split, uint8 (height, width, 3): to verify and calibrate exports with."""
     places = np.unique(np.linspace(0, len(split) - 1, min(most, len(split))).astype(int))
     pictures = [split.pictures[place] for place in places]
-    return [np.repeat(picture[..., None], 3, -1) if picture.ndim == 2 else picture for picture in pictures]
+    return [reduced(np.repeat(picture[..., None], 3, -1) if picture.ndim == 2 else picture) for picture in pictures]
+
+
+def reduced(picture: np.ndarray, side_px: int = 512) -> np.ndarray:
+    """The picture, or where a side is longer than `side_px` one of an integer fraction of its size."""
+    from PIL import Image
+
+    factor = -(-max(picture.shape[:2]) // side_px)
+    return picture if factor == 1 else np.asarray(Image.fromarray(picture).reduce(factor))
 
 
 def in_labels_of(predictor: Predictor, data: Digits) -> Split:
@@ -231,12 +240,12 @@ def write_report(run: Run, predictor: Predictor, data: Digits, history, metrics,
         probabilities,
         data.test.truth,
         data.labels,
-        pictures=lambda index: (data.test.pictures[index], f"test picture {index}"),
+        pictures=lambda index: (reduced(data.test.pictures[index]), f"test picture {index}"),
     )
     before, after = first_filters(predictor)
     report.figure("First filters", filter_sheet(after, before))
-    if data.bad:
-        report.problems("Files left out", data.bad)
+    report.problems("Files left out", data.bad)
+    report.problems("Duplicates", [(path, f"the same content as {kept}") for path, kept in data.duplicates])
     report.facts("Arguments", options)
     report.facts("Data", {"name": data.name, "training": len(data.train), "digest": data.digest})
     report.facts("Versions", run.record["versions"])
@@ -307,27 +316,27 @@ def compared(run: Run, parts: list[tuple[str, Run]], files: list[Path]) -> dict[
     result = {"pictures": [str(file) for file in files], "trainings": rows}
     write_text(run.folder / "compare.json", to_json(result, indent=2) + "\n")
     comparison_report(run, result)
-    run.finish(metrics={row["training"]: row["metrics"] for row in rows})
+    accuracies = {row["training"]: {k: f["accuracy"] for k, f in row["metrics"].items()} for row in rows}
+    run.finish(metrics=accuracies)
     return result
 
 
-def comparison_rows(result: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: a training in each column, a picture in each row, then the two accuracies."""
-    header = ["picture", *(row["training"] for row in result["trainings"])]
+def comparison_rows(result: dict[str, Any], pictures: slice = ALL) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: a training in each row; the two accuracies, then a picture in each column."""
+    names = [Path(file).name for file in result["pictures"][pictures]]
     rows = []
-    for place, file in enumerate(result["pictures"]):
-        cells = [row["answers"][place] for row in result["trainings"]]
-        rows.append(
-            [Path(file).name, *("error" if "error" in c else f"{c['label']}  {percent(c['score'])}" for c in cells)]
-        )
-    for split in ("test", "inverted"):
-        rows.append([f"accuracy on {split}", *(percent(r["metrics"][split]["accuracy"]) for r in result["trainings"])])
-    return header, rows
+    for training in result["trainings"]:
+        answered = training["answers"][pictures]
+        cells = ["error" if "error" in row else f"{row['label']} {percent(row['score'])}" for row in answered]
+        accuracies = [percent(training["metrics"][split]["accuracy"]) for split in ("test", "inverted")]
+        rows.append([training["training"], *accuracies, *cells])
+    return ["training", "test", "inverted", *names], rows
 
 
-def comparison_table(result: dict[str, Any]) -> str:
-    """The result for a terminal."""
-    return table(*comparison_rows(result))
+def comparison_table(result: dict[str, Any], across: int = 6) -> str:
+    """The result for a terminal, `across` pictures in a row."""
+    starts = range(0, len(result["pictures"]), across)
+    return "\n\n".join(table(*comparison_rows(result, slice(start, start + across))) for start in starts)
 
 
 def comparison_report(run: Run, result: dict[str, Any]) -> None:
@@ -341,12 +350,7 @@ def comparison_report(run: Run, result: dict[str, Any]) -> None:
     )
     header, rows = comparison_rows(result)
     report.table("Answers and accuracies", header, rows)
-    shown = [
-        (images.decode(f), Path(f).name)
-        for f, a in zip(result["pictures"], result["trainings"][0]["answers"], strict=True)
-        if "error" not in a
-    ]
-    if shown:
-        report.pictures("Pictures", shown)
+    good = [row["file"] for row in result["trainings"][0]["answers"] if "error" not in row]
+    report.pictures("Pictures", [(reduced(images.decode(file)), Path(file).name) for file in good])
     report.facts("Arguments", run.arguments)
     report.write(run.folder / "report.html")

@@ -42,12 +42,16 @@ def show(facts: dict[str, Any]) -> None:
         "size": f"{facts['bytes']:,} bytes",
         "sha256": facts["sha256"],
     }
-    if "metrics" in facts:
+    if "status" in facts:
         lines["status"] = facts["status"]
-        for split, figures in facts["metrics"].items():
-            lines[split] = ", ".join(f"{name} {figure:.6g}" for name, figure in figures.items())
-        lines["data"] = ", ".join(f"{name} {value}" for name, value in facts["data"].items())
-        lines["versions"] = ", ".join(f"{name} {value}" for name, value in facts["versions"].items())
+    lines |= {split: listed(figures) for split, figures in facts.get("metrics", {}).items()}
+    lines |= {name: listed(facts[name]) for name in ("data", "versions") if name in facts}
     for name, value in lines.items():
         print(f"{name:12} {value}")
     print("\n" + table(["layer", "type", "parameters"], [list(layer.values()) for layer in facts["layers"]]))
+
+
+def listed(values: dict[str, Any]) -> str:
+    """`name value` pairs in one line; numbers to six digits."""
+    numbers = {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in values.items()}
+    return ", ".join(f"{name} {value}" for name, value in numbers.items())

@@ -7,6 +7,8 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,15 +19,12 @@ from convmedia.apps._commands import to_json
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing
 
-OURS = ("model.keras", "checkpoint", "run.json", "history.csv", "report.html", "examples.npz", "export", "filters.npz")
-NOT_RECORDED = ("out", "resume", "overwrite", "backend")
+OURS = ("model.keras", "checkpoint", "history.csv", "report.html", "examples.npz", "export", "compare.json")
+NOT_RECORDED = ("out", "resume", "overwrite", "backend", "as_json", "inputs")
 
 
 class Run:
-    """One run folder, locked against a second training until it is closed; used by `with`.
-
-    A new run that ends with an `InputError` before its first epoch leaves nothing behind, so that the mended command
-    can be given as it is.
+    """One run folder. Nothing is written before `begin`, so that whatever is wrong with the data is said first.
 
     Attributes:
         folder: where it is.
@@ -33,27 +32,44 @@ class Run:
         arguments: what the training was started with; with `--resume`, what was recorded.
     """
 
-    def __init__(self, folder: Path, record: dict[str, Any]):
-        self.folder, self.record = folder, record
+    def __init__(self, folder: Path, record: dict[str, Any], fresh: bool):
+        self.folder, self.record, self.fresh = folder, record, fresh
+
+    @contextmanager
+    def begin(self, **facts: Any) -> Iterator["Run"]:
+        """Take the folder, lock it against a second training and write `run.json`; unlocked at the end.
+
+        Args:
+            facts: what must not differ when a run is continued, such as labels and the data's digest.
+
+        Raises:
+            InputError: in use by another training; continued with other facts than the recorded ones.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.started = time.perf_counter()
-        self._lock = (folder / ".lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
-            raise InputError(f"{folder} is in use by another training: wait for it or give another --out") from None
+        with (self.folder / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                message = f"{self.folder} is in use by another training: wait for it or give another --out"
+                raise InputError(message) from None
+            self.check(facts)
+            self.write(**facts)  # first, so that a kill in what follows leaves a folder that is still ours
+            for leftover in self.folder.rglob(".*.partial*"):
+                remove(leftover)
+            for name in OURS if self.fresh else ():
+                remove(self.folder / name)
+            for part in [path for path in self.folder.iterdir() if self.fresh and is_ours(path)]:
+                shutil.rmtree(part)
+            yield self
 
-    def __enter__(self) -> "Run":
-        return self
-
-    def __exit__(self, kind, error, traceback) -> None:
-        if isinstance(error, InputError) and not (self.folder / "checkpoint").exists():
-            (self.folder / "run.json").unlink(missing_ok=True)
-        self._lock.close()
-        if not (self.folder / "run.json").exists():
-            (self.folder / ".lock").unlink(missing_ok=True)
-            if not any(self.folder.iterdir()):
-                self.folder.rmdir()
+    def check(self, facts: dict[str, Any]) -> None:
+        for name, value in facts.items():
+            recorded_value = self.record.get(name, value)
+            if not self.fresh and to_json(recorded_value) != to_json(value):
+                raise InputError(
+                    f"--resume: the {name} of {self.folder} is not what it was; start anew in another --out"
+                )
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -72,11 +88,11 @@ class Run:
         self.record.update(changes)
         write_text(self.folder / "run.json", to_json(self.record, indent=2) + "\n")
 
-    def finish(self, **changes: Any) -> None:
-        """Mark the run as complete. Seconds of earlier, interrupted parts are counted in."""
-        seconds = self.record.get("seconds", {})
-        total = seconds.get("total", 0.0) + time.perf_counter() - self.started
-        self.write(status="complete", seconds={**seconds, "total": round(total, 2)}, **changes)
+    def finish(self, history: Sequence[dict[str, float]] = (), **changes: Any) -> None:
+        """Mark the run as complete, with the seconds of all epochs and of the process that completed it."""
+        training = sum(row["seconds"] for row in history)
+        seconds = {"training": round(training, 2), "last_process": round(time.perf_counter() - self.started, 2)}
+        self.write(status="complete", seconds=seconds, **changes)
 
     def save_state(self, state: dict[str, np.ndarray], history: list[dict[str, float]]) -> None:
         """Write the checkpoint of the last complete epoch, one file with weights, optimizer and history."""
@@ -122,7 +138,7 @@ def recorded(folder: Path) -> dict[str, Any] | None:
 
 
 def open_run(app: str, context, out: Path, resume: bool, overwrite: bool) -> Run:
-    """The run folder of a `train` command, new, continued or replaced.
+    """The run folder of a `train` command, new, continued or replaced; nothing is written yet.
 
     Args:
         context: the command's Typer context; its parameters are the run's arguments.
@@ -138,14 +154,20 @@ def open_run(app: str, context, out: Path, resume: bool, overwrite: bool) -> Run
         return resumed(app, context, out, given)
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file: give a folder")
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and not all(path.name == ".lock" or ".partial" in path.name for path in out.iterdir()):
         if not is_ours(out):
             raise InputError(f"{out} exists and is not a run folder, so it is left alone: give another --out")
         if not overwrite:
             raise InputError(
-                f"{out} exists: continue it with --resume, replace it with --overwrite, or give another --out"
+                f"{out} exists: continue with --resume, replace it with --overwrite, or give another --out"
             )
-    return started(app, out, given)
+    return new_run(app, out, given)
+
+
+def new_run(app: str, folder: Path, arguments: dict[str, Any]) -> Run:
+    """A run that `begin` will start anew in `folder`."""
+    record = {"app": app, "status": "running", "arguments": arguments, "versions": versions()}
+    return Run(folder, record, fresh=True)
 
 
 def open_part(run: Run, name: str, arguments: dict[str, Any]) -> Run:
@@ -153,18 +175,8 @@ def open_part(run: Run, name: str, arguments: dict[str, Any]) -> Run:
     folder = run.folder / name
     record = recorded(folder)
     if record is not None and to_json(record["arguments"]) == to_json(arguments):
-        return Run(folder, record)
-    return started(run.record["app"], folder, arguments)
-
-
-def started(app: str, folder: Path, arguments: dict[str, Any]) -> Run:
-    """A new run folder; what an older run left there is removed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    run = Run(folder, {"app": app, "status": "running", "arguments": arguments, "versions": versions()})
-    for name in OURS:
-        remove(folder / name)
-    run.write()
-    return run
+        return Run(folder, record, fresh=False)
+    return new_run(run.record["app"], folder, arguments)
 
 
 def resumed(app, context, out, given) -> Run:
@@ -177,18 +189,21 @@ def resumed(app, context, out, given) -> Run:
     arguments = dict(record["arguments"])
     for name, value in given.items():
         explicit = context.get_parameter_source(name).name == "COMMANDLINE"
-        recorded_value = arguments.get(name)
-        if not explicit or to_json(value) == to_json(recorded_value):
+        if not explicit or to_json(value) == to_json(arguments.get(name)):
             continue
-        option = "--" + name.replace("_", "-")
-        if name != "epochs" or value < recorded_value:
-            raise InputError(
-                f"--resume: {option} {value} is not the recorded {recorded_value}: leave it out, or use a new --out"
-            )
+        if name != "epochs" or value < arguments["epochs"]:
+            option, kept = written(name, value), written(name, arguments.get(name))
+            raise InputError(f"--resume: {option} differs from the recorded {kept}: leave it out, or use a new --out")
         arguments["epochs"], record["status"] = value, "running"
-    run = Run(out, record)
-    run.write(arguments=arguments)
-    return run
+    return Run(out, {**record, "arguments": arguments}, fresh=False)
+
+
+def written(name: str, value: Any) -> str:
+    """An argument as it is given on the command line."""
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{option}" if value else f"--no-{option}"
+    return f"--{option} {value}" if value is not None else f"absence of --{option}"
 
 
 def remove(path: Path) -> None:

@@ -12,6 +12,8 @@ import tensorflow as tf
 from convmedia.apps._commands import say
 from convmedia.apps._runs import Run
 from convmedia.data.augmentation import step_seed
+from convmedia.data.errors import InputError
+from convmedia.models.predicting import Predictor, every_layer
 
 Example = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
@@ -24,6 +26,27 @@ def compile_for_training(network: keras.Model, **arguments: Any) -> None:
     """
     on_cpu = keras.backend.backend() == "tensorflow" and not tf.config.list_physical_devices("GPU")
     network.compile(jit_compile=False if on_cpu else "auto", **arguments)
+
+
+def start_from(network: keras.Model, predictor: Predictor) -> None:
+    """Copy a trained model's weights into every layer of `network` that has its name and shapes.
+
+    The last layer of a network for other labels does not fit and keeps its random weights.
+
+    Raises:
+        InputError: no layer fits.
+    """
+    given = {layer.name: layer.get_weights() for layer in every_layer(predictor.model)}
+    fitting = [
+        layer
+        for layer in network.layers
+        if layer.weights and [w.shape for w in layer.get_weights()] == [w.shape for w in given.get(layer.name, [])]
+    ]
+    if not fitting:
+        raise InputError(f"--weights: no layer of {predictor.path} fits {network.name}; choose its --network")
+    for layer in fitting:
+        layer.set_weights(given[layer.name])
+    say(f"starting from {predictor.path}: {len(fitting)} layers")
 
 
 def warm_cosine(peak: float, steps: int, warmup: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -123,6 +146,7 @@ def restore(network: keras.Model, run: Run) -> list[dict[str, float]]:
     for name, variable in state_variables(network).items() if state else ():
         variable.assign(state[name])
     if history:
+        run.write_history(history)  # a kill may have come between the state and the table
         say(f"continuing after epoch {len(history)}")
     return history
 

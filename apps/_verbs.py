@@ -6,6 +6,7 @@ from typing import Any
 
 from convmedia.apps._commands import counted, percent, say, table, to_json, use_backend
 from convmedia.data.errors import InputError
+from convmedia.data.files import shown
 
 
 def predict(app: str, inputs: list[str], model: str | None, top: int | None, as_json: bool, out: Path | None) -> int:
@@ -30,16 +31,17 @@ def predict(app: str, inputs: list[str], model: str | None, top: int | None, as_
 def line_of(row: dict[str, Any]) -> str:
     """One row of predictions for a person: file, label, probability, runners-up."""
     if "error" in row:
-        return f"{row['file']}\terror: {row['error']}"
+        return f"{shown(row['file'])}\terror: {row['error']}"
+    file = shown(row["file"])
     others = ", ".join(f"{entry['label']} {percent(entry['score'])}" for entry in row["top"][1:3])
-    return f"{row['file']}\t{row['label']}\t{percent(row['score'])}" + (f"\t({others})" if others else "")
+    return f"{file}\t{row['label']}\t{percent(row['score'])}" + (f"\t({others})" if others else "")
 
 
 def predict_to_file(predictor, files, top, as_json, out: Path) -> int:
     """Append rows to a JSON Lines file, leaving out the files that are already in it, and print a summary."""
     done = finished(out)
     left = [file for file in files if str(file) not in done]
-    errors = 0
+    errors = sum("error" in row for row in done.values())
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("a", encoding="utf-8") as stream:
         for row in counted(predictor.predict_rows(left, top=top), len(left), "predicting"):
@@ -55,19 +57,20 @@ def predict_to_file(predictor, files, top, as_json, out: Path) -> int:
 ROW_START = b'{"file": '
 
 
-def finished(out: Path) -> set[str]:
-    """Files that have a complete row in a JSON Lines file; half a last row, left by a kill, is cut off.
+def finished(out: Path) -> dict[str, dict[str, Any]]:
+    """The complete rows of a JSON Lines file by their file; half a last row, left by a kill, is cut off.
 
     Raises:
         InputError: the file holds something else; it is left as it is.
     """
     if not out.exists():
-        return set()
+        return {}
     content = out.read_bytes()
     complete = content.rfind(b"\n") + 1
     half = content[complete:]
     try:
-        done = {json.loads(line)["file"] for line in content[:complete].decode("utf-8").splitlines()}
+        rows = [json.loads(line) for line in content[:complete].split(b"\n")[:-1]]
+        done = {row["file"]: row for row in rows}
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{out} holds something else than rows of predictions; give another --out") from error
     if not (half.startswith(ROW_START) or ROW_START.startswith(half)):
@@ -95,10 +98,10 @@ def export(app: str, model: str | None, formats: list[str], out: Path | None, da
     from convmedia.models.exporting import read_examples
 
     predictor = model_of(app, model)
-    folder = Path(model) if model and Path(model).is_dir() else None
-    kept = folder / "examples.npz" if folder else None
+    run = None if model is None else Path(model) if Path(model).is_dir() else Path(model).parent
+    kept = run / "examples.npz" if run else None
     examples = read_examples(kept) if kept and kept.exists() else data()
-    default = folder / "export" if folder else Path(f"{app}-export")
+    default = run / "export" if run and (run / "run.json").exists() else Path(f"{app}-export")
     say(f"exporting {', '.join(formats)} and verifying each on {len(examples)} examples ...")
     parity = write(predictor, formats, out or default, examples)
     if as_json:
@@ -117,7 +120,7 @@ def print_parity(parity: dict[str, Any], out: Path) -> None:
             [
                 name,
                 f"{f['max_abs_diff']:.1e}",
-                percent(f["same_top1"]),
+                "-" if f["same_top1"] is None else percent(f["same_top1"]),
                 f["bytes"],
                 f"{1e3 * f['seconds_per_example']:.2f}",
             ]

@@ -29,6 +29,7 @@ from convmedia.apps._commands import (
     Rows,
     Seed,
     Top,
+    Weights,
     application,
     counted,
     percent,
@@ -38,6 +39,7 @@ from convmedia.apps._commands import (
     to_json,
     use_backend,
 )
+from convmedia.data.files import shown
 
 APP = "mnist"
 INPUT = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
@@ -78,6 +80,7 @@ def train(
     augment: Annotated[
         bool, typer.Option(help="Turn, shift, bend; with ink also pictures as a phone takes them.")
     ] = True,
+    weights: Weights = "none",
     epochs: Epochs = 24,
     batch_size: BatchSize = 128,
     limit: Limit = None,
@@ -91,37 +94,64 @@ def train(
     use_backend(backend)
     from convmedia.apps._runs import open_run
 
-    with open_run(APP, context, out, resume, overwrite) as run:
-        if run.complete:
-            say(f"{out} is complete; a larger --epochs continues it")
-            return
-        metrics = train_run(run)["metrics"]
+    run = open_run(APP, context, out, resume, overwrite)
+    if run.complete:
+        say(f"{out} is complete; more --epochs continue it")
+        return
+    metrics = train_run(run)["metrics"]
     for split, figures in metrics.items():
         print(f"{split:9} accuracy {percent(figures['accuracy'])}")
     print(f"model {run.model_file}, report {out / 'report.html'}")
 
 
 def train_run(run) -> dict[str, Any]:
-    """Data, model, fit, report, save: from a run's arguments to its complete folder. Returns the record."""
+    """From a run's arguments to its complete folder; what is wrong with them is said before anything is written."""
+    from convmedia.data import digits
+
+    options = run.arguments
+    with progress("reading examples") as update:
+        data = digits.load(options["data"], update).required("train", "validation", "test")
+    for path, reason in data.bad[:5]:
+        say(f"left out: {shown(path)}: {reason}")
+    if len(data.bad) > 5:
+        say(f"left out: {len(data.bad)} files in all, named in the report")
+    network = first_network(options, data.labels)
+    with run.begin(labels=list(data.labels), data_digest=data.digest):
+        return trained(run, data.limited(options["limit"], options["seed"]), network)
+
+
+def first_network(options, labels):
+    """The inner network before training: random from the seed, or with what fits of `--weights`."""
     import keras
 
     from convmedia.apps import _training
-    from convmedia.data import digits
+    from convmedia.models import load
+    from convmedia.models.digits import NETWORKS
+
+    keras.utils.set_random_seed(options["seed"])
+    network = NETWORKS[options["network"]](len(labels))
+    if options["weights"] != "none":
+        _training.start_from(network, load(options["weights"], app=APP))
+    return network
+
+
+def trained(run, data, network) -> dict[str, Any]:
+    """Fit, report, save: the run's record."""
+    import keras
+
+    from convmedia.apps import _training
     from convmedia.models import digits as networks
     from convmedia.models.saving import assemble, save
 
     options = run.arguments
-    with progress("reading examples") as update:
-        data = digits.load(options["data"], update).limited(options["limit"], options["seed"])
-    keras.utils.set_random_seed(options["seed"])
-    network = networks.NETWORKS[options["network"]](len(data.labels))
     details = {name: options[name] for name in ("network", "preparation", "seed")}
     preparation = networks.PREPARATIONS[options["preparation"]]()
     model = assemble(network, preparation=preparation, app=APP, labels=list(data.labels), input=INPUT, details=details)
     examples = prepared_examples(run, data)
     number = len(examples.regular)
     steps = max(number // options["batch_size"], 1)
-    rate = _training.warm_cosine(2e-3, options["epochs"] * steps, min(steps, 500))
+    peak = 2e-3 if options["weights"] == "none" else 5e-4  # fine-tuning changes what is there by small steps
+    rate = _training.warm_cosine(peak, options["epochs"] * steps, min(steps, 500))
     _training.compile_for_training(
         network,
         optimizer=keras.optimizers.AdamW(rate, weight_decay=0.01),
@@ -169,8 +199,8 @@ def finish(run, data, history) -> dict[str, Any]:
     metrics, probabilities = _digits.measure(predictor, data.test)
     _digits.write_report(run, predictor, data, history, metrics, probabilities)
     run.finish(
+        history,
         input=INPUT,
-        labels=list(data.labels),
         metrics=metrics,
         data={
             "name": data.name,
@@ -178,6 +208,7 @@ def finish(run, data, history) -> dict[str, Any]:
             "validation": len(data.validation),
             "test": len(data.test),
             "left_out": len(data.bad),
+            "duplicates": len(data.duplicates),
             "digest": data.digest,
         },
     )
@@ -194,10 +225,11 @@ def evaluate(data: Data = "mnist", model: Model = None, as_json: Json = False, b
 
     predictor = _verbs.model_of(APP, model)
     with progress("reading examples") as update:
-        chosen = digits.load(data, update)
+        chosen = digits.load(data, update).required("test")
+    say(f"measuring the {len(chosen.test)} test pictures of {chosen.name}, {len(chosen.bad)} files left out")
     metrics, _ = _digits.measure(predictor, _digits.in_labels_of(predictor, chosen))
     if as_json:
-        facts = {"name": chosen.name, "test": len(chosen.test), "digest": chosen.digest}
+        facts = {"name": chosen.name, "test": len(chosen.test), "left_out": len(chosen.bad), "digest": chosen.digest}
         print(to_json({"metrics": metrics, "data": facts, "model": predictor.digest}, indent=2))
         return
     rows = [[split, percent(f["accuracy"]), f"{f['loss']:.4f}", f["examples"]] for split, f in metrics.items()]
@@ -278,7 +310,8 @@ def compare(
     from convmedia.data.images import find
 
     files = find(inputs)
-    with open_run(APP, context, out, resume, overwrite) as run:
+    run = open_run(APP, context, out, resume, overwrite)
+    with run.begin():
         result = _digits.compared(run, list(trainings(run)), files)
     if as_json:
         print(to_json(result, indent=2))
@@ -293,7 +326,7 @@ def trainings(run) -> Iterator[tuple[str, Any]]:
 
     options = run.arguments
     shared = {name: options[name] for name in ("data", "network", "epochs", "seed")}
-    shared |= {"batch_size": 128, "limit": None, "patience": None, "augment": False, "invert": False}
+    shared |= {"batch_size": 128, "limit": None, "patience": None, "weights": "none", "augment": False, "invert": False}
     resize = {**shared, "preparation": "resize"}
     variants = {
         "small set": {**resize, "limit": options["small"]},
@@ -302,11 +335,11 @@ def trainings(run) -> Iterator[tuple[str, Any]]:
         "default preparation": {**shared, "preparation": "ink", "augment": True},
     }
     for name, arguments in variants.items():
-        with open_part(run, name.replace(",", "").replace(" ", "-"), arguments) as part:
-            if not part.complete:
-                say(f"training: {name}")
-                train_run(part)
-            yield name, part
+        part = open_part(run, name.replace(",", "").replace(" ", "-"), arguments)
+        if not part.complete:
+            say(f"training: {name}")
+            train_run(part)
+        yield name, part
 
 
 if __name__ == "__main__":

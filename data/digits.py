@@ -56,6 +56,20 @@ class Digits:
     test: Split
     digest: str
     bad: Sequence[tuple[Path, str]] = ()
+    duplicates: Sequence[tuple[Path, Path]] = ()
+
+    def required(self, *splits: str) -> "Digits":
+        """The same set, if none of `splits` is empty.
+
+        Raises:
+            InputError: one is; where to put pictures.
+        """
+        for split in splits:
+            if not len(getattr(self, split)):
+                raise InputError(
+                    f"{self.name} has no picture for {split}: give every class at least three, or a folder {split}/"
+                )
+        return self
 
     def limited(self, limit: int | None, seed: int) -> "Digits":
         """The same set with at most `limit` training examples, drawn with `seed`."""
@@ -69,12 +83,14 @@ def load(data: str, progress=None) -> Digits:
     """A named set (`mnist`, `digits`) or a folder of class folders.
 
     Args:
-        data: name or path. A path that exists as a folder is a folder.
+        data: a name, or else a path; a folder that is called like a set is given as ./NAME.
         progress: called with (done, total) while files are scanned or downloaded.
 
     Raises:
         InputError: unknown name, missing folder, set that cannot be had, fewer than two classes.
     """
+    if not data.strip():
+        raise InputError("--data is empty: give mnist, digits or a folder of class folders")
     if data == "mnist":
         return from_mnist(sources.fetch("mnist", progress))
     if data == "digits":
@@ -120,7 +136,7 @@ def from_folder(folder: Path, progress=None) -> Digits:
     train, validation, test = (
         Split(Files(scan.files(split)), scan.labels_of(split)) for split in ("train", "validation", "test")
     )
-    return Digits(str(folder), tuple(scan.labels), train, validation, test, scan.digest, scan.bad)
+    return Digits(str(folder), tuple(scan.labels), train, validation, test, scan.digest, scan.bad, scan.duplicates)
 
 
 def photograph(digit: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

@@ -141,21 +141,24 @@ def find(paths: Iterable[str | Path]) -> list[Path]:
     """Expand files and folders into files, in the order given; a folder gives its pictures, sorted by name.
 
     Folders are searched to any depth, by extension, without hidden entries; linked folders are followed and each
-    is read once. A file is kept whatever its name, a missing one too: reading it says what is wrong.
+    is read once. A file is kept whatever its name, a missing one too, and so is a folder without pictures among other
+    inputs: reading them says what is wrong.
 
     Raises:
-        InputError: a folder holds no picture.
+        InputError: there are only folders, and they hold no picture.
     """
     found: list[Path] = []
+    empty: list[Path] = []
     for path in map(Path, paths):
         if not path.is_dir():
             found.append(path)
             continue
         inside = [file for file in walk(path) if file.suffix.lower() in EXTENSIONS]
-        if not inside:
-            kinds = " ".join(sorted(EXTENSIONS))
-            raise InputError(f"{shown(path)} holds no picture; give a folder with files that end in {kinds}")
-        found.extend(inside)
+        empty.extend([path] if not inside else [])
+        found.extend(inside or [path])
+    if empty and len(found) == len(empty):
+        kinds = " ".join(sorted(EXTENSIONS))
+        raise InputError(f"{shown(empty[0])} holds no picture; give a folder with files that end in {kinds}")
     return found
 
 

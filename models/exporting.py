@@ -91,7 +91,7 @@ def export(
 
     Returns:
         The content of `parity.json`, which is written to `out`: per format {"max_abs_diff", "same_top1" (fraction; None
-        without labels), "bytes", "seconds_per_example", "model" (SHA-256 of the model file)} or {"refused": reason}.
+        without labels), "bytes", "seconds_per_example", "model_sha256" (of the model file)} or {"refused": reason}.
         Formats exported earlier from the same model file, and still there, stay in it.
 
     Raises:

@@ -4,6 +4,8 @@ Every step is continuous in the pixels (soft thresholds, mass quantiles, grey-sc
 last bit between two runtimes stays a difference in the last bits of the result.
 """
 
+from functools import partial
+
 import keras
 import numpy as np
 from keras import ops
@@ -14,11 +16,14 @@ COARSE = 64  # px, grid on which the ink is looked for
 FINE = 64  # px, grid on which the ink's surroundings are cut out of the full picture
 EPSILON = 1e-6
 
+max_pool = partial(ops.max_pool, strides=1, padding="same", data_format="channels_last")
+conv = partial(ops.conv, padding="same", data_format="channels_last")
+
 
 def maximum_filter(maps, height, width):
     """Greatest value in a height x width window around each pixel, (batch, h, w, 1) in and out."""
-    maps = ops.max_pool(maps, (height, 1), strides=1, padding="same") if height > 1 else maps
-    return ops.max_pool(maps, (1, width), strides=1, padding="same") if width > 1 else maps
+    maps = max_pool(maps, (height, 1)) if height > 1 else maps
+    return max_pool(maps, (1, width)) if width > 1 else maps
 
 
 def minimum_filter(maps, height, width):
@@ -36,8 +41,8 @@ def gaussian(maps, sigma):
     radius = int(np.ceil(3 * sigma))
     taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     taps = (taps / taps.sum()).astype("float32")
-    maps = ops.conv(maps, ops.convert_to_tensor(taps.reshape(-1, 1, 1, 1)), padding="same")
-    return ops.conv(maps, ops.convert_to_tensor(taps.reshape(1, -1, 1, 1)), padding="same")
+    maps = conv(maps, ops.convert_to_tensor(taps.reshape(-1, 1, 1, 1)))
+    return conv(maps, ops.convert_to_tensor(taps.reshape(1, -1, 1, 1)))
 
 
 def spatial(reduce, maps):
@@ -74,7 +79,7 @@ def contrast_axis(residual):
         covariance = covariance / ops.sum(ops.abs(covariance), axis=(1, 2), keepdims=True)
         covariance = ops.matmul(covariance, covariance)
     start = ops.reshape(
-        ops.convert_to_tensor([0.35, 0.55, 0.25]), (1, 3, 1)
+        ops.convert_to_tensor([0.35, 0.55, 0.25], "float32"), (1, 3, 1)
     )  # on no axis of symmetry of the colour cube
     axis = ops.matmul(covariance, start * ops.ones_like(covariance[:, :, :1]))
     return axis / (ops.sqrt(ops.sum(axis * axis, axis=1, keepdims=True)) + 1e-30)
@@ -144,7 +149,7 @@ def main_object(ink, steps=48):
     mask = maximum_filter(ink, 5, 5)
     grown = mask * near
     for _ in range(steps):
-        grown = ops.minimum(ops.max_pool(grown, (3, 3), strides=1, padding="same"), mask)
+        grown = ops.minimum(max_pool(grown, (3, 3)), mask)
     return ink * ops.clip(2.0 * grown, 0.0, 1.0)
 
 
@@ -189,6 +194,7 @@ class FindInk(keras.layers.Layer):
     """
 
     def __init__(self, size=28, digit_size=20, min_contrast=14.0, pen_px=0.4, **kwargs):
+        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.size, self.digit_size, self.min_contrast, self.pen_px = size, digit_size, min_contrast, pen_px
 

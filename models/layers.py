@@ -80,6 +80,7 @@ class Resize(keras.layers.Layer):
     """
 
     def __init__(self, height, width, **kwargs):
+        kwargs.setdefault("dtype", "float32")  # preparation stays exact whatever precision the network computes in
         super().__init__(**kwargs)
         self.height, self.width = height, width
 
@@ -100,8 +101,14 @@ class Resize(keras.layers.Layer):
 class Grey(keras.layers.Layer):
     """Luma of an RGB picture: (batch, height, width, 3) to (batch, height, width, 1), range kept."""
 
+    def __init__(self, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+
     def call(self, inputs):
-        return ops.sum(inputs * ops.reshape(ops.convert_to_tensor(LUMA), (1, 1, 1, 3)), axis=-1, keepdims=True)
+        return ops.sum(
+            inputs * ops.reshape(ops.convert_to_tensor(LUMA, "float32"), (1, 1, 1, 3)), axis=-1, keepdims=True
+        )
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], 1)

@@ -1,6 +1,7 @@
 """The saved file: one `.keras` that takes raw input and gives the answer. Joining, writing, reading, loading it."""
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -15,6 +16,18 @@ from convmedia.data.files import replacing, shown
 from convmedia.models.answer import Answer
 from convmedia.models.predicting import Predictor, every_layer
 
+UNREADABLE = (  # what Keras, h5py and zipfile raise on damaged or altered files
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 MODEL_FILE = "model.keras"
 WEIGHTS = "convmedia.models.weights"
 
@@ -107,7 +120,7 @@ def read(path: str | Path) -> keras.Model:
         )
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise InputError(f"{shown(path)} cannot be read as a Keras model ({_in_one_line(error)}).") from error
     if not isinstance(model, keras.Model) or not isinstance(model.layers[-1], Answer):
         raise InputError(

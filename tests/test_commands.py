@@ -77,7 +77,7 @@ def test_table_puts_numbers_to_the_right():
 def test_finished_cuts_off_half_a_row_and_keeps_the_complete_ones(tmp_path):
     rows = tmp_path / "rows.jsonl"
     rows.write_bytes(b'{"file": "a.png", "label": "1"}\n{"file": "b.png", "error": "x"}\n{"file": "c.p')
-    assert _verbs.finished(rows) == {"a.png", "b.png"}
+    assert set(_verbs.finished(rows)) == {"a.png", "b.png"}
     assert rows.read_bytes().endswith(b'"x"}\n')
 
 

@@ -109,16 +109,33 @@ def test_explain_writes_filters_maps_and_grad_cam(trained, seven, tmp_path, caps
     assert np.ptp(cam[:, :280].max(-1) - cam[:, :280].min(-1)) == 0
 
 
-def test_the_filters_before_training_are_those_the_training_began_with():
-    import keras
+def test_the_filters_before_training_are_those_the_training_began_with(tmp_path, monkeypatch):
+    """A training that does nothing leaves the initial filters in the file: those are the ones shown as "before"."""
+    from convmedia.apps import _digits, _training
+    from convmedia.models import load
 
-    from convmedia.models.digits import NETWORKS
-    from convmedia.models.explanation import filters
+    def do_nothing(network, run, *arguments, keep, **options):
+        keep()
+        return [{"epoch": 1, "loss": 1.0, "val_accuracy": 0.1, "seconds": 0.0}]
 
-    keras.utils.set_random_seed(4)
-    first = filters(NETWORKS["convnet"](10))
-    keras.utils.set_random_seed(4)
-    assert np.array_equal(first, filters(NETWORKS["convnet"](10)))
+    monkeypatch.setattr(_training, "fit", do_nothing)
+    arguments = ["train", "--data", "digits", "--limit", "20", "--no-augment", "--seed", "6"]
+    assert _commands.exit_code(mnist.command, [*arguments, "--out", str(tmp_path / "run")]) == 0
+    before, after = _digits.first_filters(load(tmp_path / "run"))
+    assert np.array_equal(before, after)
+
+
+def test_fine_tuning_starts_from_what_was_learned(trained, tmp_path, capsys):
+    options = ("--data", "digits", "--limit", 60, "--no-augment", "--epochs", 1)
+    assert run(capsys, "train", *options, "--weights", trained, "--out", tmp_path / "tuned")[0] == 0
+    assert run(capsys, "train", *options, "--out", tmp_path / "random")[0] == 0
+    tuned, untrained = (json.loads((tmp_path / name / "run.json").read_text()) for name in ("tuned", "random"))
+    assert tuned["metrics"]["test"]["accuracy"] > 0.85 > untrained["metrics"]["test"]["accuracy"]
+    other = ("--weights", trained, "--network", "lenet5", "--out", tmp_path / "other")
+    code, _, err = run(capsys, "train", *options, *other)
+    assert code == 2
+    assert "no layer" in err
+    assert not (tmp_path / "other").exists()
 
 
 def picture(path, size):
@@ -214,11 +231,56 @@ def test_without_network_one_line_names_the_set_and_the_bundled_one(tmp_path, ca
     assert "digits" in err
 
 
-def test_a_failed_start_can_be_started_again(tmp_path, capsys):
-    for _ in range(2):
-        code, _, err = run(capsys, "train", "--data", tmp_path / "nowhere", "--out", tmp_path / "run")
-        assert code == 2
-        assert "nowhere" in err
+def test_a_failed_start_leaves_nothing_and_a_failed_overwrite_leaves_the_run(tmp_path, capsys):
+    (tmp_path / "tiny" / "0").mkdir(parents=True)
+    (tmp_path / "tiny" / "1").mkdir()
+    for label in "01":
+        picture(tmp_path / "tiny" / label / f"{label}.png", (20 + int(label), 20))
+    for data, words in ((tmp_path / "nowhere", "nowhere"), (tmp_path / "tiny", "has no picture for"), ("", "empty")):
+        code, _, err = run(capsys, "train", "--data", data, "--out", tmp_path / "run")
+        assert (code, err.count("\n")) == (2, 1), err
+        assert words in err
+        assert not (tmp_path / "run").exists()
+    small = ("train", "--data", "digits", "--limit", 20, "--no-augment", "--epochs", 1, "--out", tmp_path / "run")
+    assert run(capsys, *small)[0] == 0
+    model = (tmp_path / "run" / "model.keras").read_bytes()
+    assert run(capsys, "train", "--data", tmp_path / "tiny", "--out", tmp_path / "run", "--overwrite")[0] == 2
+    assert (tmp_path / "run" / "model.keras").read_bytes() == model
+
+
+def test_names_that_are_not_utf8_are_answered(trained, seven, tmp_path, capsys):
+    odd = os.fsencode(tmp_path) + b"/\xe9\xe2\x80\xa8.png"
+    with open(odd, "wb") as file:  # noqa: PTH123
+        file.write(seven.read_bytes())
+    rows = tmp_path / "rows.jsonl"
+    for expected in (0, 1):
+        code, out, _ = run(capsys, "predict", os.fsdecode(odd), "--model", trained, "--out", rows, "--json")
+        assert code == 0
+        assert json.loads(out)["skipped"] == expected
+    assert json.loads(rows.read_text())["file"] == os.fsdecode(odd)
+    code, out, _ = run(capsys, "predict", os.fsdecode(odd), "--model", trained)
+    out.encode("utf-8")
+    assert "\t7\t" in out
+
+
+def test_compare_continues_with_other_pictures_and_json(seven, tmp_path, capsys):
+    options = ("--data", "digits", "--small", 60, "--epochs", 1, "--out", tmp_path / "compare")
+    code, out, _ = run(capsys, "compare", seven, *options)
+    assert code == 0
+    assert [line.split("  ")[0] for line in out.splitlines()[1:5]] == [
+        "small set",
+        "full set",
+        "full set, inverted too",
+        "default preparation",
+    ]
+    model = (tmp_path / "compare" / "full-set" / "model.keras").stat()
+    code, out, err = run(capsys, "compare", seven, seven, "--out", tmp_path / "compare", "--resume", "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert [len(training["answers"]) for training in result["trainings"]] == [2] * 4
+    assert (tmp_path / "compare" / "full-set" / "model.keras").stat().st_mtime == model.st_mtime
+    run(capsys, "compare", seven, *options, "--overwrite")
+    assert (tmp_path / "compare" / "full-set" / "model.keras").stat().st_mtime > model.st_mtime
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")

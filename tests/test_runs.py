@@ -36,8 +36,8 @@ def opened(tmp_path):
     return open_with
 
 
-def closed(run):
-    with run:
+def closed(run, **facts):
+    with run.begin(**facts):
         return run
 
 
@@ -77,17 +77,48 @@ def test_overwrite_removes_our_files_and_keeps_the_users(opened, tmp_path):
     assert {path.name for path in folder.iterdir()} == {"run.json", "notes.txt", ".lock"}
 
 
-def test_a_new_run_that_cannot_start_leaves_nothing(opened, tmp_path):
-    with pytest.raises(InputError), opened():
-        raise InputError("no such data")
+def test_nothing_is_touched_before_the_run_begins(opened, tmp_path):
+    opened()
     assert not (tmp_path / "run").exists()
+    closed(opened())
+    (tmp_path / "run" / "model.keras").write_text("a night's work")
+    opened("--overwrite")
+    assert (tmp_path / "run" / "model.keras").read_text() == "a night's work"
 
 
-def test_a_run_with_a_checkpoint_survives_an_error(opened, tmp_path):
-    with pytest.raises(InputError), opened() as run:
-        run.save_state({}, [{"epoch": 1}])
-        raise InputError("the data is gone")
-    assert closed(opened("--resume")).load_state()[1] == [{"epoch": 1}]
+def test_a_folder_that_a_kill_left_with_only_a_lock_is_free(opened, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").touch()
+    (tmp_path / "run" / ".run.17.partial.json").touch()
+    closed(opened())
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {".lock", "run.json"}
+
+
+def test_resume_refuses_other_data(opened):
+    closed(opened(), labels=["0", "1"], digest="abc")
+    closed(opened("--resume"), labels=["0", "1"], digest="abc")
+    with pytest.raises(InputError, match=r"digest .* is not what it was"):
+        closed(opened("--resume"), labels=["0", "1"], digest="abd")
+    closed(opened("--overwrite"), labels=["0"], digest="abd")
+
+
+def test_partial_files_of_a_killed_process_are_swept(opened, tmp_path):
+    closed(opened())
+    left = tmp_path / "run" / "checkpoint" / ".state.12.partial.npz"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    closed(opened("--resume"))
+    assert not left.exists()
+
+
+def test_overwrite_removes_parts_too(opened, tmp_path):
+    run = opened()
+    closed(run)
+    closed(_runs.open_part(run, "fold-1", {"epochs": 3}))
+    assert not _runs.open_part(run, "fold-1", {"epochs": 3}).fresh
+    assert _runs.open_part(run, "fold-1", {"epochs": 4}).fresh
+    closed(opened("--overwrite"))
+    assert not (tmp_path / "run" / "fold-1").exists()
 
 
 def test_a_file_as_out_is_refused(opened, tmp_path):
@@ -98,14 +129,14 @@ def test_a_file_as_out_is_refused(opened, tmp_path):
 
 def test_resume_takes_the_recorded_arguments_and_more_epochs(opened):
     closed(opened("--epochs", "4", "--limit", "10"))
-    assert closed(opened("--resume")).arguments == {"data": "digits", "epochs": 4, "limit": 10}
+    assert opened("--resume").arguments == {"data": "digits", "epochs": 4, "limit": 10}
     assert closed(opened("--resume", "--epochs", "6")).arguments["epochs"] == 6
 
 
 @pytest.mark.parametrize("changed", [("--epochs", "3"), ("--limit", "11"), ("--data", "mnist")])
 def test_resume_refuses_another_value(opened, changed):
     closed(opened("--epochs", "4", "--limit", "10"))
-    with pytest.raises(InputError, match=f"{changed[0]} {changed[1]} is not the recorded"):
+    with pytest.raises(InputError, match=f"{changed[0]} {changed[1]} differs from the recorded"):
         opened("--resume", *changed)
 
 
@@ -115,15 +146,13 @@ def test_resume_of_nothing_is_refused(opened):
 
 
 def test_a_run_in_use_is_refused(opened):
-    first = opened()
-    with pytest.raises(InputError, match="in use"):
-        opened("--resume")
-    closed(first)
+    with opened().begin(), pytest.raises(InputError, match="in use"):
+        closed(opened("--resume"))
     closed(opened("--resume"))
 
 
 def test_state_and_history_come_back_bit_for_bit(opened, tmp_path):
-    run = opened()
+    run = closed(opened())
     history = [{"epoch": 1, "loss": 0.1}, {"epoch": 2, "loss": 1e-17}]
     weights = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
     run.save_state({"weight0": weights, "optimizer0": np.int64(7)}, history)
@@ -132,11 +161,10 @@ def test_state_and_history_come_back_bit_for_bit(opened, tmp_path):
     assert state["optimizer0"] == 7
     assert read == history
     assert (tmp_path / "run" / "history.csv").read_text() == "epoch,loss\n1,0.1\n2,1e-17\n"
-    closed(run)
 
 
 def test_a_write_that_fails_leaves_the_last_state(opened, tmp_path):
-    run = opened()
+    run = closed(opened())
     run.save_state({"weight0": np.zeros(3)}, [{"epoch": 1}])
 
     class Broken:
@@ -147,4 +175,3 @@ def test_a_write_that_fails_leaves_the_last_state(opened, tmp_path):
         run.save_state({"weight0": Broken()}, [{"epoch": 2}])
     assert run.load_state()[1] == [{"epoch": 1}]
     assert [path.name for path in (tmp_path / "run" / "checkpoint").iterdir()] == ["state.npz"]
-    closed(run)

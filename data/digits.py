@@ -252,7 +252,7 @@ OVERSAMPLE = 4
 def pen(digit, size, rng):
     """Ink 0..1 of shape `size`: the digit enlarged, turned, drawn with a thinner or thicker pen, put somewhere."""
     height, width = size
-    box = Image.fromarray(digit).crop((3, 3, 25, 25))
+    box = Image.fromarray(digit).crop((1, 1, 27, 27))
     side = int(min(size) * rng.uniform(0.4, 0.98))
     stretched = (max(int(side * rng.uniform(0.75, 1.0)), 16), side)
     large = box.resize(stretched, Image.Resampling.BICUBIC).rotate(rng.uniform(-12, 12), Image.Resampling.BICUBIC)
@@ -261,7 +261,9 @@ def pen(digit, size, rng):
         window = 2 * abs(thickness) + 1
         changed = large.filter(ImageFilter.MaxFilter(window) if thickness > 0 else ImageFilter.MinFilter(window))
         large = changed if np.asarray(changed).mean() > 0.3 * np.asarray(large).mean() else large
-    crisp = expit((np.asarray(large, "float32") / 255 - 0.45) * rng.uniform(8, 30))
+    edge = rng.uniform(8, 30)
+    lowest, highest = expit(-0.45 * edge), expit(0.55 * edge)
+    crisp = (expit((np.asarray(large, "float32") / 255 - 0.45) * edge) - lowest) / (highest - lowest)
     canvas = np.zeros(size, "float32")
     top = int(rng.integers(0, height - large.height + 1))
     left = int(rng.integers(0, max(width - large.width, 0) + 1))

@@ -189,7 +189,8 @@ class FindInk(keras.layers.Layer):
     Args:
         size: side of the output, px.
         digit_size: longer side of the digit in the output, px (MNIST: 20 of 28; LeCun et al. 1998, section III.A).
-        min_contrast: least difference between ink and paper that counts as ink, of 255.
+        min_contrast: least distance in RGB between ink and paper that counts as ink; for greys 1.7 times their
+            difference, of 255.
         pen_px: standard deviation, in output px, of the blur that gives a thin pen the width of MNIST's.
     """
 
@@ -223,7 +224,9 @@ class FindInk(keras.layers.Layer):
         level = project(small, axis)
         sign = polarity(surface_residual(level))
         level = sign * level
-        paper = opening(gaussian(level, 0.6), COARSE // 2 - 1, COARSE // 2 - 1)
+        # Divided by what the blur makes of ones: beyond the border it takes zeros, and the level there is not zero.
+        smooth = gaussian(level, 0.6) / gaussian(ops.ones_like(level), 0.6)
+        paper = opening(smooth, COARSE // 2 - 1, COARSE // 2 - 1)
         ink = soft_ink(ops.relu(level - paper), self.min_contrast)
         return axis, sign, paper, main_object(ops.relu(ink - ruled_lines(ink)))
 

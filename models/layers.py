@@ -19,7 +19,7 @@ def sampling_matrix(positions, source_size, step):
     """Matrix that reads a line of `source_size` samples at `positions` with an antialiasing triangle filter.
 
     The filter is that of Pillow's bilinear `resize`: half-width max(1, step), cut off and renormalised at the borders.
-    Positions outside the line read its first or last sample.
+    Positions outside the line read what its first or last sample would.
 
     Args:
         positions: (batch, n) float32, where to read, in samples (0 is the centre of the first one).

@@ -14,8 +14,8 @@ from convmedia.data.errors import InputError
 from convmedia.data.files import replacing
 from convmedia.models.predicting import Predictor, in_batches
 
-PHOTO_SHARE = 0.12  # of the training examples are drawn from pictures as a phone takes them
-NOTHING_SHARE = 0.02  # and this many show no digit; they teach the network to be unsure
+PHOTO_SHARE = 0.08  # of the training examples are drawn from pictures as a phone takes them
+NOTHING_SHARE = 0.015  # and this many show no digit; they teach the network to be unsure
 CHUNK = 250  # photographs of one size
 ALL = slice(None)
 

@@ -150,7 +150,7 @@ def trained(run, data, network) -> dict[str, Any]:
     examples = prepared_examples(run, data)
     number = len(examples.regular)
     steps = max(number // options["batch_size"], 1)
-    peak = 2e-3 if options["weights"] == "none" else 5e-4  # fine-tuning changes what is there by small steps
+    peak = 2e-3 if options["weights"] == "none" else 1e-3  # fine-tuning changes what is there by small steps
     rate = _training.warm_cosine(peak, options["epochs"] * steps, min(steps, 500))
     _training.compile_for_training(
         network,

@@ -45,7 +45,7 @@ def draws(seed):
     return draw
 
 
-def digits(rotation=9.0, zoom=0.09, shift=0.04, shear=7.0, elastic_px=0.9, pen=0.25, erase=0.0):
+def digits(rotation=8.0, zoom=0.08, shift=0.04, shear=6.0, elastic_px=0.8, pen=0.15, erase=0.0):
     """Recipe for handwritten digits: turn, zoom, shift, shear and elastic distortion in one resampling, then the pen.
 
     Each is drawn uniformly and independently for each picture. Outside the picture its edge is repeated, so light and

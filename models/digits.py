@@ -31,7 +31,7 @@ def lenet5(classes=10):
     )
 
 
-def convnet(classes=10, dropout=0.4):
+def convnet(classes=10, dropout=0.25):
     """Six 3x3 convolutions with batch normalisation, two of them with stride 2: functional, 364,394 parameters."""
     inputs = x = keras.Input((SIDE, SIDE, 1))
     widths = ((32, 1), (48, 2), (64, 1), (64, 1), (128, 2), (128, 1))

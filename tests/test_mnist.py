@@ -98,8 +98,8 @@ def test_a_picture_without_a_digit_gets_a_low_score(trained, tmp_path, capsys):
     assert json.loads(out)[0]["score"] < 0.5
 
 
-def test_explain_writes_filters_maps_and_grad_cam(trained, seven, tmp_path, capsys):
-    code, out, _ = run(capsys, "explain", seven, "--model", trained, "--out", tmp_path / "explained")
+def test_explain_writes_filters_maps_and_grad_cam(seven, tmp_path, capsys):
+    code, out, _ = run(capsys, "explain", seven, "--out", tmp_path / "explained")
     assert code == 0
     names = sorted(path.name for path in (tmp_path / "explained").iterdir())
     assert names == ["0000-seven-grad-cam.png", "0000-seven-maps.png", "filters.png"]

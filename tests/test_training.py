@@ -97,7 +97,12 @@ TRAIN = ["mnist", "train", "--data", "digits", "--limit", "300", "--batch-size",
 
 def train(folder, *more):
     command = [sys.executable, "-m", "convmedia.apps", *TRAIN, "--out", str(folder), *more]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - shells ignore it in jobs
+    )
 
 
 def finished(process):

@@ -21,8 +21,9 @@ Example = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 def compile_for_training(network: keras.Model, **arguments: Any) -> None:
     """`network.compile` with the compiler that is fastest here.
 
-    Keras's default turns XLA on, which on a CPU bypasses oneDNN's convolutions: the digits network trains 2 to 4 times
-    slower with it (benchmarks/training_throughput.py). On an accelerator, and on JAX, the default stays.
+    On a CPU that is without XLA, whose convolutions do without oneDNN: the digits network trains 2 to 4 times slower
+    with it (benchmarks/training_throughput.py). What Keras's "auto" chooses differs between versions and models, so it
+    is said. On an accelerator, and on JAX, the default stays.
     """
     on_cpu = keras.backend.backend() == "tensorflow" and not tf.config.list_physical_devices("GPU")
     network.compile(jit_compile=False if on_cpu else "auto", **arguments)

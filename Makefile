@@ -2,7 +2,7 @@
 # Another Python: make demo PYTHON=python3.12
 
 PYTHON ?= python3
-DEMO_TRAINING = --epochs 15 --batch-size 32
+DEMO_TRAINING = --epochs 8 --batch-size 32
 
 BIN = .venv/bin
 READY = .venv/installed

@@ -40,7 +40,9 @@ def test_filters_of_more_channels_are_their_mean():
 
 def test_filters_that_are_all_zero_are_drawn():
     for channels in (1, 3):
-        _sheets.filter_sheet(np.zeros((2, 3, 3, channels))).draw_without_rendering()
+        figure = _sheets.filter_sheet(np.zeros((2, 3, 3, channels)))
+        figure.draw_without_rendering()
+        assert np.isfinite(np.ma.compressed(image(figure.axes[0]).get_array())).all()
 
 
 def test_activations_draw_the_maps_with_the_largest_peaks_in_order():

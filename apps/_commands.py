@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,13 @@ from typing import Annotated, Any
 import typer
 
 from convmedia.data.errors import InputError
+
+
+class Arithmetic(StrEnum):
+    auto = "auto"
+    bfloat16 = "bfloat16"
+    float32 = "float32"
+
 
 Data = Annotated[str, typer.Option(help="A named set (see `convmedia data list`) or a folder of class folders.")]
 Out = Annotated[Path, typer.Option(help="The run folder to write.")]
@@ -28,6 +36,10 @@ Weights = Annotated[
 ]
 Patience = Annotated[
     int | None, typer.Option(min=1, help="Stop early after this many epochs without a better validation figure.")
+]
+Precision = Annotated[
+    Arithmetic,
+    typer.Option(help="What the training multiplies in; auto: bfloat16 where the hardware does. Files use float32."),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --out, with its recorded arguments.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")]

@@ -1,5 +1,6 @@
 """The one place that calls `fit`: example order, exact resume, checkpoints, progress, early stopping."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -11,22 +12,12 @@ import tensorflow as tf
 
 from convmedia.apps._commands import say
 from convmedia.apps._runs import Run
+from convmedia.apps._twin import precision_here, twin
 from convmedia.data.augmentation import step_seed
 from convmedia.data.errors import InputError
 from convmedia.models.predicting import Predictor, every_layer
 
 Example = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-
-
-def compile_for_training(network: keras.Model, **arguments: Any) -> None:
-    """`network.compile` with the compiler that is fastest here.
-
-    On a CPU that is without XLA, whose convolutions do without oneDNN: the digits network trains 2 to 4 times slower
-    with it (benchmarks/training_throughput.py). What Keras's "auto" chooses differs between versions and models, so it
-    is said. On an accelerator, and on JAX, the default stays.
-    """
-    on_cpu = keras.backend.backend() == "tensorflow" and not tf.config.list_physical_devices("GPU")
-    network.compile(jit_compile=False if on_cpu else "auto", **arguments)
 
 
 def start_from(network: keras.Model, predictor: Predictor) -> None:
@@ -76,7 +67,24 @@ def stream(number: int, batch_size: int, example: Example, *, seed: int, epochs:
         return batches.enumerate().map(lambda step, indices: (indices, step_seed(seed, epoch, step)))
 
     batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch)
-    return batches.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(4), steps
+    batches = batches.map(example, num_parallel_calls=os.cpu_count() or 1, deterministic=True).prefetch(4)
+    return without_autotuner(batches), steps
+
+
+def without_autotuner(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """The same batches, without the thread that tunes parallelism.
+
+    It sleeps for periods that double from 10 ms, and the end of an iterator waits for it (TensorFlow 2.21): a
+    validation of 1.3 s would take 2.5 s.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
+
+
+def held_out(inputs: np.ndarray, targets: np.ndarray, batch_size: int = 500) -> tf.data.Dataset:
+    """Validation batches in order."""
+    return without_autotuner(tf.data.Dataset.from_tensor_slices((inputs, targets)).batch(batch_size).prefetch(2))
 
 
 def fit(
@@ -88,46 +96,62 @@ def fit(
     epochs: int,
     batch_size: int,
     seed: int,
-    validation: tuple[np.ndarray, np.ndarray] | None,
+    precision: str,
+    validation: tf.data.Dataset | None,
     keep: Callable[[], None],
     monitor: str = "val_accuracy",
     patience: int | None = None,
+    **compiling: Any,
 ) -> list[dict[str, float]]:
-    """Train a compiled network to `epochs`, from the run's last complete epoch if it has one.
+    """Train a network to `epochs`, from the run's last complete epoch if it has one.
 
     A killed training that is continued ends with the weights of one that was never killed: all that is random in an
     epoch follows from (seed, epoch, step), and weights, optimizer and history are one file, renamed into place.
 
+    What is trained is the network's twin (`_twin.twin`), compiled with Keras's default, which leaves XLA out on a CPU,
+    whose convolutions would do without oneDNN (benchmarks/training_throughput.py). The network has the twin's
+    weights whenever `keep` is called, and the last ones at the end.
+
     Args:
+        network: uncompiled.
         number, example: as `stream` takes them.
-        validation: inputs and targets, evaluated after each epoch.
+        precision: "auto", "bfloat16" or "float32"; what it meant is recorded and stays when a run is continued.
+        validation: batches of inputs and targets, evaluated after each epoch.
         keep: called when `monitor` (greater is better) is at its best: writes `model.keras`.
         patience: stop after this many epochs without a better one.
+        compiling: optimizer, loss, metrics: what `keras.Model.compile` takes.
 
     Returns:
         One dict of figures per epoch, also in `history.csv`.
     """
-    network.optimizer.build(network.trainable_variables)
-    history = restore(network, run)
-    if stopped(history, monitor, patience):
-        return history
-    batches, steps = stream(number, batch_size, example, seed=seed, epochs=range(len(history), epochs))
-    if len(history) < epochs:
-        network.fit(
+    if "precision" not in run.record:
+        run.write(precision=precision_here(precision))
+    trained = twin(network, run.record["precision"])
+    trained.compile(**compiling)
+    trained.optimizer.build(trained.trainable_variables)
+    history = restore(trained, run)
+    if len(history) < epochs and not stopped(history, monitor, patience):
+        batches, steps = stream(number, batch_size, example, seed=seed, epochs=range(len(history), epochs))
+
+        def keep_best():
+            network.set_weights(trained.get_weights())
+            keep()
+
+        trained.fit(
             batches,
             initial_epoch=len(history),
             epochs=epochs,
             steps_per_epoch=steps,
             validation_data=validation,
-            validation_batch_size=500,
             shuffle=False,
             verbose=0,
             callbacks=[
                 EpochSeeds(seed),
                 Progress(epochs, steps),
-                Checkpoints(run, history, monitor, patience, keep),
+                Checkpoints(run, history, monitor, patience, keep_best),
             ],
         )
+    network.set_weights(trained.get_weights())
     return history
 
 

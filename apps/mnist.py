@@ -13,6 +13,7 @@ import typer
 
 from convmedia.apps import _commands, _verbs
 from convmedia.apps._commands import (
+    Arithmetic,
     Backend,
     BatchSize,
     Data,
@@ -25,6 +26,7 @@ from convmedia.apps._commands import (
     Out,
     Overwrite,
     Patience,
+    Precision,
     Resume,
     Rows,
     Seed,
@@ -85,6 +87,7 @@ def train(
     batch_size: BatchSize = 128,
     limit: Limit = None,
     seed: Seed = 1,
+    precision: Precision = Arithmetic.auto,
     patience: Patience = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -152,12 +155,6 @@ def trained(run, data, network) -> dict[str, Any]:
     steps = max(number // options["batch_size"], 1)
     peak = 2e-3 if options["weights"] == "none" else 1e-3  # fine-tuning changes what is there by small steps
     rate = _training.warm_cosine(peak, options["epochs"] * steps, min(steps, 500))
-    _training.compile_for_training(
-        network,
-        optimizer=keras.optimizers.AdamW(rate, weight_decay=0.01),
-        loss=keras.losses.CategoricalCrossentropy(),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-    )
     history = _training.fit(
         network,
         run,
@@ -166,9 +163,13 @@ def trained(run, data, network) -> dict[str, Any]:
         epochs=options["epochs"],
         batch_size=options["batch_size"],
         seed=options["seed"],
-        validation=examples.validation,
+        precision=options["precision"],
+        validation=_training.held_out(*examples.validation),
         keep=lambda: save(model, run.model_file),
         patience=options["patience"],
+        optimizer=keras.optimizers.AdamW(rate, weight_decay=0.01),
+        loss=keras.losses.CategoricalCrossentropy(),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
     )
     return finish(run, data, history)
 
@@ -326,7 +327,8 @@ def trainings(run) -> Iterator[tuple[str, Any]]:
 
     options = run.arguments
     shared = {name: options[name] for name in ("data", "network", "epochs", "seed")}
-    shared |= {"batch_size": 128, "limit": None, "patience": None, "weights": "none", "augment": False, "invert": False}
+    shared |= {"batch_size": 64, "limit": None, "patience": None, "weights": "none", "augment": False, "invert": False}
+    shared |= {"precision": "auto"}
     resize = {**shared, "preparation": "resize"}
     variants = {
         "small set": {**resize, "limit": options["small"]},

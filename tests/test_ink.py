@@ -142,12 +142,34 @@ def test_gaussian_is_scipys_with_zeros_beyond_the_border(sigma):
     np.testing.assert_allclose(filtered(ink.gaussian, plane, sigma), expected, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("share", [0.004, 0.3, 0.5, 0.996])
-def test_quantile_inverts_the_cumulated_sum(share):
+@pytest.mark.parametrize("shares", [(0.002, 0.006), (0.3, 0.35), (0.1, 0.9)])
+def test_quantile_is_the_mean_of_the_inverted_cumulated_sum(shares):
     profile = np.random.default_rng(1).uniform(0.2, 3, (1, 40)).astype("float32")
     cumulated = np.concatenate([[0], np.cumsum(profile[0], dtype="float64")])
-    expected = np.interp(share * cumulated[-1], cumulated, np.arange(41))
-    assert float(ink.quantile(profile, share)[0, 0]) == pytest.approx(expected, abs=1e-4)
+    steps = np.linspace(*shares, 20001)
+    expected = np.interp((steps[1:] + steps[:-1]) / 2 * cumulated[-1], cumulated, np.arange(41)).mean()
+    assert float(ink.quantile(profile, *shares)[0, 0]) == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_extent_follows_the_mass_of_a_distant_speck_without_a_jump():
+    def first(mass):
+        profile = np.zeros((1, 64), "float32")
+        profile[:, 40:50], profile[:, 5] = 1.0, mass
+        return float(ink.extent(profile)[0][0, 0])
+
+    masses = np.linspace(0.0, 0.1, 101)  # up to a hundredth of the digit's
+    positions = np.array([first(mass) for mass in masses])
+    assert positions[0] > 39.9
+    assert positions[-1] < 6.1
+    assert np.abs(np.diff(positions)).max() < 35 / 101 * 3
+
+
+def test_the_extent_is_the_same_from_both_ends():
+    profile = np.random.default_rng(2).uniform(0, 1, (1, 64)).astype("float32")
+    top, bottom = (float(end[0, 0]) for end in ink.extent(profile))
+    mirrored_top, mirrored_bottom = (float(end[0, 0]) for end in ink.extent(profile[:, ::-1].copy()))
+    assert mirrored_top == pytest.approx(64 - bottom, abs=1e-3)
+    assert mirrored_bottom == pytest.approx(64 - top, abs=1e-3)
 
 
 def test_surface_residual_is_what_least_squares_leaves():

@@ -1,0 +1,101 @@
+"""The network that is trained in place of the one that is saved: the same layers and weights, faster arithmetic.
+
+It never leaves the training: `_training.fit` copies its weights into the network that goes into the file, which
+computes in float32 everywhere.
+"""
+
+from pathlib import Path
+
+import keras
+from keras import ops
+
+PRECISIONS = ("auto", "bfloat16", "float32")
+
+
+def precision_here(wanted: str = "auto") -> str:
+    """ "bfloat16" or "float32": what `wanted` means on this machine.
+
+    bfloat16 keeps weights, sums, the last layer and the loss in float32 and multiplies in 16 bits. It pays where there
+    are matrix units for it: AMX on CPUs, tensor cores since Ampere (compute capability 8) on GPUs.
+    """
+    if wanted != "auto":
+        return wanted
+    return "bfloat16" if (gpu_multiplies_bfloat16() if accelerated() else cpu_multiplies_bfloat16()) else "float32"
+
+
+def accelerated() -> bool:
+    """Whether Keras's backend sees a GPU or TPU."""
+    return any(not device.startswith("cpu") for device in keras.distribution.list_devices())
+
+
+def cpu_multiplies_bfloat16() -> bool:
+    """Whether this CPU has AMX matrix units for bfloat16; asked of Linux, False where it cannot say."""
+    facts = Path("/proc/cpuinfo")
+    return keras.backend.backend() == "tensorflow" and facts.exists() and " amx_bf16" in facts.read_text()
+
+
+def gpu_multiplies_bfloat16() -> bool:
+    """Whether every GPU that TensorFlow or PyTorch sees has compute capability 8; JAX's are taken to have."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+        return all(detail.get("compute_capability", (0, 0)) >= (8, 0) for detail in details)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return bool(torch.cuda.is_bf16_supported())
+    return True
+
+
+def twin(network: keras.Model, precision: str) -> keras.Model:
+    """A copy of an uncompiled network to be trained, with weights of its own that start from the network's.
+
+    In bfloat16 every layer computes in it but the last ones, so that scores, losses and residual sums keep 24 bits,
+    and but those whose dtype the builder set. On TensorFlow batch normalisation takes the fused kernel.
+    """
+    policy = keras.DTypePolicy("mixed_bfloat16")
+    last = {tensor._keras_history.operation.name for tensor in network.outputs}
+
+    def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        kind = type(layer)
+        if kind is keras.layers.BatchNormalization and keras.backend.backend() == "tensorflow":
+            kind = FusedBatchNormalization
+        if precision == "bfloat16" and layer.dtype_policy.name == "float32" and layer.name not in last:
+            config["dtype"] = policy
+        return kind.from_config(config)
+
+    copy = keras.models.clone_model(network, clone_function=copied, recursive=True)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation that trains through TensorFlow's fused kernel; the same numbers within rounding.
+
+    Keras 3 computes moments and scaling as separate operations, each a pass over the batch: in the digits network,
+    half of the time. Other than four-dimensional channels-last input takes Keras's way, and so does inference.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        if not (training and self.trainable) or mask is not None or not self.fusible(inputs.shape):
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        channels = inputs.shape[-1]
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs,
+            tf.ones(channels) if self.gamma is None else tf.convert_to_tensor(self.gamma),
+            tf.zeros(channels) if self.beta is None else tf.convert_to_tensor(self.beta),
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        number = tf.cast(tf.size(inputs) // channels, "float32")
+        variance *= (number - 1.0) / number  # the kernel's is unbiased, Keras's moving variance is not
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
+        return ops.cast(outputs, self.compute_dtype)
+
+    def fusible(self, shape) -> bool:
+        return len(shape) == 4 and self.axis in (-1, 3) and not self.renorm and not self.synchronized

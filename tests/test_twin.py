@@ -1,0 +1,109 @@
+"""The network that is trained: the numbers of Keras's own layers in float32, and within bfloat16's rounding."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from convmedia.apps import _twin
+from convmedia.models.digits import NETWORKS
+
+
+def batch(shape=(8, 9, 7, 5), seed=0):
+    return np.random.default_rng(seed).normal(2.0, 3.0, shape).astype("float32")
+
+
+def pair(**arguments):
+    """Keras's batch normalisation and ours, with equal weights away from their start."""
+    theirs, ours = layers.BatchNormalization(**arguments), _twin.FusedBatchNormalization(**arguments)
+    for layer in (theirs, ours):
+        layer.build((None, None, None, 5))
+    values = [np.random.default_rng(i).uniform(0.5, 2.0, 5).astype("float32") for i in range(len(theirs.weights))]
+    theirs.set_weights(values)
+    ours.set_weights(values)
+    return theirs, ours
+
+
+@pytest.mark.parametrize("arguments", [{}, {"momentum": 0.7, "epsilon": 0.1}, {"scale": False}, {"center": False}])
+def test_fused_normalisation_trains_as_keras_does(arguments):
+    theirs, ours = pair(**arguments)
+    inputs, weight = tf.constant(batch()), tf.constant(batch(seed=1))
+    results = []
+    for layer in (theirs, ours):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs, training=True)
+            total = tf.reduce_sum(outputs * weight)
+        gradients = tape.gradient(total, [inputs, *(v.value for v in layer.trainable_variables)])
+        results.append([outputs, *gradients, *layer.get_weights()])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4)
+
+
+def test_in_inference_and_when_frozen_nothing_moves():
+    theirs, ours = pair()
+    before = ours.get_weights()
+    np.testing.assert_array_equal(ours(batch(), training=False), theirs(batch(), training=False))
+    ours.trainable = theirs.trainable = False
+    np.testing.assert_array_equal(ours(batch(), training=True), theirs(batch(), training=True))
+    for a, b in zip(before, ours.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_other_shapes_take_the_way_of_keras():
+    ours, theirs = _twin.FusedBatchNormalization(), layers.BatchNormalization()
+    inputs = batch((6, 4))
+    np.testing.assert_array_equal(ours(inputs, training=True), theirs(inputs, training=True))
+
+
+def test_a_float32_twin_answers_as_its_network():
+    network = NETWORKS["convnet"]()
+    copy = _twin.twin(network, "float32")
+    pictures = np.random.default_rng(0).random((4, 28, 28, 1), dtype="float32")
+    np.testing.assert_array_equal(copy(pictures, training=False), network(pictures, training=False))
+    assert not set(map(id, copy.weights)) & set(map(id, network.weights))
+
+
+def test_a_bfloat16_twin_answers_nearly_as_its_network_and_ends_in_float32():
+    network = NETWORKS["convnet"]()
+    copy = _twin.twin(network, "bfloat16")
+    pictures = np.random.default_rng(0).random((4, 28, 28, 1), dtype="float32")
+    ours, exact = np.asarray(copy(pictures, training=False)), np.asarray(network(pictures, training=False))
+    assert ours.dtype == np.float32
+    assert copy.get_layer("output").compute_dtype == "float32"
+    assert copy.get_layer("conv3").compute_dtype == "bfloat16"
+    assert 0 < np.abs(ours - exact).max() < 0.02
+    assert {weight.dtype for weight in copy.weights} <= {"float32", "uint32"}  # uint32: the state of dropout
+
+
+def test_layers_of_a_nested_model_are_twins_too_and_chosen_dtypes_stay():
+    inner = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Rescaling(2.0, dtype="float64", name="chosen"), layers.Conv2D(4, 3, name="c")]
+    )
+    inputs = keras.Input((8, 8, 3))
+    network = keras.Model(inputs, layers.Dense(2, name="last")(layers.Flatten()(inner(inputs))))
+    copy = _twin.twin(network, "bfloat16")
+    parts = {layer.name: layer for layer in copy._flatten_layers()}
+    assert parts["c"].compute_dtype == "bfloat16"
+    assert parts["chosen"].compute_dtype == "float64"
+    assert parts["last"].compute_dtype == "float32"
+
+
+def test_a_frozen_layer_stays_frozen():
+    network = NETWORKS["lenet5"]()
+    network.get_layer("c1").trainable = False
+    copy = _twin.twin(network, "bfloat16")
+    assert [w.path for w in copy.trainable_weights] == [w.path for w in network.trainable_weights]
+
+
+@pytest.mark.parametrize("wanted", ["float32", "bfloat16"])
+def test_a_wish_goes_before_what_the_machine_has(wanted):
+    assert _twin.precision_here(wanted) == wanted
+
+
+def test_the_machine_decides_otherwise(monkeypatch):
+    monkeypatch.setattr(_twin, "accelerated", lambda: False)
+    for has, name in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(_twin, "cpu_multiplies_bfloat16", lambda has=has: has)
+        assert _twin.precision_here() == name

@@ -25,6 +25,12 @@ class Arithmetic(StrEnum):
     float32 = "float32"
 
 
+class Format(StrEnum):
+    saved_model = "saved-model"
+    onnx = "onnx"
+    litert = "litert"
+
+
 Data = Annotated[str, typer.Option(help="A named set (see `convmedia data list`) or a folder of class folders.")]
 Out = Annotated[Path, typer.Option(help="The run folder to write.")]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training examples.")]
@@ -52,6 +58,11 @@ Inputs = Annotated[list[str], typer.Argument(metavar="FILES_OR_FOLDERS...", help
 Top = Annotated[int | None, typer.Option(min=1, help="How many labels to give for each file.")]
 Rows = Annotated[
     Path | None, typer.Option("--out", help="Append rows to this JSON Lines file; files already in it are skipped.")
+]
+Formats = Annotated[list[Format], typer.Option("--format", help="Repeat it for several.")]
+ExportOut = Annotated[
+    Path | None,
+    typer.Option("--out", help="Default: RUN/export, or APPLICATION-export for the shipped weights."),
 ]
 Folder = Annotated[Path, typer.Option("--out", help="The folder to write to.")]
 

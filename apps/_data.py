@@ -1,6 +1,6 @@
 """`convmedia data`: which named sets there are, fetch one, check a folder."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,18 +34,49 @@ def fetch(name: Annotated[str, typer.Argument(help="A name that `convmedia data 
 
 @command.command()
 def check(folder: Annotated[str, typer.Argument(help="A folder of class folders.")], as_json: Json = False) -> int:
-    """Scan a folder before training: classes, counts, files that would be left out. Files are never changed."""
+    """Scan a folder before training: counts, warnings, files that would be left out. Files are never changed.
+
+    Exit code 1 tells that some cannot be used.
+    """
     from pathlib import Path
 
     from convmedia.data import folders
 
     with progress("scanning") as update:
         scan = folders.scan(Path(folder), progress=update)
-    bad = [{"file": str(path), "reason": reason} for path, reason in scan.bad]
-    if as_json:
-        print(to_json({"labels": list(scan.labels), "counts": scan.counts, "bad": bad}, indent=2))
-    else:
-        print(f"{len(scan.labels)} classes: {', '.join(scan.labels)}\n{scan.counts}")
-        for row in bad:
-            print(f"left out\t{row['file']}\t{row['reason']}")
-    return int(bool(bad))
+    print(to_json(document(scan), indent=2) if as_json else text(scan))
+    return int(bool(scan.bad))
+
+
+def document(scan) -> dict[str, Any]:
+    """What a scan found, for --json."""
+    return {
+        "folder": scan.folder,
+        "labels": list(scan.labels),
+        "counts": scan.counts,
+        "classes": scan.classes,
+        "splits_given": scan.given,
+        "digest": scan.digest,
+        "warnings": list(scan.warnings),
+        "bad": [{"file": path, "reason": reason} for path, reason in scan.bad],
+        "duplicates": [{"file": path, "same_as": kept} for path, kept in scan.duplicates],
+    }
+
+
+def text(scan) -> str:
+    """What a scan found, for people: a table of counts, then one line for each thing to know."""
+    from convmedia.data.files import shown
+
+    splits = ("train", "validation", "test")
+    rows = [[label, *(counts[split] for split in splits)] for label, counts in scan.classes.items()]
+    rows.append(["all", *(scan.counts[split] for split in splits)])
+    told = "as the folder tells" if scan.given else "by content"
+    lines = [
+        table(["class", *splits], rows),
+        f"{len(scan.examples):,} files in {len(scan.labels)} classes, splits {told}; "
+        f"left out: {len(scan.bad):,}, duplicates: {len(scan.duplicates):,}",
+    ]
+    lines += [f"warning\t{warning}" for warning in scan.warnings]
+    lines += [f"left out\t{shown(path)}\t{reason.removeprefix(f'{shown(path)} ')}" for path, reason in scan.bad]
+    lines += [f"duplicate\t{shown(path)}\tof {shown(kept)}" for path, kept in scan.duplicates]
+    return "\n".join(lines)

@@ -1,22 +1,20 @@
 """What `apps/mnist.py` does behind its commands: prepared examples, measuring, the report, the inversion experiment."""
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from convmedia.apps._commands import counted, percent, progress, table, to_json
+from convmedia.apps._classifiers import CHUNK, answers, figures, reduced, truth_in_labels_of
+from convmedia.apps._commands import counted, percent, table, to_json
 from convmedia.apps._runs import Run, write_text
 from convmedia.data import augmentation, images
 from convmedia.data.digits import Digits, Split, photograph, styled, without_digit
-from convmedia.data.errors import InputError
 from convmedia.data.files import replacing
-from convmedia.models.predicting import Predictor, in_batches
+from convmedia.models.predicting import Predictor
 
 PHOTO_SHARE = 0.08  # of the training examples are drawn from pictures as a phone takes them
 NOTHING_SHARE = 0.015  # and this many show no digit; they teach the network to be unsure
-CHUNK = 250  # photographs of one size
 ALL = slice(None)
 
 
@@ -109,16 +107,6 @@ def preparer(preparation: str) -> Predictor:
     return Predictor(assemble(nothing, preparation=layers, app="mnist", labels=None, input=description, details={}))
 
 
-def answers(predictor: Predictor, pictures: Iterable[np.ndarray], number: int, label: str) -> np.ndarray:
-    """What a predictor says to `number` raw pictures of any sizes, in order."""
-    found: list[np.ndarray] = []
-    with progress(label) as update:
-        for batch in in_batches(pictures, lambda picture: picture, CHUNK):
-            found.extend(predictor(np.stack(batch)))
-            update(len(found), number)
-    return np.stack(found)
-
-
 def to_bytes(prepared_pictures: np.ndarray) -> np.ndarray:
     """0..1 to uint8."""
     return np.round(prepared_pictures * 255).astype("uint8")
@@ -157,33 +145,9 @@ def photographs(prepare: Predictor, regular: np.ndarray, targets: np.ndarray, la
     return np.concatenate(pictures), targets[chosen], np.concatenate(nothing)
 
 
-def raw_examples(split: Split, most: int = 200) -> list[np.ndarray]:
-    """Up to `most` raw pictures spread over a split, uint8 (height, width, 3): to verify and calibrate exports with."""
-    places = np.unique(np.linspace(0, len(split) - 1, min(most, len(split))).astype(int))
-    pictures = [split.pictures[place] for place in places]
-    return [reduced(np.repeat(picture[..., None], 3, -1) if picture.ndim == 2 else picture) for picture in pictures]
-
-
-def reduced(picture: np.ndarray, side_px: int = 512) -> np.ndarray:
-    """The picture, or where a side is longer than `side_px` one of an integer fraction of its size."""
-    from PIL import Image
-
-    factor = -(-max(picture.shape[:2]) // side_px)
-    return picture if factor == 1 else np.asarray(Image.fromarray(picture).reduce(factor))
-
-
 def in_labels_of(predictor: Predictor, data: Digits) -> Split:
-    """The test split of a set, its truth counted in a model's labels.
-
-    Raises:
-        InputError: the set has a label that the model does not know.
-    """
-    labels = predictor.labels or []
-    unknown = sorted(set(data.labels) - set(labels))
-    if unknown:
-        raise InputError(f"{data.name} has the label {unknown[0]!r}, the model knows {', '.join(labels)}")
-    to_model = np.array([labels.index(label) for label in data.labels])
-    return Split(data.test.pictures, to_model[data.test.truth])
+    """The test split of a set, its truth counted in a model's labels."""
+    return Split(data.test.pictures, truth_in_labels_of(predictor, data.name, data.labels, data.test.truth))
 
 
 def measure(predictor: Predictor, test: Split) -> tuple[dict[str, Any], np.ndarray]:
@@ -193,35 +157,13 @@ def measure(predictor: Predictor, test: Split) -> tuple[dict[str, Any], np.ndarr
     return {"test": figures(straight, test.truth), "inverted": figures(inverse, test.truth)}, straight
 
 
-def figures(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    """Accuracy as a fraction, cross-entropy in nats, number of examples."""
-    right = probabilities[np.arange(len(truth)), truth]
-    return {
-        "accuracy": float((probabilities.argmax(1) == truth).mean()),
-        "loss": float(-np.log(np.clip(right, 1e-7, 1.0)).mean()),
-        "examples": len(truth),
-    }
-
-
-def first_filters(predictor: Predictor) -> tuple[np.ndarray, np.ndarray]:
-    """The first convolution's filters before and after training; those before are made again from the seed."""
-    import keras
-
-    from convmedia.models.digits import NETWORKS
-    from convmedia.models.explanation import filters
-
-    assert predictor.labels is not None
-    keras.utils.set_random_seed(predictor.details["seed"])
-    before = NETWORKS[predictor.details["network"]](len(predictor.labels))
-    return filters(before), filters(predictor.model)
-
-
-def write_report(run: Run, predictor: Predictor, data: Digits, history, metrics, probabilities) -> None:
+def write_report(run: Run, predictor: Predictor, data: Digits, history, metrics, probabilities, before) -> None:
     """`report.html` of one training."""
     from convmedia.apps._figures import curves
     from convmedia.apps._report import Report, classification
     from convmedia.apps._sheets import filter_sheet
     from convmedia.apps._training import best_epoch
+    from convmedia.models.explanation import filters
 
     options = run.arguments
     report = Report("Handwritten digits", f"{options['network']} trained on {data.name}, {len(data.train):,} examples")
@@ -242,59 +184,13 @@ def write_report(run: Run, predictor: Predictor, data: Digits, history, metrics,
         data.labels,
         pictures=lambda index: (reduced(data.test.pictures[index]), f"test picture {index}"),
     )
-    before, after = first_filters(predictor)
-    report.figure("First filters", filter_sheet(after, before))
+    report.figure("First filters", filter_sheet(filters(predictor.model), before))
     report.problems("Files left out", data.bad)
     report.problems("Duplicates", [(path, f"the same content as {kept}") for path, kept in data.duplicates])
     report.facts("Arguments", options)
     report.facts("Data", {"name": data.name, "training": len(data.train), "digest": data.digest})
     report.facts("Versions", run.record["versions"])
     report.write(run.folder / "report.html")
-
-
-def explained(predictor: Predictor, files: list[Path], out: Path) -> Iterator[tuple[Path, list[Path] | str]]:
-    """Draw the filters once, and each picture's maps and Grad-CAM: (file, paths written or what was wrong)."""
-    from convmedia.apps._sheets import filter_sheet
-
-    before, after = first_filters(predictor)
-    filters = save_figure(filter_sheet(after, before), out / "filters.png")
-    for number, file in enumerate(files):
-        try:
-            written = explain_picture(predictor, images.decode(file), out, f"{number:04}-{Path(file).stem}")
-        except InputError as error:
-            yield file, str(error)
-            continue
-        yield file, [filters, *written] if number == 0 else written
-
-
-def explain_picture(predictor: Predictor, picture: np.ndarray, out: Path, stem: str) -> list[Path]:
-    """Maps of each layer, and where the network looked, over what it saw."""
-    from convmedia.apps._sheets import activation_sheet, overlay
-    from convmedia.models import explanation
-
-    maps = save_figure(activation_sheet(explanation.activations(predictor.model, picture)), out / f"{stem}-maps.png")
-    seen = to_bytes(explanation.prepared(predictor.model, picture))
-    heat, _ = explanation.grad_cam(predictor.model, picture)
-    side = (heat.shape[1] * 10, heat.shape[0] * 10)
-    painted = enlarged(overlay(np.repeat(seen, 3, -1), heat), side)
-    pair = np.concatenate([enlarged(np.repeat(seen, 3, -1), side), painted], axis=1)
-    cam = out / f"{stem}-grad-cam.png"
-    images.encode(pair, cam)
-    return [maps, cam]
-
-
-def enlarged(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A small picture with its pixels visible; `size` is (width, height)."""
-    from PIL import Image
-
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.NEAREST))
-
-
-def save_figure(figure, path: Path) -> Path:
-    """Write a Matplotlib figure as PNG, beside and renamed."""
-    with replacing(path) as beside:
-        figure.savefig(beside, dpi=120)
-    return path
 
 
 def compared(run: Run, parts: list[tuple[str, Run]], files: list[Path]) -> dict[str, Any]:

@@ -101,6 +101,7 @@ def fit(
     keep: Callable[[], None],
     monitor: str = "val_accuracy",
     patience: int | None = None,
+    beat: dict[str, float] | None = None,
     **compiling: Any,
 ) -> list[dict[str, float]]:
     """Train a network to `epochs`, from the run's last complete epoch if it has one.
@@ -119,6 +120,7 @@ def fit(
         validation: batches of inputs and targets, evaluated after each epoch.
         keep: called when `monitor` (greater is better) is at its best: writes `model.keras`.
         patience: stop after this many epochs without a better one.
+        beat: figures of what was there before: an epoch that is not better is not kept.
         compiling: optimizer, loss, metrics: what `keras.Model.compile` takes.
 
     Returns:
@@ -148,11 +150,61 @@ def fit(
             callbacks=[
                 EpochSeeds(seed),
                 Progress(epochs, steps),
-                Checkpoints(run, history, monitor, patience, keep_best),
+                Checkpoints(run, history, monitor, patience, keep_best, beat),
             ],
         )
     network.set_weights(trained.get_weights())
     return history
+
+
+def fit_at_once(
+    network: keras.Model, inputs, targets, weights, validation, *, epochs: int, batch_size: int, **compiling
+) -> dict[str, float]:
+    """Train a small network, such as a head on cached features, on arrays in memory, in seconds and not resumable.
+
+    Args:
+        weights: float32 (n,), of each example in the loss.
+        validation: inputs and targets.
+
+    Returns:
+        The last epoch's figures.
+    """
+    network.compile(**compiling)
+    steps = -(-len(inputs) // batch_size)
+    history = network.fit(
+        inputs,
+        targets,
+        sample_weight=weights,
+        epochs=epochs,
+        batch_size=batch_size,
+        validation_data=held_out(*validation),
+        verbose=0,
+        callbacks=[Progress(epochs, steps, lasting=False)],
+    )
+    return {name: float(values[-1]) for name, values in history.history.items()}
+
+
+def losses_of(
+    network: keras.Model, number: int, example: Example, *, steps: int, batch_size: int, seed: int, **compiling: Any
+) -> list[float]:
+    """The loss of each of `steps` training steps; they end where it is no number or twenty times the first one."""
+    network.compile(**compiling)
+    network.optimizer.build(network.trainable_variables)
+    losses: list[float] = []
+
+    class Alone(keras.callbacks.Callback):
+        """Keras gives means since the epoch's start; forgotten after each step, they are this step's."""
+
+        def on_train_batch_end(self, batch, logs=None):
+            losses.append(float((logs or {})["loss"]))
+            self.model.reset_metrics()
+            if not losses[-1] < 20 * losses[0]:
+                self.model.stop_training = True
+
+    batches, _ = stream(number, batch_size, example, seed=seed, epochs=range(steps))
+    callbacks = [EpochSeeds(seed), Alone(), Progress(1, steps, lasting=False)]
+    network.fit(batches.take(steps), shuffle=False, verbose=0, callbacks=callbacks)
+    return losses
 
 
 def best_epoch(history: list[dict[str, float]], monitor: str) -> int:
@@ -202,9 +254,10 @@ class EpochSeeds(keras.callbacks.Callback):
 class Checkpoints(keras.callbacks.Callback):
     """After each epoch: the best model, then the state to continue from; then whether to stop."""
 
-    def __init__(self, run: Run, history: list, monitor: str, patience: int | None, keep: Callable[[], None]):
+    def __init__(self, run: Run, history: list, monitor: str, patience: int | None, keep, beat=None):
         super().__init__()
         self.run, self.history, self.monitor, self.patience, self.keep = run, history, monitor, patience, keep
+        self.before = [beat] if beat else []
 
     def on_epoch_begin(self, epoch, logs=None):
         self.began = time.perf_counter()
@@ -214,7 +267,8 @@ class Checkpoints(keras.callbacks.Callback):
         figures = {name: float(value) for name, value in (logs or {}).items()}
         seconds = round(time.perf_counter() - self.began, 3)
         self.history.append({"epoch": epoch + 1, **figures, "learning_rate": rate, "seconds": seconds})
-        if best_epoch(self.history, self.monitor) == len(self.history) - 1:
+        rows = self.before + self.history
+        if best_epoch(rows, self.monitor) == len(rows) - 1:
             self.keep()  # first: a kill between the two repeats this epoch and writes the same file again
         state = {name: keras.ops.convert_to_numpy(value) for name, value in state_variables(self.model).items()}
         self.run.save_state(state, self.history)
@@ -224,11 +278,15 @@ class Checkpoints(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """One line on standard error: epoch, share done, figures, time left; a line stays for each complete epoch."""
+    """One line on standard error: epoch, share done, figures, time left; a line stays for each complete epoch.
 
-    def __init__(self, epochs: int, steps: int):
+    Args:
+        lasting: False for trainings of seconds: nothing stays.
+    """
+
+    def __init__(self, epochs: int, steps: int, lasting: bool = True):
         super().__init__()
-        self.epochs, self.steps = epochs, steps
+        self.epochs, self.steps, self.lasting = epochs, steps, lasting
         self.live = sys.stderr.isatty()
 
     def on_train_begin(self, logs=None):
@@ -247,6 +305,9 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         start, end = ("\r", "\x1b[K") if self.live else ("", "")
+        if not self.lasting:
+            print(f"{start}{end}", end="", file=sys.stderr, flush=True)
+            return
         say(f"{start}{self.line(self.steps, logs)}{end}")
 
     def line(self, done: int, logs) -> str:

@@ -80,6 +80,25 @@ def finished(out: Path) -> dict[str, dict[str, Any]]:
     return done
 
 
+def explain(app: str, inputs: list[str], out: Path, model: str | None, before) -> int:
+    """The `explain` verb of every classifier of pictures: filters, maps and Grad-CAM; 1 if any file failed.
+
+    Args:
+        before: gives the first filters before training of a predictor, or None where they are not known.
+    """
+    use_backend(None)
+    from convmedia.apps._classifiers import explained
+    from convmedia.data.images import find
+
+    predictor = model_of(app, model)
+    files = find(inputs)
+    failed = 0
+    for file, written in counted(explained(predictor, files, out, before(predictor)), len(files), "drawing"):
+        failed += isinstance(written, str)
+        print(f"{shown(file)}\terror: {written}" if isinstance(written, str) else "\n".join(map(str, written)))
+    return int(failed > 0)
+
+
 def model_of(app: str, model: str | None):
     """The predictor that `--model` names, or the one that this package ships for the application."""
     from convmedia.models import load, shipped

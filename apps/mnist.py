@@ -6,7 +6,6 @@ convmedia mnist predict photo.jpg
 
 from collections.abc import Iterator
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +17,10 @@ from convmedia.apps._commands import (
     BatchSize,
     Data,
     Epochs,
+    ExportOut,
     Folder,
+    Format,
+    Formats,
     Inputs,
     Json,
     Limit,
@@ -33,7 +35,6 @@ from convmedia.apps._commands import (
     Top,
     Weights,
     application,
-    counted,
     percent,
     progress,
     say,
@@ -56,12 +57,6 @@ class Network(StrEnum):
 class Preparation(StrEnum):
     ink = "ink"
     resize = "resize"
-
-
-class Format(StrEnum):
-    saved_model = "saved-model"
-    onnx = "onnx"
-    litert = "litert"
 
 
 NetworkOption = Annotated[Network, typer.Option(help="The network to train.")]
@@ -192,13 +187,14 @@ def prepared_examples(run, data):
 def finish(run, data, history) -> dict[str, Any]:
     """Measure the saved file, keep examples for exports, write the report and complete `run.json`."""
     from convmedia.apps import _digits
+    from convmedia.apps._classifiers import raw_examples
     from convmedia.models import load
     from convmedia.models.exporting import write_examples
 
     predictor = load(run.folder, app=APP)
-    write_examples(run.folder / "examples.npz", _digits.raw_examples(data.train))
+    write_examples(run.folder / "examples.npz", raw_examples(data.train.pictures))
     metrics, probabilities = _digits.measure(predictor, data.test)
-    _digits.write_report(run, predictor, data, history, metrics, probabilities)
+    _digits.write_report(run, predictor, data, history, metrics, probabilities, first_filters(predictor))
     run.finish(
         history,
         input=INPUT,
@@ -252,20 +248,18 @@ def predict(
 @command.command()
 def export(
     model: Model = None,
-    format: Annotated[list[Format], typer.Option(help="Repeat it for several.")] = [*Format],  # noqa: B006
-    out: Annotated[
-        Path | None, typer.Option(help="Default: RUN/export, or mnist-export for the shipped weights.")
-    ] = None,
+    format: Formats = [*Format],  # noqa: B006
+    out: ExportOut = None,
     data: Data = "digits",
     as_json: Json = False,
 ) -> int:
     """Write SavedModel, ONNX and LiteRT files and prove in their own runtimes that they answer as the model does."""
 
     def examples():
-        from convmedia.apps import _digits
+        from convmedia.apps._classifiers import raw_examples
         from convmedia.data import digits
 
-        return _digits.raw_examples(digits.load(data).train)
+        return raw_examples(digits.load(data).train.pictures)
 
     return _verbs.export(APP, model, [str(name) for name in format], out, examples, as_json)
 
@@ -273,17 +267,18 @@ def export(
 @command.command()
 def explain(inputs: Inputs, out: Folder, model: Model = None) -> int:
     """Draw the first filters before and after training, each layer's maps and Grad-CAM for each picture."""
-    use_backend(None)
-    from convmedia.apps import _digits
-    from convmedia.data.images import find
+    return _verbs.explain(APP, inputs, out, model, first_filters)
 
-    predictor = _verbs.model_of(APP, model)
-    files = find(inputs)
-    failed = 0
-    for file, written in counted(_digits.explained(predictor, files, out), len(files), "drawing"):
-        failed += isinstance(written, str)
-        print(f"{file}\terror: {written}" if isinstance(written, str) else "\n".join(map(str, written)))
-    return int(failed > 0)
+
+def first_filters(predictor):
+    """The first convolution's filters before training, made again from the seed."""
+    import keras
+
+    from convmedia.models.digits import NETWORKS
+    from convmedia.models.explanation import filters
+
+    keras.utils.set_random_seed(predictor.details["seed"])
+    return filters(NETWORKS[predictor.details["network"]](len(predictor.labels)))
 
 
 @command.command()

@@ -8,24 +8,26 @@ Files are only read.
 
 import hashlib
 import math
-import os
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from convmedia.data import images
+from convmedia.data import images, scanning
 from convmedia.data.errors import InputError
-from convmedia.data.files import digest, shown
+from convmedia.data.files import shown
+from convmedia.data.layouts import SPLITS, layout
 
-SPLITS = ("train", "validation", "test")
 TEST_SHARE = 0.1
 VALIDATION_SHARE = 0.1
 
-_ALIASES = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
+FEW_FILES = 10
+"""Fewer than this for training, and a class is warned of."""
+
+MOST_UNEQUAL = 10
+"""More times as many files for training in one class than in another are warned of."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Scan:
         bad: files that are skipped, each with the reason in words.
         duplicates: files that are skipped because their content is there already, each with the one that is kept.
         given: whether the folder itself tells training and test apart.
+        warnings: lines on what is used but should be looked at: classes that are small beside others or in all, names
+            that are not UTF-8, contents of another format than the suffix says.
     """
 
     folder: Path
@@ -56,6 +60,7 @@ class Scan:
     bad: tuple[tuple[Path, str], ...]
     duplicates: tuple[tuple[Path, Path], ...]
     given: bool
+    warnings: tuple[str, ...] = ()
 
     def files(self, split: str) -> list[Path]:
         """Files of "train", "validation" or "test", sorted by path."""
@@ -74,6 +79,12 @@ class Scan:
         }
 
     @property
+    def classes(self) -> dict[str, dict[str, int]]:
+        """Number of files of each label in each split."""
+        found = Counter((example.label, example.split) for example in self.examples)
+        return {label: {split: found[i, split] for split in SPLITS} for i, label in enumerate(self.labels)}
+
+    @property
     def digest(self) -> str:
         """SHA-256 over labels, contents and splits; names and places of files do not matter."""
         lines = sorted(f"{example.split}\t{self.labels[example.label]}\t{example.digest}" for example in self.examples)
@@ -87,18 +98,20 @@ class Scan:
 
 def scan(
     folder: str | Path,
-    progress: Callable[[int, int], None] | None = None,
+    progress: scanning.Progress | None = None,
     *,
-    decode: Callable[[Path], object] = images.decode,
+    decode: scanning.Decode = images.decode,
     extensions: Collection[str] = images.EXTENSIONS,
 ) -> Scan:
     """Read every file of a folder once and say which can be used.
 
     The folder holds one folder per label, or `train`, `test` and, where wanted, `validation`, each with the same
-    label folders inside. Below a label folder files count at any depth; hidden ones do not.
+    label folders inside. Below a label folder files count at any depth; hidden ones do not. Where there are no label
+    folders, in the folder or in its `train`, files called as in cat.0.jpg tell their label.
 
-    Files that `decode` refuses and files that lie elsewhere are bad. Of files with one content and one label one is
-    kept, in the test split rather than in validation rather than in training; with several labels none is.
+    Files that `decode` refuses, that end before their end marker or that lie elsewhere are bad. Of files with one
+    content and one label one is kept, in the test split rather than in validation rather than in training; with
+    several labels none is.
 
     Where the folder does not tell the splits, content does: the first 8 bytes of a file's SHA-256 as a fraction of
     2^64, below 0.1 test, below 0.2 validation, else training, so that a file stays in its split whatever is added,
@@ -106,6 +119,8 @@ def scan(
     each class is in training, and of 3 or more one each in validation and test. The price: such a file can go back
     to training when a file with a smaller fraction joins its class (in a class of 44, 1 in 100 has no test file of
     its own). A given training split without validation is parted in the same way, 0.1 for validation.
+
+    What was found is remembered in the user's cache: a second scan reads only files that changed since, and bad ones.
 
     Args:
         progress: called with files read and files in all.
@@ -116,103 +131,31 @@ def scan(
         InputError: no such folder, no class folders, one class only, or a class without a usable file for training.
     """
     folder = Path(folder)
-    parts = _parts(folder)
-    places, loose = _places(folder, parts)
-    labels = tuple(sorted({label for _, label, _ in places}))
-    if len(labels) < 2:
-        raise InputError(_no_classes(folder, labels, loose))
-    bad = [(path, "lies outside the class folders") for path in loose]
-    candidates = [Example(path, labels.index(label), "", split) for split, label, files in places for path in files]
-    read, refused = _read(candidates, decode, extensions, progress)
+    found = layout(folder, extensions)
+    files = [path for _, _, path in found.files]
+    outcome = dict(zip(files, scanning.read(folder, files, decode, extensions, progress), strict=True))
+    usable = {path: content for path, content in outcome.items() if not isinstance(content, str)}
+    refused = [(path, reason) for path, reason in outcome.items() if isinstance(reason, str)]
+    read = [
+        Example(path, found.labels.index(label), usable[path].digest, split)
+        for split, label, path in found.files
+        if path in usable
+    ]
     kept, duplicates, conflicting = _unique(read)
-    examples = _divided(kept, given=len(parts) > 1, validation="validation" in parts)
-    bad = sorted(bad + refused + conflicting)
-    _require_training(folder, labels, examples, bad)
+    examples = _divided(kept, given=bool(found.parts), validation="validation" in found.parts)
     examples.sort(key=lambda example: example.path)
-    return Scan(folder, labels, tuple(examples), tuple(bad), tuple(sorted(duplicates)), given=len(parts) > 1)
-
-
-def _parts(folder: Path) -> dict[str, Path]:
-    """The folders that hold class folders, by split; one, under the name "", where splits are not given."""
-    name = shown(folder)
-    if not folder.exists():
-        raise InputError(f"{name} does not exist; give a folder with one folder per label inside, or a data set's name")
-    if not folder.is_dir():
-        raise InputError(f"{name} is a file; give the folder that holds one folder per label")
-    inside = _folders(folder)
-    if not {_ALIASES.get(path.name) for path in inside} & {"train", "test"}:
-        return {"": folder}
-    parts = {_ALIASES.get(path.name, path.name): path for path in inside}
-    if not {"train", "test"} <= set(parts) <= set(SPLITS) or len(parts) < len(inside):
-        received = ", ".join(shown(path.name) for path in inside)
-        raise InputError(f"{name} holds {received}; give train, test and at most validation, or only label folders")
-    return parts
-
-
-def _folders(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    except PermissionError as error:
-        raise InputError(f"{shown(folder)} cannot be read ({error.strerror}); check its permissions") from error
-
-
-def _places(folder: Path, parts: dict[str, Path]) -> tuple[list[tuple[str, str, list[Path]]], list[Path]]:
-    """(split, label, files) of each class folder, and the files that lie in none."""
-    places = []
-    loose = _loose(folder)
-    for split, part in parts.items():
-        if part != folder:
-            loose += _loose(part)
-        places += [(split, shown(inside.name), images.walk(inside)) for inside in _folders(part)]
-    return places, loose
-
-
-def _loose(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if not path.is_dir() and not path.name.startswith(".")]
-
-
-def _no_classes(folder: Path, labels: tuple[str, ...], loose: list[Path]) -> str:
-    name = shown(folder)
-    wanted = f"make one folder per label, as in {name}/cat and {name}/dog"
-    if labels:
-        return f"{name} holds one class only ({labels[0]}), and a classifier needs two; {wanted}"
-    if loose:
-        return f"{name} holds {len(loose)} files and no class folders; {wanted}"
-    return f"{name} is empty; {wanted}"
-
-
-def _read(
-    candidates: list[Example],
-    decode: Callable[[Path], object],
-    extensions: Collection[str],
-    progress: Callable[[int, int], None] | None,
-) -> tuple[list[Example], list[tuple[Path, str]]]:
-    """The candidates with their digests, and those that cannot be used with the reason."""
-
-    def examine(example: Example) -> Example | str:
-        if example.path.suffix.lower() not in extensions:
-            return f"{shown(example.path)} has the suffix {shown(example.path.suffix)!r}, which is not read"
-        try:
-            decode(example.path)
-            return replace(example, digest=digest(example.path))
-        except InputError as error:
-            return str(error)
-        except OSError as error:
-            return f"{shown(example.path)} cannot be read ({error.strerror})"
-
-    read, refused = [], []
-    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
-    try:
-        for done, (example, result) in enumerate(zip(candidates, pool.map(examine, candidates), strict=True), 1):
-            if isinstance(result, Example):
-                read.append(result)
-            else:
-                refused.append((example.path, result))
-            if progress:
-                progress(done, len(candidates))
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return read, refused
+    bad = sorted([*found.bad, *refused, *conflicting])
+    _require_training(folder, found.labels, examples, bad)
+    warnings = [*found.notes, *_few(found.labels, examples), *_odd(folder, examples, usable)]
+    return Scan(
+        folder,
+        found.labels,
+        tuple(examples),
+        tuple(bad),
+        tuple(sorted(duplicates)),
+        given=bool(found.parts),
+        warnings=tuple(warnings),
+    )
 
 
 def _unique(
@@ -282,3 +225,42 @@ def _require_training(
             f"{shown(folder)} has no usable file for training of {', '.join(missing)}; add some or remove the "
             f"folder{reason}"
         )
+
+
+def _few(labels: tuple[str, ...], examples: list[Example]) -> Iterator[str]:
+    """Lines on classes that are small in all or beside others."""
+    counts = Counter(labels[example.label] for example in examples if example.split == "train")
+    (most, highest), *_, (least, lowest) = counts.most_common()
+    for label in labels:
+        if counts[label] < FEW_FILES:
+            yield f"{label} has {counts[label]} files for training; give each class {FEW_FILES} or more"
+    if highest > MOST_UNEQUAL * lowest:
+        yield f"{most} has {highest:,} files for training, {least} {lowest:,}: more than {MOST_UNEQUAL} to 1"
+
+
+def _odd(folder: Path, examples: list[Example], contents: dict[Path, scanning.Content]) -> Iterator[str]:
+    """Lines on files whose name cannot be read, or says another format than their content."""
+    names = {file for example in examples for file in (example.path, *example.path.parents)}
+    for path in sorted(path for path in names if folder in path.parents and not _readable(path.name)):
+        yield f"{shown(path)} has a name that is not UTF-8; it is used"
+    for path in [example.path for example in examples]:
+        promised, found = scanning.FORMATS.get(path.suffix.lower()), contents[path].format
+        if promised and found and promised != found:
+            yield f"{shown(path)} is {found}, not {promised} as its suffix says; it is used"
+
+
+def _readable(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def __getattr__(name: str) -> object:
+    """`flow_from_directory`, found when it is asked for: whoever scans does not load what generators need."""
+    if name == "flow_from_directory":
+        from convmedia.data.flow import flow_from_directory
+
+        return flow_from_directory
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -75,7 +75,7 @@ _UPRIGHT = {
 }
 
 
-def decode(source: str | Path | bytes) -> np.ndarray:
+def decode(source: str | Path | bytes, least: tuple[int, int] | None = None) -> np.ndarray:
     """Read a picture as people see it, upright and opaque.
 
     JPEG, PNG, BMP, WebP, and the first frame of GIF and TIFF, recognised by content. Exif orientation is applied,
@@ -86,6 +86,8 @@ def decode(source: str | Path | bytes) -> np.ndarray:
 
     Args:
         source: a file, or a file's content.
+        least: height and width that are enough: a JPEG may be decoded at a half, a quarter or an eighth of its size
+            where both of its sides still have the greater of the two. Faster, and not quite the same pixels.
 
     Returns:
         uint8 (height, width, 3), RGB, 0..255.
@@ -97,6 +99,8 @@ def decode(source: str | Path | bytes) -> np.ndarray:
     """
     with _opened(source) as (image, name):
         try:
+            if least is not None and image.format == "JPEG":
+                image.draft(None, (max(least), max(least)))
             image.load()
             return _rgb(_upright(image), name)
         except InputError:

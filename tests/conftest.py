@@ -34,6 +34,14 @@ def hold(host: Any) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests and their child processes keep for later runs does not go to the user's cache folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVMEDIA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def offline() -> Iterator[None]:
     """Fails a test that looks up or connects to another machine. Its child processes only reach this one."""
     look_up, connect = socket.getaddrinfo, socket.socket.connect

@@ -1,12 +1,15 @@
-"""What the recipes do to a picture, against SciPy and against counted rates; and that a seed decides everything."""
+"""What the recipes do to a picture, against SciPy, against the old generator that TensorFlow still carries, and against
+counted rates; and that a seed decides everything."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy import ndimage, optimize
+from scipy import ndimage, optimize, stats
+from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
 from convmedia.data import augmentation
-from convmedia.data.augmentation import inverted, step_seed
+from convmedia.data.augmentation import inverted, mixed, photos, step_seed
+from convmedia.data.errors import InputError
 
 NOTHING = {"rotation": 0, "zoom": 0, "shift": 0, "shear": 0, "elastic_px": 0, "pen": 0, "erase": 0}
 SIDE, MIDDLE = 28, 13.5
@@ -277,3 +280,275 @@ def test_what_is_erased_is_a_rectangle_of_the_corners_colour():
         if rows.min() > 0 and columns.min() > 0 and max(rows.max(), columns.max()) < SIDE - 1:
             assert min(sizes[-1]) >= SIDE // 8  # not cut by the border
     assert np.ceil(SIDE / 3) - 1 <= np.max(sizes) <= np.ceil(SIDE / 3)
+
+
+# Photos
+
+STILL = {
+    "rotation_range": 0,
+    "width_shift_range": 0,
+    "height_shift_range": 0,
+    "shear_range": 0,
+    "zoom_range": 0,
+    "horizontal_flip": False,
+}
+USUAL = {**dict.fromkeys(list(STILL)[1:], 0.2), "rotation_range": 40, "horizontal_flip": True}
+
+
+def coloured_noise(number, height=20, width=20, dtype="float32"):
+    return np.random.default_rng(0).integers(0, 256, (number, height, width, 3)).astype(dtype)
+
+
+def parameters(recipe, number, height, width):
+    """What the recipe draws for each picture of a batch, by the names of the old generator: dict of float64 (number,).
+
+    Pictures whose pixels hold their own place tell where each pixel was read; the matrix is fitted to that and taken
+    apart: turn, shift, shear and zoom, from left to right, then the mirror.
+    """
+    y, x = np.mgrid[:height, :width].astype("float32")
+    middle = np.array([width - 1, height - 1]) / 2
+    from_xy = applied(recipe, np.stack([np.stack([x, y], -1)] * number))
+    rows = []
+    for read in from_xy.astype("float64"):
+        inside = np.all((read > 0.01) & (read < np.array([width, height]) - 1.01), axis=-1)
+        to = np.stack([x[inside] - middle[0], y[inside] - middle[1], np.ones(inside.sum())], -1)
+        matrix = np.linalg.lstsq(to, read[inside] - middle, rcond=None)[0].T
+        mirror = 1 if matrix[0, 0] > 0 else -1
+        turn = np.arctan2(mirror * matrix[1, 0], mirror * matrix[0, 0])
+        slant = np.arctan2(matrix[1, 1], matrix[0, 1]) - np.pi / 2 - turn
+        back = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        zooms = np.linalg.norm(matrix[:, :2], axis=0)
+        rows.append([*np.degrees([turn, slant]), *zooms, *back @ matrix[:, 2], mirror < 0])
+    return dict(zip(("theta", "shear", "zx", "zy", "tx", "ty", "flip_horizontal"), np.transpose(rows), strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:Please import `affine_transform`:DeprecationWarning")
+def test_a_photo_is_the_one_that_the_old_generator_makes_by_the_same_parameters():
+    recipe, batch = photos(), coloured_noise(24)
+    drawn = parameters(recipe, 24, 20, 20)
+    assert 0 < drawn["flip_horizontal"].sum() < 24
+    old = ImageDataGenerator(fill_mode="nearest")
+    for index, given in enumerate(applied(recipe, batch)):
+        expected = old.apply_transform(batch[index], {name: values[index] for name, values in drawn.items()})
+        np.testing.assert_allclose(given, expected, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        {},
+        {"rotation_range": 10, "shear_range": 25.0, "zoom_range": (0.7, 1.0), "horizontal_flip": False},
+        {"width_shift_range": 3.5, "height_shift_range": 3.5, "rotation_range": 0},
+        {"width_shift_range": 4, "height_shift_range": [-0.3, 0.1, 0.2], "zoom_range": 0},
+    ],
+    ids=["defaults", "others", "pixels", "integers and choices"],
+)
+def test_parameters_are_distributed_as_the_old_generators(ranges):
+    number, side = 1500, 24
+    ours = parameters(photos(**ranges), number, side, side)
+    generator = ImageDataGenerator(**{**USUAL, **ranges})
+    np.random.seed(1)
+    drawn = [generator.get_random_transform((side, side, 3)) for _ in range(number)]
+    # The old one calls the shift along the height tx, and then moves pictures by it along the width.
+    theirs = {"tx": "ty", "ty": "tx"}
+    for name, values in ours.items():
+        expected = np.array([float(one[theirs.get(name, name)]) for one in drawn])
+        # Fitted values are off by 1e-5, which tells equal ones apart.
+        assert stats.ks_2samp(np.round(values, 3), np.round(expected, 3)).pvalue > 1e-3, name
+        np.testing.assert_allclose(values.mean(), expected.mean(), atol=5 * expected.std() / np.sqrt(number) + 1e-4)
+        np.testing.assert_allclose(values.std(), expected.std(), rtol=0.1, atol=1e-3)
+    pairs = np.corrcoef([values for values in ours.values() if values.std() > 1e-3])
+    assert np.abs(pairs - np.eye(len(pairs))).max() < 0.12
+
+
+def test_shifts_of_oblong_photos_are_along_the_side_that_they_are_named_after():
+    drawn = parameters(photos(**{**STILL, "width_shift_range": 0.2}), 400, 20, 50)
+    assert uniform_within(drawn["tx"], 0.2 * 50)
+    np.testing.assert_allclose(drawn["ty"], 0, atol=1e-4)
+    drawn = parameters(photos(**{**STILL, "height_shift_range": 0.2}), 400, 20, 50)
+    assert uniform_within(drawn["ty"], 0.2 * 20)
+    np.testing.assert_allclose(drawn["tx"], 0, atol=1e-4)
+
+
+def test_oblong_photos_turn_about_their_middle():
+    drawn = parameters(photos(**{**STILL, "rotation_range": 60}), 50, 20, 50)
+    assert np.abs(drawn["theta"]).max() > 40
+    np.testing.assert_allclose([drawn["tx"], drawn["ty"]], 0, atol=1e-3)
+
+
+def test_photos_are_mirrored_half_the_time_each_way():
+    batch = np.stack([coloured_noise(1)[0]] * 800)
+    given = applied(photos(**{**STILL, "horizontal_flip": True}, vertical_flip=True), batch)
+    for ways in [np.s_[:], np.s_[:, ::-1], np.s_[::-1], np.s_[::-1, ::-1]]:
+        count = sum(np.array_equal(one, batch[0][ways]) for one in given)
+        assert abs(count - 200) < 5 * np.sqrt(150)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_photos_of_no_range_stay_what_they_are(dtype):
+    given = applied(photos(**STILL), coloured_noise(3, 20, 31, dtype))
+    assert given.dtype == np.float32
+    assert np.array_equal(given, coloured_noise(3, 20, 31))
+
+
+def test_bytes_and_floats_give_one_photo():
+    given = [applied(photos(), coloured_noise(4, dtype=dtype)) for dtype in ("uint8", "float32")]
+    assert np.array_equal(*given)
+
+
+STRONG = {"colour_jitter": 0.4, "erase": 0.5, "randaugment": 2, "magnitude": 20, "brightness_range": (0.5, 1.5)}
+
+
+def test_photos_of_one_seed_are_one_batch_eagerly_and_in_parallel_pipelines():
+    recipe, batches = photos(**STRONG), coloured_noise(24, dtype="uint8").reshape(6, 4, 20, 20, 3)
+
+    def run():
+        data = tf.data.Dataset.from_tensor_slices(batches).enumerate()
+        mapped = data.map(lambda step, batch: recipe(batch, step_seed(1, 0, step)), num_parallel_calls=2)
+        return np.stack(list(mapped.as_numpy_iterator()))
+
+    first = run()
+    assert first.shape == batches.shape and first.min() >= 0 and first.max() <= 255
+    assert len({one.tobytes() for one in first.reshape(24, -1)}) == 24
+    assert np.array_equal(first, run())
+    eager = [applied(recipe, batch, seed(1, 0, step)) for step, batch in enumerate(batches)]
+    np.testing.assert_allclose(first, np.stack(eager), atol=1e-3)
+
+
+def test_what_lies_outside_a_photo_is_as_asked():
+    batch = np.full((20, 20, 20, 3), 90, "float32")
+    given = applied(photos(fill_mode="constant", cval=200), batch)
+    assert set(np.unique(given)) == {90, 200}
+
+
+def test_brightness_is_drawn_from_its_range_as_by_the_old_generator():
+    grey = np.full((1000, 4, 4, 3), 100, "float32")
+    factors = applied(photos(**STILL, brightness_range=(0.4, 1.8)), grey)[:, 0, 0, 0] / 100
+    assert uniform_within(factors - 1.1, 0.7)
+    old = ImageDataGenerator().apply_transform(coloured_noise(1)[0], {"brightness": 1.8})
+    ours = applied(photos(**STILL, brightness_range=(1.8, 1.8)), coloured_noise(1))[0]
+    np.testing.assert_allclose(ours, old, atol=1)  # the old one rounds to bytes
+
+
+def test_channels_are_shifted_as_by_the_old_generator():
+    batch = np.stack([np.clip(coloured_noise(1)[0], 40, 190)] * 500)
+    given = applied(photos(**STILL, channel_shift_range=50.0), batch)
+    amounts = (given - batch)[np.abs(batch - 115) < 20].reshape(500, -1)
+    assert uniform_within(amounts[:, 0], 50)
+    for one, amount in zip(given[:5], amounts[:5, 0], strict=True):
+        expected = ImageDataGenerator().apply_transform(batch[0], {"channel_shift_intensity": amount})
+        np.testing.assert_allclose(one, expected, atol=1e-3)
+
+
+def test_jitter_changes_brightness_contrast_and_saturation_within_its_range():
+    one = np.full((6, 6, 3), 60, "float32")
+    one[:, 3:] = [120, 60, 60]
+    given = applied(photos(**STILL, colour_jitter=0.3), np.stack([one] * 800))
+    before, after = (batch @ [0.299, 0.587, 0.114] for batch in (one, given))
+    bright = after.mean((1, 2)) / before.mean()
+    harsh = (after[:, 0, 5] - after[:, 0, 0]) / (before[0, 5] - before[0, 0]) / bright
+    deep = (given[:, 0, 5, 0] - given[:, 0, 5, 1]) / 60 / bright / harsh
+    assert all(uniform_within(factor - 1, 0.3) for factor in (bright, harsh, deep))
+
+
+def test_erased_photos_show_a_rectangle_of_their_mean_colour():
+    batch = coloured_noise(300, 24, 24)
+    given = applied(photos(**STILL, erase=0.5), batch)
+    changed = np.any(given != batch, axis=-1)
+    assert abs(changed.any((1, 2)).mean() - 0.5) < 4 * np.sqrt(0.25 / 300)
+    means = np.broadcast_to(batch.mean((1, 2), keepdims=True), batch.shape)
+    np.testing.assert_allclose(given[changed], means[changed], rtol=1e-5)
+
+
+def test_without_strength_randaugment_only_stretches_and_equalizes():
+    batch = np.clip(coloured_noise(600), 30, 200)
+    changed = np.any(applied(photos(**STILL, randaugment=1, magnitude=0), batch) != batch, axis=(1, 2, 3))
+    share = 2 / 14
+    assert abs(changed.mean() - share) < 4 * np.sqrt(share * (1 - share) / 600)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"fill_mode": "mirror"}, "nearest, constant, reflect, wrap; received 'mirror'"),
+        ({"zoom_range": (1.2, 0.8)}, r"zoom_range .* received \(1.2, 0.8\)"),
+        ({"zoom_range": (1, 2, 3)}, "zoom_range"),
+        ({"brightness_range": 0.2}, "brightness_range .* received 0.2"),
+        ({"magnitude": 31}, "0 to 30; received 31"),
+    ],
+)
+def test_ranges_that_are_none_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        photos(**options)
+
+
+# Mixtures
+
+
+def mixture(number=200, side=12, **options):
+    """Pictures of one value each, and of each result: the value in its pixels, and how much of which picture it is."""
+    values = np.arange(number, dtype="float32")
+    batch = np.broadcast_to(values[:, None, None, None], (number, side, side, 3))
+    pictures, targets = mixed(**options)(tf.constant(batch), tf.eye(number), seed())
+    return pictures.numpy(), targets.numpy()
+
+
+@pytest.mark.parametrize("options", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}], ids=str)
+def test_targets_weigh_pictures_as_the_pixels_do(options):
+    pictures, targets = mixture(**options)
+    np.testing.assert_allclose(targets.sum(1), 1, rtol=1e-6)
+    # Of pictures of one value, the mean over the pixels is the same weighted sum for both ways of mixing.
+    np.testing.assert_allclose(pictures.mean((1, 2, 3)), targets @ np.arange(200), rtol=1e-4, atol=1e-3)
+    others = targets - np.diag(np.diag(targets))
+    assert np.all((others > 0).sum(0) <= 1) and np.all((others > 0).sum(1) <= 1)  # each is lent once
+    assert (others > 0).sum() > 150
+
+
+def test_mixup_is_the_weighted_sum_of_pictures():
+    batch, targets = coloured_noise(60), tf.eye(60)
+    pictures, weights = mixed(mixup=0.3)(tf.constant(batch), targets, seed())
+    np.testing.assert_allclose(pictures, np.einsum("ij,jhwc->ihwc", weights, batch), atol=1e-3)
+
+
+@pytest.mark.parametrize("concentration", [0.2, 1.0, 3.0])
+def test_shares_of_mixup_are_beta_distributed(concentration):
+    batch = tf.zeros([2000, 1, 1, 1])
+    _, targets = mixed(mixup=concentration)(batch, tf.eye(2000), seed())
+    share, kept = np.diag(targets), np.diag(targets) < 1
+    assert kept.sum() > 1000 or concentration < 1
+    assert stats.kstest(share, stats.beta(concentration, concentration).cdf).statistic < 1.95 / np.sqrt(2000)
+
+
+def test_cutmix_pastes_one_rectangle_of_the_pictures_proportions():
+    height, width = 20, 32
+    values = np.arange(300, dtype="float32")
+    batch = np.broadcast_to(values[:, None, None, None], (300, height, width, 3))
+    pictures, targets = mixed(cutmix=1.0)(tf.constant(batch), tf.eye(300), seed())
+    sides = []
+    for index, picture in enumerate(pictures.numpy()[..., 0]):
+        rows, columns = np.nonzero(picture != index)
+        if len(rows):
+            inside = picture[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+            assert np.all(inside == inside[0, 0])
+            np.testing.assert_allclose(targets[index, int(inside[0, 0])], inside.size / (height * width), rtol=1e-5)
+            if rows.min() > 0 and columns.min() > 0 and rows.max() < height - 1 and columns.max() < width - 1:
+                sides.append(inside.shape)
+    sides = np.array(sides)
+    assert len(sides) > 30
+    assert np.abs(sides[:, 0] / height - sides[:, 1] / width).max() <= 0.5 / height + 0.5 / width + 1e-6
+
+
+def test_both_mixtures_share_the_pictures_evenly():
+    pictures, _ = mixture(400, mixup=1.0, cutmix=1.0)
+    blended = np.all(pictures == pictures[:, :1, :1], axis=(1, 2, 3)) & (pictures[:, 0, 0, 0] % 1 > 0)
+    assert abs(blended.mean() - 0.5) < 0.12
+
+
+def test_binary_targets_are_mixed_too_and_nothing_is_done_when_off():
+    batch, targets = tf.constant(coloured_noise(8)), tf.constant(np.float32([0, 1] * 4)[:, None])
+    _, shares = mixed(mixup=1.0)(batch, targets, seed())
+    assert shares.shape == (8, 1) and np.all((shares >= 0) & (shares <= 1)) and np.any((shares > 0) & (shares < 1))
+    same, as_were = mixed()(batch, targets, seed())
+    assert np.array_equal(same, batch) and np.array_equal(as_were, targets)
+    with pytest.raises(InputError, match=r"received -1 and 0.0"):
+        mixed(mixup=-1)

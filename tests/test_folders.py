@@ -3,19 +3,23 @@
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from convmedia.data import images
+from convmedia.data import folders, images
 from convmedia.data.errors import InputError
 from convmedia.data.folders import SPLITS, Scan, scan
 
 
 def put(path: Path, seed: int) -> Path:
-    images.encode(np.random.default_rng(seed).integers(0, 256, (4, 5, 3), np.uint8), path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (4, 5, 3), np.uint8)).save(path)
     return path
 
 
@@ -26,6 +30,14 @@ def fill(folder: Path, start: int, count: int) -> None:
 
 def where(found: Scan) -> dict[str, str]:
     return {example.digest: example.split for example in found.examples}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache for each test."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("CONVMEDIA_CACHE", str(folder))
+    return folder
 
 
 @pytest.fixture
@@ -136,9 +148,98 @@ def test_bad_files_are_named_skipped_and_left_alone(pets: Path) -> None:
     }
 
 
-def test_a_picture_under_another_pictures_suffix_is_good(pets: Path) -> None:
+def test_a_picture_under_another_pictures_suffix_is_good_and_named(pets: Path) -> None:
     shutil.move(pets / "cat/1000.png", pets / "cat/1000.jpg")
-    assert len(scan(pets).examples) == 70
+    for _ in ("read", "remembered"):
+        found = scan(pets)
+        assert len(found.examples) == 70 and not found.bad
+        assert found.warnings == (f"{pets}/cat/1000.jpg is PNG, not JPEG as its suffix says; it is used",)
+
+
+def damaged(folder: Path, number: int, whole: list[bytes]) -> set[Path]:
+    """Damage of every kind, spread over the classes of a folder; the files that it made."""
+    rng = np.random.default_rng(3)
+    made = set()
+    for index in range(number):
+        content = whole[index % len(whole)]
+        kind = index % 8
+        cut = {0: 1, 1: 2, 2: 3}.get(kind, int(rng.integers(1, len(content))))
+        suffix, rotten = ".jpg", content[:-cut]
+        if kind == 5:
+            rotten = rng.bytes(int(rng.integers(1, 5000)))
+        elif kind == 6:
+            suffix, rotten = (".jpg", b"a letter, not a picture") if index % 16 == 6 else (".txt", content)
+        elif kind == 7:
+            rotten = b""
+        path = folder / ("cat", "dog")[index % 3 == 0] / f"rotten-{index}{suffix}"
+        path.write_bytes(rotten)
+        made.add(path)
+    return made
+
+
+def test_two_hundred_damaged_files_are_named_and_no_good_one_is_lost(tmp_path: Path) -> None:
+    y, x = np.mgrid[:48, :64]
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+    for index in range(240):
+        wave = 128 + 100 * np.sin(x / (3 + index / 20) + y / 7)[..., None] * [1, 0.5, -0.7]
+        Image.fromarray(wave.astype(np.uint8)).save(tmp_path / ("cat", "dog")[index % 2] / f"{index}.jpg")
+    good = set(images.walk(tmp_path))
+    bad = damaged(tmp_path, 200, [path.read_bytes() for path in sorted(good)])
+    for _ in ("read", "remembered"):
+        found = scan(tmp_path)
+        assert {example.path for example in found.examples} == good
+        assert {path for path, _ in found.bad} == bad and found.counts["bad"] == 200
+
+
+def test_a_second_scan_reads_only_what_changed(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = scan(pets)
+    read = []
+
+    def noted(path: Path) -> str:
+        read.append(path)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    monkeypatch.setattr(folders.scanning, "digest", noted)
+    calls: list[tuple[int, int]] = []
+    assert scan(pets, lambda done, total: calls.append((done, total))) == first and not read
+    assert calls == [(done, 70) for done in range(1, 71)]
+    new = put(pets / "cat/1001.png", 9000)
+    (pets / "cat/1002.png").write_bytes(b"rotten")
+    (pets / "cat/1003.png").unlink()
+    second = scan(pets)
+    assert read == [new]
+    assert {e.path: e.digest for e in second.examples}[new] == hashlib.sha256(new.read_bytes()).hexdigest()
+    assert [path.name for path, _ in second.bad] == ["1002.png"] and len(second.examples) == 68
+
+
+def test_classes_with_a_handful_or_far_fewer_than_others_are_warned_of(tmp_path: Path) -> None:
+    for label, count in {"many": 101, "ten": 10, "nine": 9}.items():
+        fill(tmp_path / "train" / label, 1000 * count, count)
+        fill(tmp_path / "validation" / label, 1000 * count + 500, 1)
+        fill(tmp_path / "test" / label, 1000 * count + 600, 1)
+    found = scan(tmp_path)
+    assert found.classes == {
+        label: {"train": n, "validation": 1, "test": 1} for label, n in (("many", 101), ("nine", 9), ("ten", 10))
+    }
+    assert found.warnings == (
+        "nine has 9 files for training; give each class 10 or more",
+        "many has 101 files for training, nine 9: more than 10 to 1",
+    )
+    for path in (tmp_path / "train/many").iterdir():
+        if path.stem > f"{101_000 + 89:04}":
+            path.unlink()
+    assert len(scan(tmp_path).warnings) == 1  # 90 and 9
+
+
+def test_flow_from_directory_is_here_and_loads_only_when_asked_for() -> None:
+    script = "import sys; from convmedia.data import folders; print('convmedia.data.flow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+    assert done.stdout.strip() == "False"
+    flow = pytest.importorskip("convmedia.data.flow")
+    assert folders.flow_from_directory is flow.flow_from_directory
+    with pytest.raises(AttributeError, match="no attribute 'flow_from_nowhere'"):
+        folders.flow_from_nowhere  # noqa: B018
 
 
 def test_duplicates_are_kept_once_and_on_the_test_side(tmp_path: Path) -> None:
@@ -180,6 +281,7 @@ def test_digest_tells_labels_splits_and_contents(tmp_path: Path) -> None:
 
 def test_links_that_loop_and_strange_names(pets: Path) -> None:
     (pets / "cat/loop").symlink_to(pets / "cat")
+    (pets / "dog/all").symlink_to(pets)
     (pets / "cat/gone.png").symlink_to(pets / "nowhere")
     strange = Path(os.fsdecode(os.fsencode(pets) + b"/caf\xe9"))
     fill(strange, 3000, 3)
@@ -187,7 +289,10 @@ def test_links_that_loop_and_strange_names(pets: Path) -> None:
     found = scan(pets)
     assert found.labels == (r"caf\xe9", "cat", "dog")
     assert len(found.examples) == 74
-    assert [path.name for path, _ in found.bad] == ["gone.png"]
+    assert [path.name for path, _ in found.bad] == ["gone.png", "loop", "all"]
+    assert "the loop is not followed" in dict(found.bad)[pets / "cat/loop"]
+    named = [line.split(" has a name")[0] for line in found.warnings if "not UTF-8; it is used" in line]
+    assert named == [f"{pets}/caf\\xe9", f"{pets}/caf\\xe9/\\xff\\n.png"]
     assert found.digest.encode()
 
 

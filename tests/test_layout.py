@@ -223,6 +223,22 @@ print(keras.backend.backend(), *(NETWORKS[name]().count_params() for name in ("l
 """
 
 
+def test_importing_models_registers_every_layer_that_a_file_may_hold():
+    marked = [
+        re.findall(r'register_keras_serializable\("convmedia"\)\nclass (\w+)', path.read_text())
+        for path in (ROOT / "models").glob("*.py")
+    ]
+    names = {name for found in marked for name in found}
+    code = f"""
+import convmedia.models, keras
+missing = [name for name in {sorted(names)} if keras.saving.get_registered_object("convmedia>" + name) is None]
+assert not missing, missing
+"""
+    assert {"Answer", "FindInk", "Resize"} <= names
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_networks_are_built_on_another_backend(backend):
     if find_spec(backend) is None:

@@ -1,0 +1,241 @@
+"""What `apps/transfer.py` does behind its `train`: features and head, unfreezing, what each stage gained."""
+
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from convmedia.apps import _features, _pictures, _training
+from convmedia.apps._commands import percent, say, table
+from convmedia.apps._runs import Run
+from convmedia.apps._twin import precision_here, twin
+from convmedia.data import augmentation
+from convmedia.data.pictures import Decoded, Pictures
+from convmedia.models import backbones, finetuning
+from convmedia.models.saving import assemble, save
+
+INPUT = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
+LOWER = 0.6  # each block learns this much slower than the one above it
+HEAD = {"epochs": 30, "batch_size": 128, "rate": 1e-2, "dropout": 0.5}  # trained in seconds
+
+
+class Parts:
+    """A backbone with a new head, the pictures at its size and their targets: what both stages work on."""
+
+    def __init__(self, run: Run, data: Pictures):
+        options = run.arguments
+        keras.utils.set_random_seed(options["seed"])
+        self.labels = list(data.labels)
+        self.backbone = backbones.backbone(options["backbone"], options["weights"])
+        side = options["side"] or backbones.row_of(options["backbone"]).side
+        self.preparation = backbones.preparation(options["backbone"], side)
+        self.frozen = finetuning.features(self.backbone)
+        self.head = finetuning.head(self.frozen.output_shape[-1], len(self.labels), dropout=HEAD["dropout"])
+        self.network = finetuning.joined(self.frozen, self.head)
+        details = {"network": options["backbone"], "side": side, "seed": options["seed"]}
+        self.model = assemble(
+            self.network, preparation=self.preparation, app="transfer", labels=self.labels, input=INPUT, details=details
+        )
+        self.side = side
+
+    def read(self, data: Pictures, options) -> None:
+        """Decode the training and validation pictures."""
+        self.train = _pictures.decoded(data.train, self.side, "decoding")
+        self.held = _pictures.decoded(data.validation, self.side, "decoding validation")
+        self.targets = _pictures.targets(data.train.truth, len(self.labels))
+        self.held_targets = _pictures.targets(data.validation.truth, len(self.labels))
+        self.importance = importance(data.train.truth) if options["class_weights"] else np.ones(len(data.train))
+        self.importance = self.importance.astype("float32")
+
+    def compiling(self, optimizer) -> dict[str, Any]:
+        """What both stages are compiled with, beside the optimizer."""
+        two = len(self.labels) == 2
+        accuracy = keras.metrics.BinaryAccuracy if two else keras.metrics.CategoricalAccuracy
+        loss = keras.losses.BinaryCrossentropy() if two else keras.losses.CategoricalCrossentropy()
+        return {"optimizer": optimizer, "loss": loss, "metrics": [accuracy(name="accuracy")]}
+
+    def example(self, augment: str):
+        """(indices, seed) to prepared inputs, targets and weights of a stage 2 batch, for tf.data."""
+        import tensorflow as tf
+
+        recipe = recipe_of(augment)
+        raw = _pictures.example_of(self.train, self.targets, recipe)
+        weights = tf.constant(self.importance)
+
+        def example(indices, seed):
+            batch, targets = raw(indices, seed)
+            return self.prepared(batch * 255.0), targets, tf.gather(weights, indices)
+
+        return example
+
+    def prepared(self, batch):
+        """Pictures of the right size, 0..255, as the backbone takes them."""
+        for layer in self.preparation[1:]:
+            batch = layer(batch)
+        return batch
+
+    def validation(self, batch_size: int):
+        """Validation batches for stage 2, prepared as they are asked for."""
+        import tensorflow as tf
+
+        places = tf.data.Dataset.range(len(self.held)).batch(batch_size)
+        wanted = tf.constant(self.held_targets)
+
+        def prepared(indices):
+            batch = tf.cast(self.held.gather(indices), tf.float32)
+            return self.prepared(batch), tf.gather(wanted, indices)
+
+        return _training.without_autotuner(places.map(prepared).prefetch(2))
+
+
+def importance(truth: np.ndarray) -> np.ndarray:
+    """The weight of each example with which every label counts the same: n / (labels * examples of its label)."""
+    counts = np.bincount(truth)
+    return (len(truth) / (np.count_nonzero(counts) * np.maximum(counts, 1)))[truth]
+
+
+def recipe_of(name: str):
+    """Stage 2's augmentation: little is needed, the backbone has seen a million pictures."""
+    if name == "light":
+        return augmentation.photos(rotation_range=10.0, zoom_range=(0.75, 1.0), shear_range=0.0, colour_jitter=0.2)
+    return _pictures.recipe_of(name)
+
+
+def train_run(run: Run) -> dict[str, Any]:
+    """From a run's arguments to its complete folder; what is wrong with them is said before anything is written."""
+    options = run.arguments
+    data = _pictures.loaded(options["data"]).required("train", "validation", "test")
+    parts = Parts(run, data)
+    weights_digest = _features.digest(parts.backbone) if options["weights"] != "none" else ""
+    with run.begin(labels=list(data.labels), data_digest=data.digest, weights_digest=weights_digest):
+        limited = data.limited(options["limit"], options["seed"])
+        parts.read(limited, options)
+        stages = [stage_one(run, parts)]
+        history = [{"epoch": 0, **stages[0]}]
+        if options["epochs"] and options["blocks"]:
+            history = stage_two(run, parts, stages)
+        run.write(stages=stages)
+        return _pictures.finish(
+            run, "Transfer learning", limited, history, INPUT, "val_accuracy", lambda report: gained(report, stages)
+        )
+
+
+def stage_one(run: Run, parts: Parts) -> dict[str, Any]:
+    """Train the head on cached features; the file is written, so that a kill in stage 2 leaves it."""
+    began = time.perf_counter()
+    figures = trained_head(run.arguments, parts)
+    if not run.load_state()[1]:
+        save(parts.model, run.model_file)
+    seconds = round(time.perf_counter() - began, 2)
+    say(f"stage 1: head on frozen features  val_accuracy {figures['val_accuracy']:.4f}  {seconds:.1f} s")
+    return {"stage": "head on frozen features", **figures, "seconds": seconds}
+
+
+def trained_head(options: dict[str, Any], parts: Parts) -> dict[str, float]:
+    """Train the head on the features of the training pictures and, with `--mirror`, of their mirror images."""
+    turns = (False, True) if options["mirror"] else (False,)
+
+    def features(bank: Decoded, label: str, mirrored: bool) -> np.ndarray:
+        return _features.of(parts.frozen, parts.preparation[1:], bank, label, mirrored)
+
+    cached = np.concatenate([features(parts.train, "features", mirrored) for mirrored in turns])
+    held = features(parts.held, "features of validation", False)
+    finetuning.standardise(parts.head, cached)
+    steps = HEAD["epochs"] * -(-len(cached) // HEAD["batch_size"])
+    return _training.fit_at_once(
+        parts.head,
+        cached,
+        np.concatenate([parts.targets] * len(turns)),
+        np.concatenate([parts.importance] * len(turns)),
+        (held, parts.held_targets),
+        epochs=HEAD["epochs"],
+        batch_size=HEAD["batch_size"],
+        **parts.compiling(keras.optimizers.Adam(_training.warm_cosine(HEAD["rate"], steps, steps // 10))),
+    )
+
+
+def optimizer_of(run: Run, parts: Parts, steps: int):
+    """Adam whose rate falls by `LOWER` from block to block, and which starts each block a little after the one above.
+
+    The head and the top block start at once, the next one after an equal share of the first half of the training.
+    """
+    options = run.arguments
+    depths = finetuning.by_depth(parts.backbone)
+    factors = {name: LOWER**depth for name, depth in depths.items()}
+    share = steps // 2 // max(options["blocks"], 1)
+    starts = {name: depth * share for name, depth in depths.items() if depth < options["blocks"]}
+    rate = _training.warm_cosine(options["rate"], steps, max(steps // 10, 1))
+    return finetuning.LayerwiseAdam(rate, factors, starts)
+
+
+def stage_two(run: Run, parts: Parts, stages: list[dict[str, Any]]) -> list[dict[str, float]]:
+    """Unfreeze the backbone from the top, block after block; an epoch that does not beat stage 1 is not kept."""
+    options = run.arguments
+    names = finetuning.unfreeze(parts.backbone, options["blocks"])
+    steps = options["epochs"] * max(len(parts.train) // options["batch_size"], 1)
+    history = _training.fit(
+        parts.network,
+        run,
+        len(parts.train),
+        parts.example(options["augment"]),
+        epochs=options["epochs"],
+        batch_size=options["batch_size"],
+        seed=options["seed"],
+        precision=options["precision"],
+        validation=parts.validation(options["batch_size"]),
+        keep=lambda: save(parts.model, run.model_file),
+        patience=options["patience"],
+        beat={name: stages[0][name] for name in ("val_accuracy", "val_loss")},
+        **parts.compiling(optimizer_of(run, parts, steps)),
+    )
+    rows = [{"val_accuracy": stages[0]["val_accuracy"], "val_loss": stages[0]["val_loss"]}, *history]
+    best = rows[_training.best_epoch(rows, "val_accuracy")]
+    seconds = round(sum(row["seconds"] for row in history), 2)
+    stages.append({"stage": f"fine-tuning of {', '.join(names)}", **best, "seconds": seconds})
+    return history
+
+
+def gains(stages: list[dict[str, Any]]) -> str:
+    """What each stage reached on the validation pictures, as a table."""
+    return table(*gain_rows(stages))
+
+
+def gain_rows(stages) -> tuple[list[str], list[list[Any]]]:
+    header = ["stage", "validation accuracy", "validation loss", "seconds"]
+    rows = [[s["stage"], percent(s["val_accuracy"]), f"{s['val_loss']:.4f}", f"{s['seconds']:.1f}"] for s in stages]
+    return header, rows
+
+
+def gained(report, stages) -> None:
+    """The same in the report."""
+    report.table("What each stage gained", *gain_rows(stages), "The file is that of the best validation accuracy.")
+
+
+def rates_drawn(run: Run, steps: int = 100, least: float = 1e-7, greatest: float = 1.0) -> str:
+    """The learning rate range test (Smith 2017, section 3.3) of stage 2, after stage 1: its curve as a picture beside
+    the run folder, which is not written, and a rate to begin with."""
+    from convmedia.apps._classifiers import save_figure
+    from convmedia.apps._figures import rate_curve
+
+    options = run.arguments
+    data = _pictures.loaded(options["data"]).required("train", "validation")
+    parts = Parts(run, data)
+    parts.read(data.limited(options["limit"], options["seed"]), options)
+    trained_head(options, parts)
+    finetuning.unfreeze(parts.backbone, options["blocks"])
+    schedule = keras.optimizers.schedules.ExponentialDecay(least, steps, greatest / least)
+    factors = optimizer_of(run, parts, steps).factors
+    losses = _training.losses_of(
+        twin(parts.network, precision_here(options["precision"])),
+        len(parts.train),
+        parts.example(options["augment"]),
+        steps=steps,
+        batch_size=options["batch_size"],
+        seed=options["seed"],
+        **parts.compiling(finetuning.LayerwiseAdam(schedule, factors)),
+    )
+    rates = least * (greatest / least) ** (np.arange(len(losses)) / steps)
+    figure, good = rate_curve(rates, np.array(losses))
+    path = save_figure(figure, run.folder.with_name(f"{run.folder.name}-learning-rate.png"))
+    return f"a good --rate is about {good:.0e}; the curve is in {path}"

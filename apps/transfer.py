@@ -1,0 +1,136 @@
+"""Learn any folder of photos with a network that was trained on ImageNet: VGG16 by default.
+
+convmedia transfer train --data my-photos/ --out runs/mine
+convmedia transfer train --data my-photos/ --backbone squeezenet --side 256 --out runs/quick
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from convmedia.apps import _commands, _verbs
+from convmedia.apps._commands import (
+    Arithmetic,
+    Backend,
+    BatchSize,
+    Data,
+    ExportOut,
+    Folder,
+    Format,
+    Formats,
+    Inputs,
+    Json,
+    Limit,
+    Model,
+    Out,
+    Overwrite,
+    Patience,
+    Precision,
+    Resume,
+    Rows,
+    Seed,
+    Top,
+    application,
+    percent,
+    say,
+    use_backend,
+)
+
+APP = "transfer"
+INPUT = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
+command = application(APP, "Learn any folder of photos with a network that was trained on ImageNet.")
+
+
+class Augment(StrEnum):
+    light = "light"
+    photos = "photos"
+    none = "none"
+
+
+@command.command()
+def train(
+    context: typer.Context,
+    out: Out,
+    data: Data,
+    backbone: Annotated[
+        str, typer.Option(help="A classifier of keras.applications (vgg16, resnet50, mobilenet-v2 ...) or squeezenet.")
+    ] = "vgg16",
+    weights: Annotated[
+        str, typer.Option(help="imagenet: from Keras's cache, else downloaded. none: random. Or a weights file.")
+    ] = "imagenet",
+    side: Annotated[int | None, typer.Option(min=32, help="px of the squares it sees; default the backbone's.")] = None,
+    mirror: Annotated[bool, typer.Option(help="Stage 1 also on the features of each picture's mirror image.")] = True,
+    blocks: Annotated[int, typer.Option(min=0, help="Stage 2 trains so many of the backbone's upper blocks.")] = 2,
+    epochs: Annotated[int, typer.Option(min=0, help="Of stage 2; 0 leaves it out.")] = 4,
+    augment: Annotated[
+        Augment, typer.Option(help="Stage 2. light: flips, small turns and zooms. photos: as in cats-vs-dogs.")
+    ] = Augment.light,
+    rate: Annotated[float, typer.Option(min=0, help="Stage 2's greatest learning rate; --find-lr helps.")] = 3e-5,
+    class_weights: Annotated[bool, typer.Option(help="Rare labels count as much as frequent ones.")] = True,
+    find_lr: Annotated[
+        bool, typer.Option("--find-lr", help="Only draw the loss over learning rates, to OUT-learning-rate.png.")
+    ] = False,
+    batch_size: BatchSize = 32,
+    limit: Limit = None,
+    seed: Seed = 1,
+    precision: Precision = Arithmetic.auto,
+    patience: Patience = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    backend: Backend = None,
+) -> None:
+    """Stage 1: a head on the frozen backbone's features. Stage 2: the backbone's upper blocks with it."""
+    use_backend(backend)
+    from convmedia.apps import _transfer
+    from convmedia.apps._runs import open_run
+
+    run = open_run(APP, context, out, resume, overwrite)
+    if find_lr:
+        print(_transfer.rates_drawn(run))
+        return
+    if run.complete:
+        say(f"{out} is complete; more --epochs continue it")
+        return
+    record = _transfer.train_run(run)
+    print(_transfer.gains(record["stages"]))
+    print(f"test accuracy {percent(record['metrics']['test']['accuracy'])}")
+    print(f"model {run.model_file}, report {out / 'report.html'}")
+
+
+@command.command()
+def evaluate(data: Data, model: Model = None, as_json: Json = False, backend: Backend = None) -> None:
+    """Measure a saved file on the test pictures."""
+    use_backend(backend)
+    from convmedia.apps import _pictures
+
+    _pictures.evaluate(APP, data, model, as_json)
+
+
+@command.command()
+def predict(inputs: Inputs, model: Model = None, top: Top = None, as_json: Json = False, out: Rows = None) -> int:
+    """Say what each picture shows."""
+    return _verbs.predict(APP, inputs, model, top, as_json, out)
+
+
+@command.command()
+def export(
+    model: Model = None,
+    format: Formats = [*Format],  # noqa: B006
+    out: ExportOut = None,
+    as_json: Json = False,
+) -> int:
+    """Write SavedModel, ONNX and LiteRT files and prove in their own runtimes that they answer as the model does."""
+    from convmedia.apps import _pictures
+
+    return _verbs.export(APP, model, [str(name) for name in format], out, _pictures.sample_photos, as_json)
+
+
+@command.command()
+def explain(inputs: Inputs, out: Folder, model: Model = None) -> int:
+    """Draw the first filters, each layer's maps and Grad-CAM for each picture."""
+    return _verbs.explain(APP, inputs, out, model, lambda predictor: None)
+
+
+if __name__ == "__main__":
+    _commands.run(command)

@@ -1,0 +1,313 @@
+"""Labelled pictures for training: a folder or a named set, its splits, and its pictures decoded at one size.
+
+    pictures = load("photos").required("train", "test")
+    train = Decoded(pictures.train, (150, 150), fast=True)
+    train.gather(indices)       # inside tf.data: uint8 (n, 150, 150, 3)
+
+A network is measured on fully decoded pictures, as its saved file gets them.
+"""
+
+import errno
+import os
+import shutil
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from convmedia.data import caches, folders, images, sources
+from convmedia.data.download import Progress
+from convmedia.data.errors import InputError
+from convmedia.data.files import replacing
+from convmedia.data.parallel import THREADS, in_order
+
+MEMORY_BYTES = 1 << 30
+"""Decoded pictures that take more than this are kept on disk."""
+
+DISK_BYTES = 20 << 30
+"""What the decoded pictures of all sets together may take on disk."""
+
+SPARE_BYTES = 1 << 30
+"""What a cache leaves free on the disk."""
+
+EDITION = 1
+"""To be raised when `read` gives other pixels: what was decoded before is made anew."""
+
+
+def read(path: Path, size: tuple[int, int], fast: bool = False) -> np.ndarray:
+    """Decode a picture and resize it with Pillow's antialiased bilinear filter, which `models.layers.Resize` repeats.
+
+    Args:
+        size: height and width of the result, px; the sides' ratio is not kept.
+        fast: decode a JPEG at a half, a quarter or an eighth of its size where that is still as large as the result.
+            For training only: it differs from full decoding by 0.9 of 255 on average for photos of 256 px at 96x96, by
+            1.5 at 64x64, and by 1.7 for photos enlarged to 500x375 at 150x150, which it reads more than twice as fast.
+
+    Returns:
+        uint8 (height, width, 3), RGB.
+
+    Raises:
+        InputError: as `images.decode`.
+    """
+    picture = images.decode(path, least=size if fast else None)
+    return np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Files of one split, their labels as int64 (n,), and the SHA-256 of each file's content."""
+
+    paths: tuple[Path, ...]
+    truth: np.ndarray
+    digests: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> "Split":
+        """The files at `indices`, in that order."""
+        chosen = [int(index) for index in indices]
+        return Split(tuple(self.paths[i] for i in chosen), self.truth[chosen], tuple(self.digests[i] for i in chosen))
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A set of labelled pictures in files: its splits, what was left out of it and what to look at.
+
+    Attributes:
+        labels: names; a split's truth counts in them.
+        digest: SHA-256 over labels, contents and splits.
+        bad, duplicates, warnings: as of `folders.Scan`.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    digest: str
+    bad: tuple[tuple[Path, str], ...] = ()
+    duplicates: tuple[tuple[Path, Path], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def required(self, *splits: str) -> "Pictures":
+        """The same set, if none of `splits` is empty.
+
+        Raises:
+            InputError: one is; where to put pictures.
+        """
+        for split in splits:
+            if not len(getattr(self, split)):
+                raise InputError(
+                    f"{self.name} has no picture for {split}: give every class at least three, or a folder {split}/"
+                )
+        return self
+
+    def limited(self, limit: int | None, seed: int) -> "Pictures":
+        """The same set with at most `limit` training pictures, drawn with `seed`; classes keep their shares.
+
+        Every class keeps one picture at least, where `limit` allows.
+        """
+        truth = self.train.truth
+        if limit is None or limit >= len(truth):
+            return self
+        rng = np.random.default_rng(seed)
+        place = np.empty(len(truth))
+        for label in np.unique(truth):
+            members = rng.permutation(np.flatnonzero(truth == label))
+            place[members] = (np.arange(len(members)) + 0.5) / len(members)
+            place[members[0]] = 0
+        return replace(self, train=self.train.take(np.sort(np.argsort(place, kind="stable")[:limit])))
+
+
+def load(data: str, progress: Progress | None = None) -> Pictures:
+    """The named set `dogs-vs-cats`, or a folder as `folders.scan` reads it.
+
+    Args:
+        data: the name, or else a path; a folder that is called like a set is given as ./NAME.
+        progress: called with (done, total) while files are scanned or downloaded.
+
+    Raises:
+        InputError: unknown name, missing folder, set that cannot be had, fewer than two classes.
+    """
+    if not data.strip():
+        raise InputError("--data is empty: give dogs-vs-cats or a folder of class folders")
+    known = sources.SOURCES.get(data)
+    if known and known.kind != "photos":
+        raise InputError(f"{data} holds no class folders of photos: give dogs-vs-cats or a folder of class folders")
+    if known is None and (Path(data).exists() or any(mark in data for mark in "/\\.")):
+        return from_folder(Path(data), progress)
+    return replace(from_folder(sources.fetch(data, progress), progress), name=data)  # no such name: says what there is
+
+
+def from_folder(folder: Path, progress: Progress | None = None) -> Pictures:
+    """The pictures of a folder; those that cannot be used are left out, named."""
+    scan = folders.scan(folder, progress)
+
+    def split(name: str) -> Split:
+        members = [example for example in scan.examples if example.split == name]
+        digests = tuple(example.digest for example in members)
+        return Split(tuple(scan.files(name)), scan.labels_of(name), digests)
+
+    train, validation, test = map(split, folders.SPLITS)
+    return Pictures(
+        name=str(folder),
+        labels=scan.labels,
+        train=train,
+        validation=validation,
+        test=test,
+        digest=scan.digest,
+        bad=scan.bad,
+        duplicates=scan.duplicates,
+        warnings=scan.warnings,
+    )
+
+
+class Decoded:
+    """The pictures of a split, decoded once and kept as uint8 at one size.
+
+    Up to `memory_bytes` they are in memory; more are in a file in the user's cache, which later runs use again, and
+    which is read picture by picture, so that memory stays what it is however many epochs there are. Where the disk has
+    no room the pictures are decoded anew for each batch.
+
+    Attributes:
+        size: height and width, px.
+        place: "memory", "disk" or "files".
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        size: tuple[int, int],
+        *,
+        fast: bool = False,
+        progress: Progress | None = None,
+        memory_bytes: int = MEMORY_BYTES,
+    ):
+        """Decode in parallel, where it is not done yet.
+
+        Args:
+            fast: as of `read`.
+            progress: called with (pictures decoded, pictures in all).
+
+        Raises:
+            InputError: a file changed since it was scanned.
+        """
+        self.split, self.size, self.fast = split, size, fast
+        self.shape = (len(split), *size, 3)
+        self.bytes = int(np.prod(self.shape))
+        if self.bytes <= memory_bytes:
+            self.place = "memory"
+            self.bank = np.empty(self.shape, np.uint8)
+            self._decode_all(self.bank.__setitem__, progress)
+            return
+        digests = np.array(split.digests)
+        self.row = np.argsort(np.argsort(digests, kind="stable"), kind="stable")  # the file is sorted by content
+        found = self._kept(progress)
+        self.place = "disk" if found else "files"
+        if found:
+            self.file, self.start = found
+            weakref.finalize(self, os.close, self.file)
+        else:
+            self.pool = ThreadPoolExecutor(THREADS)
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The pictures at `indices`, n integers: uint8 (n, height, width, 3)."""
+        if self.place == "memory":
+            return self.bank[indices]
+        pictures = np.empty((len(indices), *self.shape[1:]), np.uint8)
+        one = self._from_file if self.place == "disk" else self._from_picture
+        every = map(one, indices) if self.place == "disk" else self.pool.map(one, indices)
+        for number, picture in enumerate(every):
+            pictures[number] = picture
+        return pictures
+
+    def gather(self, indices):
+        """The same for tensors, to be used inside tf.data: integers (n,) to uint8 (n, height, width, 3)."""
+        import tensorflow as tf
+
+        if self.place == "memory":
+            return tf.gather(self._constant, indices)
+        pictures = tf.numpy_function(self.batch, [indices], tf.uint8, stateful=False)
+        return tf.ensure_shape(pictures, (indices.shape[0], *self.shape[1:]))
+
+    @cached_property
+    def _constant(self):
+        import tensorflow as tf
+
+        with tf.init_scope(), tf.device("CPU"):  # a captured tensor: a graph's own constants end at 2 GiB
+            constant = tf.constant(self.bank)
+        self.bank = np.asarray(memoryview(constant))  # the same memory, not a second copy
+        return constant
+
+    def _decode_all(self, keep: Callable[[int, np.ndarray], None], progress: Progress | None) -> None:
+        def work(index: int) -> None:
+            keep(index, self._from_picture(index))
+
+        for done, _ in enumerate(in_order(work, range(len(self))), 1):
+            if progress:
+                progress(done, len(self))
+
+    def _from_picture(self, index: int) -> np.ndarray:
+        return read(self.split.paths[index], self.size, self.fast)
+
+    def _from_file(self, index: int) -> np.ndarray:
+        length = self.bytes // len(self)
+        # Not a memory map: its pages would count as this process's memory, up to the whole file.
+        content = os.pread(self.file, length, self.start + int(self.row[index]) * length)
+        return np.frombuffer(content, np.uint8).reshape(self.shape[1:])
+
+    def _kept(self, progress: Progress | None) -> tuple[int, int] | None:
+        """An open file with the pictures and where in it they begin; made if need be, None where there is no room."""
+        key = (EDITION, metadata.version("pillow"), self.size, self.fast, *sorted(self.split.digests))
+        path = caches.place("decoded", "\n".join(map(str, key)), ".npy")
+        try:
+            if _start(path, self.shape) is None:
+                if self.bytes > DISK_BYTES:
+                    return None
+                path.parent.mkdir(parents=True, exist_ok=True)
+                caches.trim(path.parent, DISK_BYTES - self.bytes)
+                if shutil.disk_usage(path.parent).free < self.bytes + SPARE_BYTES:
+                    return None
+                self._write(path, progress)
+            start = _start(path, self.shape)
+            caches.used(path)
+            return None if start is None else (os.open(path, os.O_RDONLY), start)
+        except OSError:  # full, not ours to write, gone: without a cache only time is lost
+            return None
+
+    def _write(self, path: Path, progress: Progress | None) -> None:
+        """Decode everything into an .npy file, written beside and renamed."""
+        header = {"descr": "|u1", "fortran_order": False, "shape": self.shape}
+        with replacing(path) as beside, beside.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            file.flush()
+            start, length = file.tell(), self.bytes // len(self)
+
+            def keep(index: int, picture: np.ndarray) -> None:
+                if os.pwrite(file.fileno(), picture.tobytes(), start + int(self.row[index]) * length) < length:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(beside))
+
+            self._decode_all(keep, progress)
+
+
+def _start(path: Path, shape: tuple[int, ...]) -> int | None:
+    """Where the values begin in an .npy file of uint8 of this shape; None where there is none, or half of one."""
+    try:
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            header = np.lib.format.read_array_header_1_0(file)
+            start = file.tell()
+    except (FileNotFoundError, ValueError):
+        return None
+    right = header == (shape, False, np.dtype(np.uint8)) and path.stat().st_size == start + np.prod(shape)
+    return start if right else None

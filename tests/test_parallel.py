@@ -1,0 +1,48 @@
+"""Work in threads: in order, bounded, and over when the reader stops."""
+
+import threading
+import time
+
+import pytest
+
+from convmedia.data import parallel
+
+
+def test_results_are_in_order_whatever_ends_first() -> None:
+    def work(item: int) -> int:
+        time.sleep(0.002 * (item % 3 == 0))
+        return item * item
+
+    assert list(parallel.in_order(work, range(300))) == [item * item for item in range(300)]
+    assert list(parallel.in_order(work, [])) == []
+
+
+def test_work_runs_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "THREADS", 3)
+    together = threading.Barrier(3, timeout=10)
+    assert len(list(parallel.in_order(lambda _: together.wait(), range(9)))) == 9
+
+
+def test_it_never_runs_far_ahead_of_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "AHEAD", 10)
+    begun: list[int] = []
+    results = parallel.in_order(begun.append, range(1000))
+    next(results)
+    time.sleep(0.05)
+    assert 1 <= len(begun) <= 11
+    results.close()
+    time.sleep(0.02)
+    assert len(begun) <= 11
+
+
+def test_an_error_comes_out_and_ends_the_work() -> None:
+    begun: list[int] = []
+
+    def work(item: int) -> None:
+        begun.append(item)
+        if item == 5:
+            raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        list(parallel.in_order(work, range(100_000)))
+    assert len(begun) < 10_000

@@ -1,6 +1,7 @@
 """What a frozen backbone answers to every picture: computed once, kept in the user's cache."""
 
 import hashlib
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -9,38 +10,41 @@ import tensorflow as tf
 from convmedia.apps._commands import progress
 from convmedia.data import caches
 from convmedia.data.files import replacing
-from convmedia.data.pictures import EDITION, Decoded
+from convmedia.data.pictures import EDITION, Decoded, Split
 
 BATCH = 32
 CACHE_BYTES = 4 << 30  # of all features together
 
 
-def of(frozen: keras.Model, preparation, bank: Decoded, label: str, mirrored: bool = False) -> np.ndarray:
-    """Features of the pictures of a bank: float32 (n, size), from the cache where they are in it.
+def of(
+    frozen: keras.Model, preparation, split: Split, side: int, bank: Callable[[], Decoded], mirrored: bool = False
+) -> np.ndarray:
+    """Features of the pictures of a split: float32 (n, size), from the cache where they are in it.
 
     They depend on the pictures' content and size, the preparation, and the weights, and on nothing else.
 
     Args:
         frozen: prepared pictures to (batch, size).
-        preparation: layers from RGB 0..255 of the bank's size to prepared pictures.
+        preparation: layers from RGB 0..255 of `side` x `side` px to prepared pictures.
+        bank: gives the decoded pictures, and is asked only where the cache has no features.
         mirrored: of the pictures' mirror images instead.
     """
-    key = [EDITION, keras.__version__, bank.size, bank.fast, mirrored, digest(frozen), *bank.split.digests]
+    key = [EDITION, keras.__version__, side, mirrored, digest(frozen), *split.digests]
     key += [str(layer.get_config()) for layer in preparation]
     path = caches.place("features", "\n".join(map(str, key)), ".npy")
     try:
         found = np.load(path, allow_pickle=False)
         caches.used(path)
-        if found.shape == (len(bank), frozen.output_shape[-1]):
+        if found.shape == (len(split), frozen.output_shape[-1]):
             return found
     except (OSError, ValueError, EOFError):  # not there, or half a file: made anew
         pass
-    found = computed(frozen, preparation, bank, label, mirrored)
+    found = computed(frozen, preparation, bank(), mirrored)
     keep(path, found)
     return found
 
 
-def computed(frozen, preparation, bank: Decoded, label: str, mirrored: bool) -> np.ndarray:
+def computed(frozen, preparation, bank: Decoded, mirrored: bool) -> np.ndarray:
     """The features, batch by batch, with a bar."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, *bank.size, 3], tf.float32)], autograph=False)
@@ -51,7 +55,7 @@ def computed(frozen, preparation, bank: Decoded, label: str, mirrored: bool) -> 
         return frozen(batch, training=False)
 
     found = np.empty((len(bank), frozen.output_shape[-1]), "float32")
-    with progress(label) as update:
+    with progress("features") as update:
         for start in range(0, len(bank), BATCH):
             places = np.arange(start, min(start + BATCH, len(bank)))
             found[places] = answer(bank.batch(places).astype("float32"))

@@ -1,6 +1,7 @@
 """What `apps/transfer.py` does behind its `train`: features and head, unfreezing, what each stage gained."""
 
 import time
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -40,13 +41,20 @@ class Parts:
         self.side = side
 
     def read(self, data: Pictures, options) -> None:
-        """Decode the training and validation pictures."""
-        self.train = _pictures.decoded(data.train, self.side, "decoding")
-        self.held = _pictures.decoded(data.validation, self.side, "decoding validation")
+        """Take the training and validation pictures; they are decoded when they are first asked for."""
+        self.data = data
         self.targets = _pictures.targets(data.train.truth, len(self.labels))
         self.held_targets = _pictures.targets(data.validation.truth, len(self.labels))
         self.importance = importance(data.train.truth) if options["class_weights"] else np.ones(len(data.train))
         self.importance = self.importance.astype("float32")
+
+    @cached_property
+    def train(self) -> Decoded:
+        return _pictures.decoded(self.data.train, self.side, "decoding")
+
+    @cached_property
+    def held(self) -> Decoded:
+        return _pictures.decoded(self.data.validation, self.side, "decoding validation")
 
     def compiling(self, optimizer) -> dict[str, Any]:
         """What both stages are compiled with, beside the optimizer."""
@@ -112,7 +120,7 @@ def train_run(run: Run) -> dict[str, Any]:
         limited = data.limited(options["limit"], options["seed"])
         parts.read(limited, options)
         stages = [stage_one(run, parts)]
-        history = [{"epoch": 0, **stages[0]}]
+        history = [{"epoch": 0, **{name: value for name, value in stages[0].items() if name != "stage"}}]
         if options["epochs"] and options["blocks"]:
             history = stage_two(run, parts, stages)
         run.write(stages=stages)
@@ -136,11 +144,12 @@ def trained_head(options: dict[str, Any], parts: Parts) -> dict[str, float]:
     """Train the head on the features of the training pictures and, with `--mirror`, of their mirror images."""
     turns = (False, True) if options["mirror"] else (False,)
 
-    def features(bank: Decoded, label: str, mirrored: bool) -> np.ndarray:
-        return _features.of(parts.frozen, parts.preparation[1:], bank, label, mirrored)
+    def features(split, bank, mirrored: bool) -> np.ndarray:
+        return _features.of(parts.frozen, parts.preparation[1:], split, parts.side, bank, mirrored)
 
-    cached = np.concatenate([features(parts.train, "features", mirrored) for mirrored in turns])
-    held = features(parts.held, "features of validation", False)
+    train, validation = parts.data.train, parts.data.validation
+    cached = np.concatenate([features(train, lambda: parts.train, mirrored) for mirrored in turns])
+    held = features(validation, lambda: parts.held, False)
     finetuning.standardise(parts.head, cached)
     steps = HEAD["epochs"] * -(-len(cached) // HEAD["batch_size"])
     return _training.fit_at_once(
@@ -173,11 +182,11 @@ def stage_two(run: Run, parts: Parts, stages: list[dict[str, Any]]) -> list[dict
     """Unfreeze the backbone from the top, block after block; an epoch that does not beat stage 1 is not kept."""
     options = run.arguments
     names = finetuning.unfreeze(parts.backbone, options["blocks"])
-    steps = options["epochs"] * max(len(parts.train) // options["batch_size"], 1)
+    steps = options["epochs"] * max(len(parts.data.train) // options["batch_size"], 1)
     history = _training.fit(
         parts.network,
         run,
-        len(parts.train),
+        len(parts.data.train),
         parts.example(options["augment"]),
         epochs=options["epochs"],
         batch_size=options["batch_size"],
@@ -228,7 +237,7 @@ def rates_drawn(run: Run, steps: int = 100, least: float = 1e-7, greatest: float
     factors = optimizer_of(run, parts, steps).factors
     losses = _training.losses_of(
         twin(parts.network, precision_here(options["precision"])),
-        len(parts.train),
+        len(parts.data.train),
         parts.example(options["augment"]),
         steps=steps,
         batch_size=options["batch_size"],

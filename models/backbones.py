@@ -176,7 +176,7 @@ def backbone(name: str, weights: str | Path = "imagenet") -> keras.Model:
         network = _build(row, None)
         if weights != "none":
             _load(network, name, row, Path(weights))
-    network = _with_plain_constants(network, mended=weights == "imagenet")
+    network = _portable(network, mended=weights == "imagenet")
     network.name = name
     return network
 
@@ -263,31 +263,57 @@ def _in_one_line(error: BaseException, most: int = 200) -> str:
     return text if len(text) <= most else f"{text[:most]}..."
 
 
-def _with_plain_constants(network: keras.Model, mended: bool) -> keras.Model:
-    """The same network with Normalization, where it holds one, written as Rescaling.
+def _portable(network: keras.Model, mended: bool) -> keras.Model:
+    """The same network without what copies and exported files cannot follow; itself where there is nothing of it.
 
-    Normalization keeps its means outside its weights too: copied weights leave them behind, and ONNX files want them
-    as a second input.
+    Normalization keeps its means outside its weights too: a copy of the weights leaves them behind, and ONNX files
+    want them as inputs. ConvNeXt's convolutions in as many groups as channels and its GELU by `erfc` have no
+    operators in ONNX; as depthwise convolutions they also train many times faster on a CPU.
 
     Args:
-        mended: whether the network divides once more by the root of the deviation, as Keras's EfficientNet B0 to B7
-            do with "imagenet" alone: these files name the deviation a variance. From a file it is mended here.
+        mended: whether `_rescaling` need not mend the deviations.
     """
-    found = [layer for layer in network.layers if isinstance(layer, keras.layers.Normalization)]
-    if not found:
+    if not any(map(_foreign, network.layers)):
         return network
 
-    def plain(layer):
-        if layer not in found:
-            return type(layer).from_config(layer.get_config())
-        mean, variance = (ops.convert_to_numpy(value).ravel() for value in (layer.mean, layer.variance))
-        if not mended and layer.weights and np.allclose(variance, RGB_DEVIATIONS, atol=1e-3):
-            variance = variance**2
-        scale = 1.0 / np.sqrt(variance)
-        return keras.layers.Rescaling(scale.tolist(), (-mean * scale).tolist(), name=layer.name)
+    def rewritten(layer):
+        if isinstance(layer, keras.layers.Normalization):
+            return _rescaling(layer, mended)
+        config = layer.get_config()
+        if isinstance(layer, keras.layers.Conv2D) and _foreign(layer):
+            kept = {key: config[key] for key in ("name", "kernel_size", "strides", "padding", "use_bias")}
+            return keras.layers.DepthwiseConv2D(**kept)
+        return type(layer).from_config({**config, "activation": erf_gelu} if _foreign(layer) else config)
 
-    copy = keras.models.clone_model(network, clone_function=plain)
+    copy = keras.models.clone_model(network, clone_function=rewritten)
     for layer, original in zip(copy.layers, network.layers, strict=True):
-        if original not in found:
-            layer.set_weights(original.get_weights())
+        weights = [] if isinstance(original, keras.layers.Normalization) else original.get_weights()
+        if isinstance(layer, keras.layers.DepthwiseConv2D) and _foreign(original):
+            weights[0] = weights[0].transpose(0, 1, 3, 2)
+        layer.set_weights(weights)
     return copy
+
+
+def _foreign(layer: keras.layers.Layer) -> bool:
+    if isinstance(layer, keras.layers.Conv2D):
+        return layer.groups == layer.filters > 1
+    gelu = isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.gelu
+    return gelu or isinstance(layer, keras.layers.Normalization)
+
+
+@keras.saving.register_keras_serializable("convmedia")
+def erf_gelu(x):
+    """GELU (Hendrycks and Gimpel 2016) of any tensor, exact, by the error function."""
+    return 0.5 * x * (1.0 + ops.erf(x * 0.5**0.5))
+
+
+def _rescaling(layer: keras.layers.Normalization, mended: bool) -> keras.layers.Rescaling:
+    """The same numbers by constants. Keras's files of EfficientNet B0 to B7 call the deviation a variance.
+
+    For "imagenet", and not for the same weights from a file, Keras mends that by one more layer; here, the latter is.
+    """
+    mean, variance = (ops.convert_to_numpy(value).ravel() for value in (layer.mean, layer.variance))
+    if not mended and layer.weights and np.allclose(variance, RGB_DEVIATIONS, atol=1e-3):
+        variance = variance**2
+    scale = 1.0 / np.sqrt(variance)
+    return keras.layers.Rescaling(scale.tolist(), (-mean * scale).tolist(), name=layer.name)

@@ -320,6 +320,22 @@ def test_efficientnet_computes_the_same_from_a_file_as_from_the_cache(tmp_path, 
     np.testing.assert_allclose(from_cache(pixels), from_file(pixels), atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["convnext-tiny", "efficientnet-v2-b0"])
+def test_a_network_computes_the_same_without_what_cannot_be_exported(name, tmp_path):
+    keras.utils.set_random_seed(0)
+    original = builder(name)(weights=None, include_top=False)
+    original.save_weights(tmp_path / "its.weights.h5")
+    ours = backbone(name, tmp_path / "its.weights.h5")
+    pixels = pictures(2, 64, 48, 3)
+    theirs = keras.ops.convert_to_numpy(original(pixels))
+    np.testing.assert_allclose(ours(pixels), theirs, rtol=1e-4, atol=1e-5 * np.abs(theirs).max())
+    kinds = {type(layer) for layer in ours.layers}
+    assert keras.layers.Normalization not in kinds
+    assert not [layer for layer in ours.layers if isinstance(layer, keras.layers.Conv2D) and layer.groups > 1]
+    ours.save(tmp_path / "ours.keras")
+    assert np.array_equal(keras.saving.load_model(tmp_path / "ours.keras", safe_mode=True)(pixels), ours(pixels))
+
+
 # VGG16
 
 

@@ -58,28 +58,40 @@ def test_the_run_records_what_each_stage_gained(trained):
     assert "What each stage gained" in (trained / "report.html").read_text()
 
 
+def test_stage_one_alone_is_a_whole_run(folder, tmp_path, capsys):
+    code, out, _ = run(capsys, "train", "--data", folder, *QUICK, "--epochs", 0, "--out", tmp_path / "run")
+    assert code == 0
+    assert "fine-tuning" not in out
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "complete"
+
+
+def decoded(folder):
+    split = pictures.load(str(folder)).train
+    return split, pictures.Decoded(split, (32, 32))
+
+
 def test_features_come_from_the_cache_the_second_time(folder, monkeypatch):
     keras.utils.set_random_seed(3)
     inputs = keras.Input((None, None, 3))
     frozen = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs)))
-    bank = pictures.Decoded(pictures.load(str(folder)).train, (32, 32))
-    first = _features.of(frozen, [], bank, "features")
+    split, bank = decoded(folder)
+    first = _features.of(frozen, [], split, 32, lambda: bank)
     batch = bank.batch(np.arange(len(bank))).astype("float32")
     np.testing.assert_allclose(first, frozen(batch), rtol=1e-5, atol=1e-3)
-    mirrored = _features.of(frozen, [], bank, "features", mirrored=True)
+    mirrored = _features.of(frozen, [], split, 32, lambda: bank, mirrored=True)
     np.testing.assert_allclose(mirrored, frozen(batch[:, :, ::-1]), rtol=1e-5, atol=1e-3)
     monkeypatch.setattr(_features, "computed", lambda *arguments: pytest.fail("computed again"))
-    np.testing.assert_array_equal(_features.of(frozen, [], bank, "features"), first)
+    np.testing.assert_array_equal(_features.of(frozen, [], split, 32, lambda: pytest.fail("decoded again")), first)
 
 
 def test_other_weights_have_other_features(folder):
-    bank = pictures.Decoded(pictures.load(str(folder)).train, (32, 32))
+    split, bank = decoded(folder)
     inputs = keras.Input((None, None, 3))
     layer = keras.layers.Conv2D(4, 3)
     frozen = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(layer(inputs)))
-    first = _features.of(frozen, [], bank, "features")
+    first = _features.of(frozen, [], split, 32, lambda: bank)
     layer.set_weights([2 * weight for weight in layer.get_weights()])
-    np.testing.assert_allclose(_features.of(frozen, [], bank, "features"), 2 * first, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(_features.of(frozen, [], split, 32, lambda: bank), 2 * first, rtol=1e-4, atol=1e-3)
 
 
 def test_rare_labels_count_as_much_as_frequent_ones():

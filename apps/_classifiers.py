@@ -48,7 +48,7 @@ def truth_in_labels_of(predictor: Predictor, name: str, labels: Sequence[str], t
     return np.array([known.index(label) for label in labels])[truth]
 
 
-def raw_examples(pictures: Sequence[np.ndarray], most: int = 200) -> list[np.ndarray]:
+def raw_examples(pictures: "Sequence[np.ndarray] | np.ndarray", most: int = 200) -> list[np.ndarray]:
     """Up to `most` raw pictures spread over a split, uint8 (height, width, 3): to verify and calibrate exports with."""
     places = np.unique(np.linspace(0, len(pictures) - 1, min(most, len(pictures))).astype(int))
     chosen = [pictures[place] for place in places]

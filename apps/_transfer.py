@@ -18,7 +18,7 @@ from convmedia.models.saving import assemble, save
 
 INPUT = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
 LOWER = 0.6  # each block learns this much slower than the one above it
-HEAD = {"epochs": 30, "batch_size": 128, "rate": 1e-2, "dropout": 0.5}  # trained in seconds
+HEAD_EPOCHS, HEAD_BATCH, HEAD_RATE, HEAD_DROPOUT = 30, 128, 1e-2, 0.5  # of stage 1, which takes seconds
 
 
 class Parts:
@@ -32,7 +32,7 @@ class Parts:
         side = options["side"] or backbones.row_of(options["backbone"]).side
         self.preparation = backbones.preparation(options["backbone"], side)
         self.frozen = finetuning.features(self.backbone)
-        self.head = finetuning.head(self.frozen.output_shape[-1], len(self.labels), dropout=HEAD["dropout"])
+        self.head = finetuning.head(self.frozen.output_shape[-1], len(self.labels), dropout=HEAD_DROPOUT)
         self.network = finetuning.joined(self.frozen, self.head)
         details = {"network": options["backbone"], "side": side, "seed": options["seed"]}
         self.model = assemble(
@@ -151,16 +151,16 @@ def trained_head(options: dict[str, Any], parts: Parts) -> dict[str, float]:
     cached = np.concatenate([features(train, lambda: parts.train, mirrored) for mirrored in turns])
     held = features(validation, lambda: parts.held, False)
     finetuning.standardise(parts.head, cached)
-    steps = HEAD["epochs"] * -(-len(cached) // HEAD["batch_size"])
+    steps = HEAD_EPOCHS * -(-len(cached) // HEAD_BATCH)
     return _training.fit_at_once(
         parts.head,
         cached,
         np.concatenate([parts.targets] * len(turns)),
         np.concatenate([parts.importance] * len(turns)),
         (held, parts.held_targets),
-        epochs=HEAD["epochs"],
-        batch_size=HEAD["batch_size"],
-        **parts.compiling(keras.optimizers.Adam(_training.warm_cosine(HEAD["rate"], steps, steps // 10))),
+        epochs=HEAD_EPOCHS,
+        batch_size=HEAD_BATCH,
+        **parts.compiling(keras.optimizers.Adam(_training.warm_cosine(HEAD_RATE, steps, steps // 10))),
     )
 
 

@@ -1,6 +1,5 @@
 """SqueezeNet v1.1: its graph by hand, and its weights file as Keras 1 wrote it."""
 
-import shutil
 from pathlib import Path
 
 import h5py
@@ -133,19 +132,15 @@ def test_a_cut_file_is_refused_in_one_line(network, public, size, tmp_path):
     assert "\n" not in str(refused.value)
 
 
-def test_the_real_weights_tell_cats_from_dogs(network, convmedia_data, tmp_path):
-    shutil.copy(convmedia_data / "backbones" / FILE, tmp_path / "given.h5")
-    squeezenet.load_weights(network, tmp_path / "given.h5")
-    x, labels = [], []
-    for label, name in enumerate(("cat", "dog")):
-        for file in sorted((convmedia_data / "cats_vs_dogs" / "train" / name).iterdir())[:30]:
-            picture = images.decode(file)[None].astype("float32")
-            for layer in backbones.preparation("squeezenet"):
-                picture = layer(picture)
-            x.append(keras.ops.convert_to_numpy(network(picture)).mean((0, 1, 2)))
-            labels.append(label)
-    x, labels = np.array(x), np.array(labels)
-    first = np.arange(60) % 2 == 0  # 15 of each kind give the centres, the other 15 are told by the nearer one
+def test_the_real_weights_tell_cats_from_dogs(network, convmedia_data):
+    squeezenet.load_weights(network, convmedia_data / "backbones" / FILE)
+    folders = [convmedia_data / "cats_vs_dogs" / "train" / name for name in ("cat", "dog")]
+    files = [file for folder in folders for file in sorted(folder.iterdir())[:30]]
+    resize, preprocess = backbones.preparation("squeezenet", side=128)
+    pictures = np.concatenate([resize(images.decode(file)[None].astype("float32")) for file in files])
+    x = keras.ops.convert_to_numpy(network(preprocess(pictures))).mean((1, 2))
+    labels, first = np.repeat([0, 1], 30), np.arange(60) % 2 == 0
+    # 15 of each kind give the centres, the other 15 are told by the nearer one.
     centres = np.stack([x[first & (labels == label)].mean(0) for label in (0, 1)])
     nearer = ((x[~first, None] - centres) ** 2).sum(-1).argmin(-1)
     assert (nearer == labels[~first]).mean() >= 0.8

@@ -145,7 +145,7 @@ def unfreeze(network: keras.Model, number: int) -> list[str]:
         layer.trainable = id(layer) in trained
         for inner in layer._flatten_layers():
             if isinstance(inner, keras.layers.BatchNormalization):
-                inner.trainable = True
+                inner.trainable = False
     return [name for name, _ in upper]
 
 

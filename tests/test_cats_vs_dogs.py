@@ -50,7 +50,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "stripes"
-    arguments = ["train", "--data", str(folder), *SMALL, "--epochs", "5", "--out", str(out)]
+    arguments = ["train", "--data", str(folder), *SMALL, "--epochs", "14", "--out", str(out)]
     assert _commands.exit_code(cats_vs_dogs.command, arguments) == 0
     return out
 
@@ -137,7 +137,7 @@ def test_three_labels_are_learned_too(folder, tmp_path, capsys):
 
 def test_a_run_killed_twice_ends_with_the_same_weights(folder, trained, tmp_path):
     command = [sys.executable, "-m", "convmedia.apps", "cats-vs-dogs", "train", "--data", str(folder), *SMALL]
-    command += ["--epochs", "5", "--out", str(tmp_path / "run")]
+    command += ["--epochs", "14", "--out", str(tmp_path / "run")]
     for kill in range(3):
         process = subprocess.Popen([*command, *(["--resume"] if kill else [])], stderr=subprocess.DEVNULL)
         table = tmp_path / "run" / "history.csv"

@@ -57,8 +57,10 @@ def twin(network: keras.Model, precision: str) -> keras.Model:
     policy = keras.DTypePolicy("mixed_bfloat16")
     last = {tensor._keras_history.operation.name for tensor in network.outputs}
 
-    def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
+    def copied(layer):
         config = layer.get_config()
+        if not isinstance(layer, keras.layers.Layer):  # a bare operation, as of `a + b`, has no weights and no policy
+            return type(layer).from_config(config)
         kind = type(layer)
         if kind is keras.layers.BatchNormalization and keras.backend.backend() == "tensorflow":
             kind = FusedBatchNormalization

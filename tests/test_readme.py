@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -34,7 +35,24 @@ def test_there_is_a_snippet_for_python_and_for_each_format():
     assert [sum(word in block for block in BLOCKS) for word in words] == [1, 1, 1, 1]
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[1][:30])
+def test_the_old_generators_line_works_on_a_folder(tmp_path):
+    block = next(block for block in BLOCKS if "flow_from_directory" in block)
+    for label, shade in (("cat", 51), ("dog", 204)):
+        (tmp_path / "photos" / "train" / label).mkdir(parents=True)
+        for name in "ab":
+            Image.new("RGB", (20, 30), (shade,) * 3).save(tmp_path / "photos" / "train" / label / f"{name}.png")
+    shown = "pictures, labels = batches[0]; print(pictures.shape, sorted(zip(pictures[:, 0, 0, 0].tolist(), labels)))"
+    process = subprocess.run(
+        [sys.executable, "-c", block + shown], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    assert "(4, 150, 150, 3)" in process.stdout
+    assert process.stdout.count("0.2000") == 2  # 51 / 255, the cats
+
+
+@pytest.mark.parametrize(
+    "block", [block for block in BLOCKS if "seven.jpg" in block], ids=lambda block: block.split("\n")[1][:30]
+)
 def test_a_snippet_answers_as_the_command_does(block, folder, expected):
     process = subprocess.run([sys.executable, "-c", block], cwd=folder, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr

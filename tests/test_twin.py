@@ -90,6 +90,16 @@ def test_layers_of_a_nested_model_are_twins_too_and_chosen_dtypes_stay():
     assert parts["last"].compute_dtype == "float32"
 
 
+def test_bare_operations_are_copied_too():
+    inputs = keras.Input((4, 4, 3))
+    x = layers.Conv2D(3, 1, name="c")(inputs)
+    outputs = layers.Dense(2)(layers.Flatten()(keras.ops.relu(x + 0.5) * inputs))
+    network = keras.Model(inputs, outputs)
+    values = batch((2, 4, 4, 3))
+    np.testing.assert_array_equal(_twin.twin(network, "float32")(values), network(values))
+    np.testing.assert_allclose(_twin.twin(network, "bfloat16")(values), network(values), atol=1.0, rtol=0.1)
+
+
 def test_a_frozen_layer_stays_frozen():
     network = NETWORKS["lenet5"]()
     network.get_layer("c1").trainable = False

@@ -1,15 +1,17 @@
 """What the applications that label pictures share: measuring a saved file, examples for its exports, explaining it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from convmedia.apps._commands import progress
+from convmedia.apps._commands import percent, progress, say, table, to_json
+from convmedia.apps._runs import Run
 from convmedia.data import images
 from convmedia.data.errors import InputError
-from convmedia.data.files import replacing
+from convmedia.data.files import replacing, shown
+from convmedia.data.labelled import Labelled, truth_in
 from convmedia.models.predicting import Predictor, in_batches
 
 CHUNK = 250  # most pictures of a batch
@@ -35,19 +37,6 @@ def figures(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     }
 
 
-def truth_in_labels_of(predictor: Predictor, name: str, labels: Sequence[str], truth: np.ndarray) -> np.ndarray:
-    """The truth of a set, counted in a model's labels.
-
-    Raises:
-        InputError: the set has a label that the model does not know.
-    """
-    known = predictor.labels or []
-    unknown = sorted(set(labels) - set(known))
-    if unknown:
-        raise InputError(f"{name} has the label {unknown[0]!r}, the model knows {', '.join(known)}")
-    return np.array([known.index(label) for label in labels])[truth]
-
-
 def raw_examples(pictures: "Sequence[np.ndarray] | np.ndarray", most: int = 200) -> list[np.ndarray]:
     """Up to `most` raw pictures spread over a split, uint8 (height, width, 3): to verify and calibrate exports with."""
     places = np.unique(np.linspace(0, len(pictures) - 1, min(most, len(pictures))).astype(int))
@@ -61,6 +50,118 @@ def reduced(picture: np.ndarray, side_px: int = 512) -> np.ndarray:
 
     factor = -(-max(picture.shape[:2]) // side_px)
     return picture if factor == 1 else np.asarray(Image.fromarray(picture).reduce(factor))
+
+
+def say_left_out(data: Labelled) -> None:
+    """Say what is to be looked at in a set, and the first of the files that cannot be used."""
+    for line in data.warnings:
+        say(f"note: {line}")
+    for path, reason in data.bad[:5]:
+        say(f"left out: {shown(path)}: {reason}")
+    if len(data.bad) > 5:
+        say(f"left out: {len(data.bad)} files in all, named in the report")
+
+
+def first_network(networks: dict[str, Callable], run: Run, labels: Sequence[str]):
+    """The inner network before training: random from the seed, or with what fits of `--weights`."""
+    import keras
+
+    from convmedia.apps import _training
+    from convmedia.models import load
+
+    options = run.arguments
+    keras.utils.set_random_seed(options["seed"])
+    network = networks[options["network"]](len(labels))
+    if options["weights"] != "none":
+        _training.start_from(network, load(options["weights"], app=run.record["app"]))
+    return network
+
+
+def first_filters(networks: dict[str, Callable], predictor: Predictor) -> np.ndarray:
+    """The first convolution's filters before training, made again from the seed."""
+    import keras
+
+    from convmedia.models.explanation import filters
+
+    assert predictor.labels is not None
+    keras.utils.set_random_seed(predictor.details["seed"])
+    return filters(networks[predictor.details["network"]](len(predictor.labels)))
+
+
+def measure(predictor: Predictor, data: Labelled) -> tuple[dict[str, Any], np.ndarray]:
+    """Figures of a saved file on the raw test pictures, and its answers to them."""
+    found = answers(predictor, data.test.pictures, len(data.test), "testing")
+    return {"test": figures(found, truth_in(predictor.labels or [], data))}, found
+
+
+def print_figures(predictor: Predictor, data: Labelled, metrics: dict[str, Any], as_json: bool) -> None:
+    """What `evaluate` prints."""
+    if as_json:
+        print(to_json({"metrics": metrics, "data": data.facts, "model": predictor.digest}, indent=2))
+        return
+    rows = [[split, percent(f["accuracy"]), f"{f['loss']:.4f}", f["examples"]] for split, f in metrics.items()]
+    print(table(["split", "accuracy", "loss", "pictures"], rows))
+
+
+def finish(
+    run: Run,
+    title: str,
+    data: Labelled,
+    history: list[dict[str, float]],
+    measure: Callable[[Predictor, Any], tuple[dict[str, Any], np.ndarray]] = measure,
+    extra: Callable[[Any, Predictor], None] | None = None,
+) -> dict[str, Any]:
+    """Measure the saved file, keep examples for exports, write the report and complete `run.json`.
+
+    Args:
+        measure: gives the figures of each split, and the answers to the test pictures.
+        extra: adds an application's own part to the report, called with it and the loaded file.
+    """
+    from convmedia.models import load
+    from convmedia.models.answer import PICTURE
+    from convmedia.models.exporting import write_examples
+
+    predictor = load(run.folder, app=run.record["app"])
+    write_examples(run.folder / "examples.npz", raw_examples(data.train.pictures))
+    metrics, probabilities = measure(predictor, data)
+    write_report(run, title, predictor, data, history, metrics, probabilities, extra)
+    run.finish(history, input=PICTURE, metrics=metrics, data=data.facts)
+    return run.record
+
+
+def write_report(run: Run, title, predictor, data: Labelled, history, metrics, probabilities, extra) -> None:
+    """`report.html` of one training."""
+    from convmedia.apps._figures import curves
+    from convmedia.apps._report import Report, classification
+    from convmedia.apps._training import best_epoch
+
+    def tested(index: int) -> tuple[np.ndarray, str]:
+        paths = getattr(data.test.pictures, "paths", None)
+        name = paths[index].name if paths else f"test picture {index}"
+        return reduced(data.test.pictures[index], 256), name
+
+    report = Report(title, f"{predictor.details['network']} trained on {data.name}, {len(data.train):,} pictures")
+    report.headline(
+        {
+            **{split: percent(figures["accuracy"]) for split, figures in metrics.items()},
+            "epochs": len(history),
+            "parameters": f"{predictor.model.count_params():,}",
+        }
+    )
+    series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
+    report.figure("Training", curves(series, best_epoch(history, "val_accuracy") + 1))
+    labels = predictor.labels or []
+    classification(report, probabilities, truth_in(labels, data), labels, pictures=tested)
+    if extra:
+        extra(report, predictor)
+    if data.warnings:
+        report.text(" ".join(data.warnings), "To look at")
+    report.problems("Files left out", data.bad)
+    report.problems("Duplicates", [(path, f"the same content as {kept}") for path, kept in data.duplicates])
+    report.facts("Arguments", run.arguments)
+    report.facts("Data", data.facts)
+    report.facts("Versions", run.record["versions"])
+    report.write(run.folder / "report.html")
 
 
 def explained(

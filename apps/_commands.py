@@ -64,6 +64,10 @@ ExportOut = Annotated[
     Path | None,
     typer.Option("--out", help="Default: RUN/export, or APPLICATION-export for the shipped weights."),
 ]
+Examples = Annotated[
+    str | None,
+    typer.Option("--data", help="Examples to verify with, where the model has none beside it; default: bundled ones."),
+]
 Folder = Annotated[Path, typer.Option("--out", help="The folder to write to.")]
 
 BACKENDS = ("tensorflow", "jax", "torch")

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.apps._classifiers import CHUNK, answers, figures, reduced, truth_in_labels_of
+from convmedia.apps._classifiers import CHUNK, answers, figures, first_filters, reduced
 from convmedia.apps._commands import counted, percent, table, to_json
 from convmedia.apps._runs import Run, write_text
 from convmedia.data import augmentation, images
 from convmedia.data.digits import Digits, Split, photograph, styled, without_digit
 from convmedia.data.files import replacing
+from convmedia.data.labelled import truth_in
 from convmedia.models.predicting import Predictor
 
 PHOTO_SHARE = 0.08  # of the training examples are drawn from pictures as a phone takes them
@@ -98,13 +99,13 @@ def preparer(preparation: str) -> Predictor:
     """A predictor that answers with the prepared picture, (n, 28, 28, 1) 0..1, and no network behind it."""
     import keras
 
+    from convmedia.models.answer import PICTURE
     from convmedia.models.digits import PREPARATIONS, SIDE
     from convmedia.models.saving import assemble
 
     nothing = keras.Sequential([keras.Input((SIDE, SIDE, 1)), keras.layers.Identity()])
     layers = PREPARATIONS[preparation]()
-    description = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
-    return Predictor(assemble(nothing, preparation=layers, app="mnist", labels=None, input=description, details={}))
+    return Predictor(assemble(nothing, preparation=layers, app="mnist", labels=None, input=PICTURE, details={}))
 
 
 def to_bytes(prepared_pictures: np.ndarray) -> np.ndarray:
@@ -145,52 +146,21 @@ def photographs(prepare: Predictor, regular: np.ndarray, targets: np.ndarray, la
     return np.concatenate(pictures), targets[chosen], np.concatenate(nothing)
 
 
-def in_labels_of(predictor: Predictor, data: Digits) -> Split:
-    """The test split of a set, its truth counted in a model's labels."""
-    return Split(data.test.pictures, truth_in_labels_of(predictor, data.name, data.labels, data.test.truth))
-
-
-def measure(predictor: Predictor, test: Split) -> tuple[dict[str, Any], np.ndarray]:
+def measure(predictor: Predictor, data: Digits) -> tuple[dict[str, Any], np.ndarray]:
     """Figures of a saved file on raw test pictures and on their inversions; and its answers to the former."""
-    straight = answers(predictor, test.pictures, len(test), "testing")
-    inverse = answers(predictor, map(augmentation.inverted, test.pictures), len(test), "testing inverted")
-    return {"test": figures(straight, test.truth), "inverted": figures(inverse, test.truth)}, straight
+    truth = truth_in(predictor.labels or [], data)
+    straight = answers(predictor, data.test.pictures, len(truth), "testing")
+    inverse = answers(predictor, map(augmentation.inverted, data.test.pictures), len(truth), "testing inverted")
+    return {"test": figures(straight, truth), "inverted": figures(inverse, truth)}, straight
 
 
-def write_report(run: Run, predictor: Predictor, data: Digits, history, metrics, probabilities, before) -> None:
-    """`report.html` of one training."""
-    from convmedia.apps._figures import curves
-    from convmedia.apps._report import Report, classification
+def filters_drawn(report, predictor: Predictor) -> None:
+    """The first filters before and after training, in the report."""
     from convmedia.apps._sheets import filter_sheet
-    from convmedia.apps._training import best_epoch
+    from convmedia.models.digits import NETWORKS
     from convmedia.models.explanation import filters
 
-    options = run.arguments
-    report = Report("Handwritten digits", f"{options['network']} trained on {data.name}, {len(data.train):,} examples")
-    report.headline(
-        {
-            "test": percent(metrics["test"]["accuracy"]),
-            "inverted": percent(metrics["inverted"]["accuracy"]),
-            "epochs": len(history),
-            "parameters": f"{predictor.model.count_params():,}",
-        }
-    )
-    series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
-    report.figure("Training", curves(series, best_epoch(history, "val_accuracy") + 1))
-    classification(
-        report,
-        probabilities,
-        data.test.truth,
-        data.labels,
-        pictures=lambda index: (reduced(data.test.pictures[index]), f"test picture {index}"),
-    )
-    report.figure("First filters", filter_sheet(filters(predictor.model), before))
-    report.problems("Files left out", data.bad)
-    report.problems("Duplicates", [(path, f"the same content as {kept}") for path, kept in data.duplicates])
-    report.facts("Arguments", options)
-    report.facts("Data", {"name": data.name, "training": len(data.train), "digest": data.digest})
-    report.facts("Versions", run.record["versions"])
-    report.write(run.folder / "report.html")
+    report.figure("First filters", filter_sheet(filters(predictor.model), first_filters(NETWORKS, predictor)))
 
 
 def compared(run: Run, parts: list[tuple[str, Run]], files: list[Path]) -> dict[str, Any]:

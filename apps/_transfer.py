@@ -8,15 +8,15 @@ import keras
 import numpy as np
 
 from convmedia.apps import _features, _pictures, _training
+from convmedia.apps._classifiers import finish
 from convmedia.apps._commands import percent, say, table
 from convmedia.apps._runs import Run
 from convmedia.apps._twin import precision_here, twin
-from convmedia.data import augmentation
 from convmedia.data.pictures import Decoded, Pictures
 from convmedia.models import backbones, finetuning
+from convmedia.models.answer import PICTURE
 from convmedia.models.saving import assemble, save
 
-INPUT = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
 LOWER = 0.6  # each block learns this much slower than the one above it
 HEAD_EPOCHS, HEAD_BATCH, HEAD_RATE, HEAD_DROPOUT = 30, 128, 1e-2, 0.5  # of stage 1, which takes seconds
 
@@ -36,7 +36,12 @@ class Parts:
         self.network = finetuning.joined(self.frozen, self.head)
         details = {"network": options["backbone"], "side": side, "seed": options["seed"]}
         self.model = assemble(
-            self.network, preparation=self.preparation, app="transfer", labels=self.labels, input=INPUT, details=details
+            self.network,
+            preparation=self.preparation,
+            app="transfer",
+            labels=self.labels,
+            input=PICTURE,
+            details=details,
         )
         self.side = side
 
@@ -67,15 +72,10 @@ class Parts:
         """(indices, seed) to prepared inputs, targets and weights of a stage 2 batch, for tf.data."""
         import tensorflow as tf
 
-        recipe = recipe_of(augment)
-        raw = _pictures.example_of(self.train, self.targets, recipe)
+        recipe = _pictures.recipe_of(augment)
+        raw = _pictures.example_of(self.train, self.targets, self.prepared, recipe)
         weights = tf.constant(self.importance)
-
-        def example(indices, seed):
-            batch, targets = raw(indices, seed)
-            return self.prepared(batch * 255.0), targets, tf.gather(weights, indices)
-
-        return example
+        return lambda indices, seed: (*raw(indices, seed), tf.gather(weights, indices))
 
     def prepared(self, batch):
         """Pictures of the right size, 0..255, as the backbone takes them."""
@@ -83,31 +83,11 @@ class Parts:
             batch = layer(batch)
         return batch
 
-    def validation(self, batch_size: int):
-        """Validation batches for stage 2, prepared as they are asked for."""
-        import tensorflow as tf
-
-        places = tf.data.Dataset.range(len(self.held)).batch(batch_size)
-        wanted = tf.constant(self.held_targets)
-
-        def prepared(indices):
-            batch = tf.cast(self.held.gather(indices), tf.float32)
-            return self.prepared(batch), tf.gather(wanted, indices)
-
-        return _training.without_autotuner(places.map(prepared).prefetch(2))
-
 
 def importance(truth: np.ndarray) -> np.ndarray:
     """The weight of each example with which every label counts the same: n / (labels * examples of its label)."""
     counts = np.bincount(truth)
     return (len(truth) / (np.count_nonzero(counts) * np.maximum(counts, 1)))[truth]
-
-
-def recipe_of(name: str):
-    """Stage 2's augmentation: little is needed, the backbone has seen a million pictures."""
-    if name == "light":
-        return augmentation.photos(rotation_range=10.0, zoom_range=(0.75, 1.0), shear_range=0.0, colour_jitter=0.2)
-    return _pictures.recipe_of(name)
 
 
 def train_run(run: Run) -> dict[str, Any]:
@@ -124,9 +104,8 @@ def train_run(run: Run) -> dict[str, Any]:
         if options["epochs"] and options["blocks"]:
             history = stage_two(run, parts, stages)
         run.write(stages=stages)
-        return _pictures.finish(
-            run, "Transfer learning", limited, history, INPUT, "val_accuracy", lambda report: gained(report, stages)
-        )
+        print(table(*gain_rows(stages)))
+        return finish(run, "Transfer learning", limited, history, extra=lambda report, _: gained(report, stages))
 
 
 def stage_one(run: Run, parts: Parts) -> dict[str, Any]:
@@ -192,7 +171,7 @@ def stage_two(run: Run, parts: Parts, stages: list[dict[str, Any]]) -> list[dict
         batch_size=options["batch_size"],
         seed=options["seed"],
         precision=options["precision"],
-        validation=parts.validation(options["batch_size"]),
+        validation=_pictures.held_out(parts.held, parts.held_targets, parts.prepared),
         keep=lambda: save(parts.model, run.model_file),
         patience=options["patience"],
         beat={name: stages[0][name] for name in ("val_accuracy", "val_loss")},
@@ -203,11 +182,6 @@ def stage_two(run: Run, parts: Parts, stages: list[dict[str, Any]]) -> list[dict
     seconds = round(sum(row["seconds"] for row in history), 2)
     stages.append({"stage": f"fine-tuning of {', '.join(names)}", **best, "seconds": seconds})
     return history
-
-
-def gains(stages: list[dict[str, Any]]) -> str:
-    """What each stage reached on the validation pictures, as a table."""
-    return table(*gain_rows(stages))
 
 
 def gain_rows(stages) -> tuple[list[str], list[list[Any]]]:

@@ -1,12 +1,79 @@
 """The verbs that applications share: `predict` for every classifier, `export` for all."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from convmedia.apps._commands import counted, percent, say, table, to_json, use_backend
+import typer
+
+from convmedia.apps._commands import (
+    Examples,
+    ExportOut,
+    Folder,
+    Format,
+    Formats,
+    Inputs,
+    Json,
+    Model,
+    Rows,
+    Top,
+    counted,
+    percent,
+    say,
+    table,
+    to_json,
+    use_backend,
+)
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
+
+
+def add(
+    command: typer.Typer, app: str, examples: Callable[[str | None], Sequence], before: Callable[[Any], Any]
+) -> None:
+    """Add `predict`, `export` and `explain` to a classifier of pictures.
+
+    Args:
+        examples: gives raw pictures of a set, or of the bundled one, to verify exports with.
+        before: gives the first filters before training of a predictor, or None where they are not known.
+    """
+
+    @command.command("predict")
+    def predict_files(
+        inputs: Inputs, model: Model = None, top: Top = None, as_json: Json = False, out: Rows = None
+    ) -> int:
+        """Say what each picture shows."""
+        return predict(app, inputs, model, top, as_json, out)
+
+    @command.command("export")
+    def export_files(
+        model: Model = None,
+        format: Formats = [*Format],  # noqa: B006
+        out: ExportOut = None,
+        data: Examples = None,
+        as_json: Json = False,
+    ) -> int:
+        """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
+        return export(app, model, [str(name) for name in format], out, lambda: examples(data), as_json)
+
+    @command.command("explain")
+    def explain_files(inputs: Inputs, out: Folder, model: Model = None) -> int:
+        """Draw the first filters before and after training, each layer's maps and Grad-CAM for each picture."""
+        return explain(app, inputs, out, model, before)
+
+
+def train(app: str, context: typer.Context, out: Path, resume: bool, overwrite: bool, train_run) -> None:
+    """The `train` verb of every classifier: `train_run` makes a run complete and gives its record."""
+    from convmedia.apps._runs import open_run
+
+    run = open_run(app, context, out, resume, overwrite)
+    if run.complete:
+        say(f"{out} is complete; more --epochs continue it")
+        return
+    for split, figures in train_run(run)["metrics"].items():
+        print(f"{split:9} accuracy {percent(figures['accuracy'])}")
+    print(f"model {run.model_file}, report {out / 'report.html'}")
 
 
 def predict(app: str, inputs: list[str], model: str | None, top: int | None, as_json: bool, out: Path | None) -> int:

@@ -16,11 +16,6 @@ from convmedia.apps._commands import (
     BatchSize,
     Data,
     Epochs,
-    ExportOut,
-    Folder,
-    Format,
-    Formats,
-    Inputs,
     Json,
     Limit,
     Model,
@@ -29,19 +24,14 @@ from convmedia.apps._commands import (
     Patience,
     Precision,
     Resume,
-    Rows,
     Seed,
-    Top,
     Weights,
     application,
-    percent,
-    say,
     use_backend,
 )
 
 APP = "cats-vs-dogs"
 BANK = 160  # px, at which the pictures are kept that the default network is trained on
-INPUT = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
 command = application(APP, "Tell cats from dogs, or other photos, with a network trained from scratch.")
 
 
@@ -80,41 +70,20 @@ def train(
 ) -> None:
     """Train a network, measure its saved file on the test pictures, write the run folder."""
     use_backend(backend)
-    from convmedia.apps._runs import open_run
-
-    run = open_run(APP, context, out, resume, overwrite)
-    if run.complete:
-        say(f"{out} is complete; more --epochs continue it")
-        return
-    metrics = train_run(run)["metrics"]
-    print(f"test accuracy {percent(metrics['test']['accuracy'])}")
-    print(f"model {run.model_file}, report {out / 'report.html'}")
+    _verbs.train(APP, context, out, resume, overwrite, train_run)
 
 
 def train_run(run) -> dict[str, Any]:
     """From a run's arguments to its complete folder."""
     from convmedia.apps import _pictures
+    from convmedia.apps._classifiers import first_network
+    from convmedia.models.pictures import NETWORKS
 
     options = run.arguments
     data = _pictures.loaded(options["data"]).required("train", "validation", "test")
-    network = first_network(options, data.labels)
+    network = first_network(NETWORKS, run, data.labels)
     with run.begin(labels=list(data.labels), data_digest=data.digest):
         return trained(run, data.limited(options["limit"], options["seed"]), network)
-
-
-def first_network(options, labels):
-    """The inner network before training: random from the seed, or with what fits of `--weights`."""
-    import keras
-
-    from convmedia.apps import _training
-    from convmedia.models import load
-    from convmedia.models.pictures import NETWORKS
-
-    keras.utils.set_random_seed(options["seed"])
-    network = NETWORKS[options["network"]](len(labels))
-    if options["weights"] != "none":
-        _training.start_from(network, load(options["weights"], app=APP))
-    return network
 
 
 def trained(run, data, network) -> dict[str, Any]:
@@ -122,42 +91,49 @@ def trained(run, data, network) -> dict[str, Any]:
     import keras
 
     from convmedia.apps import _pictures, _training
+    from convmedia.apps._classifiers import finish
     from convmedia.data.augmentation import mixed
     from convmedia.models import pictures as networks
+    from convmedia.models.answer import PICTURE
     from convmedia.models.saving import assemble, save
 
     options, classes = run.arguments, len(data.labels)
     details = {name: options[name] for name in ("network", "seed")}
     preparation = networks.preparation(options["network"])
-    model = assemble(network, preparation=preparation, app=APP, labels=list(data.labels), input=INPUT, details=details)
+    model = assemble(
+        network, preparation=preparation, app=APP, labels=list(data.labels), input=PICTURE, details=details
+    )
     side = networks.SIDES[options["network"]]
     sides = growing(options["epochs"]) if options["network"] == "resnet" else ()
     bank = _pictures.decoded(data.train, BANK if sides else side, "decoding", fast=True)
     held = _pictures.decoded(data.validation, side, "decoding validation")
     mix = mixed(options["mixup"], options["cutmix"]) if options["mixup"] or options["cutmix"] else None
     recipe = _pictures.recipe_of(options["augment"])
-    example = _pictures.example_of(bank, _pictures.targets(data.train.truth, classes), recipe, mix, sides)
+    wanted, held_wanted = (_pictures.targets(split.truth, classes) for split in (data.train, data.validation))
     entropy = keras.losses.BinaryCrossentropy if classes == 2 else keras.losses.CategoricalCrossentropy
     accuracy = keras.metrics.BinaryAccuracy if classes == 2 else keras.metrics.CategoricalAccuracy
     history = _training.fit(
         network,
         run,
         len(data.train),
-        example,
+        _pictures.example_of(bank, wanted, scaled, recipe, mix, sides),
         epochs=options["epochs"],
         batch_size=options["batch_size"],
         seed=options["seed"],
         precision=options["precision"],
-        validation=_training.held_out(
-            held.batch(range(len(held))) / 255.0, _pictures.targets(data.validation.truth, classes), 100
-        ),
+        validation=_pictures.held_out(held, held_wanted, scaled),
         keep=lambda: save(model, run.model_file),
         patience=options["patience"],
         optimizer=optimizer(options, len(data.train)),
         loss=entropy(label_smoothing=0.1 if options["network"] == "resnet" else 0.0),
         metrics=[accuracy(name="accuracy")],
     )
-    return _pictures.finish(run, "Cats against dogs", data, history, INPUT, "val_accuracy")
+    return finish(run, "Cats against dogs", data, history)
+
+
+def scaled(batch):
+    """0..255 to 0..1, as in the file."""
+    return batch / 255.0
 
 
 def growing(epochs: int) -> list[int]:
@@ -193,46 +169,22 @@ def evaluate(data: Data = "dogs-vs-cats", model: Model = None, as_json: Json = F
     _pictures.evaluate(APP, data, model, as_json)
 
 
-@command.command()
-def predict(inputs: Inputs, model: Model = None, top: Top = None, as_json: Json = False, out: Rows = None) -> int:
-    """Say what each picture shows."""
-    return _verbs.predict(APP, inputs, model, top, as_json, out)
+def examples(data: str | None):
+    """Raw pictures to verify an export with, of a set or bundled ones."""
+    from convmedia.apps import _pictures
+
+    return _pictures.examples(data)
 
 
-@command.command()
-def export(
-    model: Model = None,
-    format: Formats = [*Format],  # noqa: B006
-    out: ExportOut = None,
-    data: Annotated[str, typer.Option(help="Examples to verify with, where the model has none beside it.")] = "",
-    as_json: Json = False,
-) -> int:
-    """Write SavedModel, ONNX and LiteRT files and prove in their own runtimes that they answer as the model does."""
-
-    def examples():
-        from convmedia.apps._classifiers import raw_examples
-        from convmedia.apps._pictures import Files, loaded, sample_photos
-
-        return raw_examples(Files(loaded(data).train)) if data else sample_photos()
-
-    return _verbs.export(APP, model, [str(name) for name in format], out, examples, as_json)
-
-
-@command.command()
-def explain(inputs: Inputs, out: Folder, model: Model = None) -> int:
-    """Draw the first filters before and after training, each layer's maps and Grad-CAM for each picture."""
-    return _verbs.explain(APP, inputs, out, model, first_filters)
-
-
-def first_filters(predictor):
-    """The first convolution's filters before training, made again from the seed."""
-    import keras
-
-    from convmedia.models.explanation import filters
+def filters_before(predictor):
+    """The first filters before training."""
+    from convmedia.apps._classifiers import first_filters
     from convmedia.models.pictures import NETWORKS
 
-    keras.utils.set_random_seed(predictor.details["seed"])
-    return filters(NETWORKS[predictor.details["network"]](len(predictor.labels)))
+    return first_filters(NETWORKS, predictor)
+
+
+_verbs.add(command, APP, examples, filters_before)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,6 @@ from convmedia.apps._commands import (
     BatchSize,
     Data,
     Epochs,
-    ExportOut,
-    Folder,
-    Format,
-    Formats,
     Inputs,
     Json,
     Limit,
@@ -30,22 +26,16 @@ from convmedia.apps._commands import (
     Patience,
     Precision,
     Resume,
-    Rows,
     Seed,
-    Top,
     Weights,
     application,
-    percent,
     progress,
     say,
-    table,
     to_json,
     use_backend,
 )
-from convmedia.data.files import shown
 
 APP = "mnist"
-INPUT = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
 command = application(APP, "Read handwritten digits, whether ink is dark or light.")
 
 
@@ -90,61 +80,40 @@ def train(
 ) -> None:
     """Train a network, measure it on the test pictures and their inversions, write the run folder."""
     use_backend(backend)
-    from convmedia.apps._runs import open_run
-
-    run = open_run(APP, context, out, resume, overwrite)
-    if run.complete:
-        say(f"{out} is complete; more --epochs continue it")
-        return
-    metrics = train_run(run)["metrics"]
-    for split, figures in metrics.items():
-        print(f"{split:9} accuracy {percent(figures['accuracy'])}")
-    print(f"model {run.model_file}, report {out / 'report.html'}")
+    _verbs.train(APP, context, out, resume, overwrite, train_run)
 
 
 def train_run(run) -> dict[str, Any]:
     """From a run's arguments to its complete folder; what is wrong with them is said before anything is written."""
+    from convmedia.apps._classifiers import first_network, say_left_out
     from convmedia.data import digits
+    from convmedia.models.digits import NETWORKS
 
     options = run.arguments
     with progress("reading examples") as update:
         data = digits.load(options["data"], update).required("train", "validation", "test")
-    for path, reason in data.bad[:5]:
-        say(f"left out: {shown(path)}: {reason}")
-    if len(data.bad) > 5:
-        say(f"left out: {len(data.bad)} files in all, named in the report")
-    network = first_network(options, data.labels)
+    say_left_out(data)
+    network = first_network(NETWORKS, run, data.labels)
     with run.begin(labels=list(data.labels), data_digest=data.digest):
         return trained(run, data.limited(options["limit"], options["seed"]), network)
-
-
-def first_network(options, labels):
-    """The inner network before training: random from the seed, or with what fits of `--weights`."""
-    import keras
-
-    from convmedia.apps import _training
-    from convmedia.models import load
-    from convmedia.models.digits import NETWORKS
-
-    keras.utils.set_random_seed(options["seed"])
-    network = NETWORKS[options["network"]](len(labels))
-    if options["weights"] != "none":
-        _training.start_from(network, load(options["weights"], app=APP))
-    return network
 
 
 def trained(run, data, network) -> dict[str, Any]:
     """Fit, report, save: the run's record."""
     import keras
 
-    from convmedia.apps import _training
+    from convmedia.apps import _digits, _training
+    from convmedia.apps._classifiers import finish
     from convmedia.models import digits as networks
+    from convmedia.models.answer import PICTURE
     from convmedia.models.saving import assemble, save
 
     options = run.arguments
     details = {name: options[name] for name in ("network", "preparation", "seed")}
     preparation = networks.PREPARATIONS[options["preparation"]]()
-    model = assemble(network, preparation=preparation, app=APP, labels=list(data.labels), input=INPUT, details=details)
+    model = assemble(
+        network, preparation=preparation, app=APP, labels=list(data.labels), input=PICTURE, details=details
+    )
     examples = prepared_examples(run, data)
     number = len(examples.regular)
     steps = max(number // options["batch_size"], 1)
@@ -166,7 +135,9 @@ def trained(run, data, network) -> dict[str, Any]:
         loss=keras.losses.CategoricalCrossentropy(),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
     )
-    return finish(run, data, history)
+    record = finish(run, "Handwritten digits", data, history, _digits.measure, _digits.filters_drawn)
+    (run.folder / "checkpoint" / "examples.npz").unlink(missing_ok=True)
+    return record
 
 
 def prepared_examples(run, data):
@@ -184,101 +155,39 @@ def prepared_examples(run, data):
     return examples
 
 
-def finish(run, data, history) -> dict[str, Any]:
-    """Measure the saved file, keep examples for exports, write the report and complete `run.json`."""
-    from convmedia.apps import _digits
-    from convmedia.apps._classifiers import raw_examples
-    from convmedia.models import load
-    from convmedia.models.exporting import write_examples
-
-    predictor = load(run.folder, app=APP)
-    write_examples(run.folder / "examples.npz", raw_examples(data.train.pictures))
-    metrics, probabilities = _digits.measure(predictor, data.test)
-    _digits.write_report(run, predictor, data, history, metrics, probabilities, first_filters(predictor))
-    run.finish(
-        history,
-        input=INPUT,
-        metrics=metrics,
-        data={
-            "name": data.name,
-            "train": len(data.train),
-            "validation": len(data.validation),
-            "test": len(data.test),
-            "left_out": len(data.bad),
-            "duplicates": len(data.duplicates),
-            "digest": data.digest,
-        },
-    )
-    (run.folder / "checkpoint" / "examples.npz").unlink(missing_ok=True)
-    return run.record
-
-
 @command.command()
 def evaluate(data: Data = "mnist", model: Model = None, as_json: Json = False, backend: Backend = None) -> None:
     """Measure a saved file on the test pictures and on their inversions."""
     use_backend(backend)
     from convmedia.apps import _digits
+    from convmedia.apps._classifiers import print_figures
     from convmedia.data import digits
 
     predictor = _verbs.model_of(APP, model)
     with progress("reading examples") as update:
         chosen = digits.load(data, update).required("test")
     say(f"measuring the {len(chosen.test)} test pictures of {chosen.name}, {len(chosen.bad)} files left out")
-    metrics, _ = _digits.measure(predictor, _digits.in_labels_of(predictor, chosen))
-    if as_json:
-        facts = {"name": chosen.name, "test": len(chosen.test), "left_out": len(chosen.bad), "digest": chosen.digest}
-        print(to_json({"metrics": metrics, "data": facts, "model": predictor.digest}, indent=2))
-        return
-    rows = [[split, percent(f["accuracy"]), f"{f['loss']:.4f}", f["examples"]] for split, f in metrics.items()]
-    print(table(["split", "accuracy", "loss", "pictures"], rows))
+    metrics, _ = _digits.measure(predictor, chosen)
+    print_figures(predictor, chosen, metrics, as_json)
 
 
-@command.command()
-def predict(
-    inputs: Inputs,
-    model: Model = None,
-    top: Top = None,
-    as_json: Json = False,
-    out: Rows = None,
-) -> int:
-    """Say which digit each picture shows."""
-    return _verbs.predict(APP, inputs, model, top, as_json, out)
+def examples(data: str | None):
+    """Raw pictures to verify an export with, of a set or of the bundled one."""
+    from convmedia.apps._classifiers import raw_examples
+    from convmedia.data import digits
+
+    return raw_examples(digits.load(data or "digits").train.pictures)
 
 
-@command.command()
-def export(
-    model: Model = None,
-    format: Formats = [*Format],  # noqa: B006
-    out: ExportOut = None,
-    data: Data = "digits",
-    as_json: Json = False,
-) -> int:
-    """Write SavedModel, ONNX and LiteRT files and prove in their own runtimes that they answer as the model does."""
-
-    def examples():
-        from convmedia.apps._classifiers import raw_examples
-        from convmedia.data import digits
-
-        return raw_examples(digits.load(data).train.pictures)
-
-    return _verbs.export(APP, model, [str(name) for name in format], out, examples, as_json)
-
-
-@command.command()
-def explain(inputs: Inputs, out: Folder, model: Model = None) -> int:
-    """Draw the first filters before and after training, each layer's maps and Grad-CAM for each picture."""
-    return _verbs.explain(APP, inputs, out, model, first_filters)
-
-
-def first_filters(predictor):
-    """The first convolution's filters before training, made again from the seed."""
-    import keras
-
+def filters_before(predictor):
+    """The first filters before training."""
+    from convmedia.apps._classifiers import first_filters
     from convmedia.models.digits import NETWORKS
-    from convmedia.models.explanation import filters
 
-    keras.utils.set_random_seed(predictor.details["seed"])
-    return filters(NETWORKS[predictor.details["network"]](len(predictor.labels)))
+    return first_filters(NETWORKS, predictor)
+
+
+_verbs.add(command, APP, examples, filters_before)
 
 
 @command.command()

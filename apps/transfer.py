@@ -15,11 +15,6 @@ from convmedia.apps._commands import (
     Backend,
     BatchSize,
     Data,
-    ExportOut,
-    Folder,
-    Format,
-    Formats,
-    Inputs,
     Json,
     Limit,
     Model,
@@ -28,17 +23,12 @@ from convmedia.apps._commands import (
     Patience,
     Precision,
     Resume,
-    Rows,
     Seed,
-    Top,
     application,
-    percent,
-    say,
     use_backend,
 )
 
 APP = "transfer"
-INPUT = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
 command = application(APP, "Learn any folder of photos with a network that was trained on ImageNet.")
 
 
@@ -85,17 +75,10 @@ def train(
     from convmedia.apps import _transfer
     from convmedia.apps._runs import open_run
 
-    run = open_run(APP, context, out, resume, overwrite)
     if find_lr:
-        print(_transfer.rates_drawn(run))
+        print(_transfer.rates_drawn(open_run(APP, context, out, resume, overwrite)))
         return
-    if run.complete:
-        say(f"{out} is complete; more --epochs continue it")
-        return
-    record = _transfer.train_run(run)
-    print(_transfer.gains(record["stages"]))
-    print(f"test accuracy {percent(record['metrics']['test']['accuracy'])}")
-    print(f"model {run.model_file}, report {out / 'report.html'}")
+    _verbs.train(APP, context, out, resume, overwrite, _transfer.train_run)
 
 
 @command.command()
@@ -107,29 +90,14 @@ def evaluate(data: Data, model: Model = None, as_json: Json = False, backend: Ba
     _pictures.evaluate(APP, data, model, as_json)
 
 
-@command.command()
-def predict(inputs: Inputs, model: Model = None, top: Top = None, as_json: Json = False, out: Rows = None) -> int:
-    """Say what each picture shows."""
-    return _verbs.predict(APP, inputs, model, top, as_json, out)
-
-
-@command.command()
-def export(
-    model: Model = None,
-    format: Formats = [*Format],  # noqa: B006
-    out: ExportOut = None,
-    as_json: Json = False,
-) -> int:
-    """Write SavedModel, ONNX and LiteRT files and prove in their own runtimes that they answer as the model does."""
+def examples(data: str | None):
+    """Raw pictures to verify an export with, of a set or bundled ones."""
     from convmedia.apps import _pictures
 
-    return _verbs.export(APP, model, [str(name) for name in format], out, _pictures.sample_photos, as_json)
+    return _pictures.examples(data)
 
 
-@command.command()
-def explain(inputs: Inputs, out: Folder, model: Model = None) -> int:
-    """Draw the first filters, each layer's maps and Grad-CAM for each picture."""
-    return _verbs.explain(APP, inputs, out, model, lambda predictor: None)
+_verbs.add(command, APP, examples, lambda predictor: None)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Handwritten digits: MNIST, scikit-learn's 8x8 digits, folders of pictures; and what a camera makes of them."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,8 +8,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.special import expit
 
-from convmedia.data import folders, images, sources
+from convmedia.data import folders, sources
+from convmedia.data.colouring import LUMA
 from convmedia.data.errors import InputError
+from convmedia.data.labelled import Files, Labelled
 
 LABELS = tuple("0123456789")
 
@@ -32,44 +33,8 @@ class Split:
         return Split(Files([self.pictures.paths[i] for i in indices]), self.truth[indices])
 
 
-class Files(Sequence):
-    """Pictures in files, decoded when they are read."""
-
-    def __init__(self, paths):
-        self.paths = list(paths)
-
-    def __len__(self):
-        return len(self.paths)
-
-    def __getitem__(self, index):
-        return images.decode(self.paths[index])
-
-
-@dataclass(frozen=True)
-class Digits:
-    """A set of digits: its splits, label names, a digest of its content and what was left out of it."""
-
-    name: str
-    labels: tuple[str, ...]
-    train: Split
-    validation: Split
-    test: Split
-    digest: str
-    bad: Sequence[tuple[Path, str]] = ()
-    duplicates: Sequence[tuple[Path, Path]] = ()
-
-    def required(self, *splits: str) -> "Digits":
-        """The same set, if none of `splits` is empty.
-
-        Raises:
-            InputError: one is; where to put pictures.
-        """
-        for split in splits:
-            if not len(getattr(self, split)):
-                raise InputError(
-                    f"{self.name} has no picture for {split}: give every class at least three, or a folder {split}/"
-                )
-        return self
+class Digits(Labelled):
+    """A set of digits."""
 
     def limited(self, limit: int | None, seed: int) -> "Digits":
         """The same set with at most `limit` training examples, drawn with `seed`."""
@@ -282,10 +247,10 @@ def paper(size, rng):
 
 def ink_colour(ground, rng):
     """A colour that differs in luma from `ground` by at least 55 of 255."""
-    luma = float(ground @ (0.299, 0.587, 0.114))
+    luma = float(ground @ LUMA)
     for _ in range(50):
         colour = rng.uniform(0, 255, 3)
-        if abs(float(colour @ (0.299, 0.587, 0.114)) - luma) > 55:
+        if abs(float(colour @ LUMA) - luma) > 55:
             return colour.astype("float32")
     return np.full(3, 0.0 if luma > 127 else 255.0, "float32")
 

@@ -7,7 +7,6 @@ Pillow and NumPy only.
 """
 
 import io
-import os
 import re
 import stat
 import struct
@@ -22,8 +21,9 @@ from typing import BinaryIO, cast
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from convmedia.data.errors import InputError
-from convmedia.data.files import replacing, shown
+from convmedia.data.colouring import LUMA
+from convmedia.data.errors import InputError, in_one_line
+from convmedia.data.files import replacing, shown, tree
 
 MAX_PIXELS = 100_000_000
 """Largest picture that is decoded, in pixels: 300 MB of RGB."""
@@ -48,7 +48,7 @@ FORMATS = tuple(dict.fromkeys(_WRITERS.values()))
 
 # What Pillow's readers raise on files that are cut or altered: they parse untrusted bytes and let the parser's own
 # exceptions out.
-_BROKEN = (
+BROKEN = (
     OSError,
     SyntaxError,
     ValueError,
@@ -62,7 +62,7 @@ _BROKEN = (
     zlib.error,
 )
 
-_ORIENTATION_TAG = 0x0112
+_BITS_TAG, _PHOTOMETRIC_TAG, _ORIENTATION_TAG = 0x0102, 0x0106, 0x0112
 # Exif 2.3, 4.6.4: what must be done to show a picture stored with this orientation upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -97,22 +97,16 @@ def decode(source: str | Path | bytes, least: tuple[int, int] | None = None) -> 
             a known white (32 bits, floating point), or larger than `MAX_PIXELS`, which is found before any pixel is
             decoded.
     """
-    with _opened(source) as (image, name):
-        try:
-            if least is not None and image.format == "JPEG":
-                image.draft(None, (max(least), max(least)))
-            image.load()
-            return _rgb(_upright(image), name)
-        except InputError:
-            raise
-        except _BROKEN as error:
-            reason = _one_line(error)
-            raise InputError(f"{name} is cut or damaged ({reason}); replace it with a complete copy") from error
+    with opened(source) as (image, name):
+        if least is not None and image.format == "JPEG":
+            image.draft(None, (max(least), max(least)))
+        image.load()
+        return _rgb(_upright(image), name)
 
 
 def size(source: str | Path | bytes) -> tuple[int, int]:
     """(height, width) in pixels as stored, from the header alone. Raises InputError as `decode` does."""
-    with _opened(source) as (image, _):
+    with opened(source) as (image, _):
         return image.height, image.width
 
 
@@ -157,7 +151,7 @@ def find(paths: Iterable[str | Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = [file for file in walk(path) if file.suffix.lower() in EXTENSIONS]
+        inside = [file for file in tree(path)[0] if file.suffix.lower() in EXTENSIONS]
         empty.extend([path] if not inside else [])
         found.extend(inside or [path])
     if empty and len(found) == len(empty):
@@ -166,29 +160,13 @@ def find(paths: Iterable[str | Path]) -> list[Path]:
     return found
 
 
-def walk(folder: Path) -> list[Path]:
-    """All files below a folder but hidden ones, sorted by name; a folder reached twice through links is read once."""
-    seen: set[tuple[int, int]] = set()
-    _first(folder, seen)
-    files: list[Path] = []
-    for here, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and _first(Path(here, name), seen))
-        files.extend(Path(here, name) for name in names if not name.startswith("."))
-    return sorted(files)
-
-
-def _first(folder: Path, seen: set[tuple[int, int]]) -> bool:
-    """Whether a folder comes up for the first time; told by device and inode, so a loop of links ends."""
-    found = folder.stat()
-    key = (found.st_dev, found.st_ino)
-    new = key not in seen
-    seen.add(key)
-    return new
-
-
 @contextmanager
-def _opened(source: str | Path | bytes) -> Iterator[tuple[Image.Image, str]]:
-    """The picture with only its header read, and its name for messages."""
+def opened(source: str | Path | bytes) -> Iterator[tuple[Image.Image, str]]:
+    """The picture with only its header read, and its name for messages.
+
+    Raises:
+        InputError: as `decode`; what Pillow raises on a broken file while the picture is read inside is one, too.
+    """
     if isinstance(source, bytes):
         name, content = f"the picture of {len(source)} bytes", cast(BinaryIO, io.BytesIO(source))
         if not source:
@@ -198,7 +176,13 @@ def _opened(source: str | Path | bytes) -> Iterator[tuple[Image.Image, str]]:
     with content, _pillow_silenced, _identified(content, name) as image:
         if image.width * image.height > MAX_PIXELS:
             raise InputError(_too_large(name, f"{image.width}x{image.height}", image.width * image.height))
-        yield image, name
+        try:
+            yield image, name
+        except InputError:
+            raise
+        except BROKEN as error:
+            reason = in_one_line(error, 120)
+            raise InputError(f"{name} is cut or damaged ({reason}); replace it with a complete copy") from error
 
 
 def _file(path: Path) -> BinaryIO:
@@ -233,27 +217,37 @@ def _identified(content: BinaryIO, name: str) -> Image.Image:
         count = re.search(r"\((\d+) pixels\)", str(error))
         pixels = int(count[1]) if count else MAX_PIXELS + 1
         raise InputError(_too_large(name, "it", pixels)) from error
-    except _BROKEN as error:
-        raise InputError(f"{name} is cut or damaged ({_one_line(error)}); replace it with a complete copy") from error
+    except BROKEN as error:
+        raise InputError(
+            f"{name} is cut or damaged ({in_one_line(error, 120)}); replace it with a complete copy"
+        ) from error
 
 
 def _too_large(name: str, what: str, pixels: int) -> str:
     return f"{name} is too large: {what} has {pixels:,} pixels, the limit is {MAX_PIXELS:,}; make it smaller first"
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Undo the camera's rotation. Broken Exif data says nothing of the pixels, so it counts as no rotation."""
+def orientation(image: Image.Image) -> int:
+    """Exif orientation, 1..8. Broken Exif data says nothing of the pixels, so it counts as 1, no rotation.
+
+    Loading a TIFF turns it upright; what is left to do afterwards is 1.
+    """
     try:
-        orientation = image.getexif().get(_ORIENTATION_TAG)
-    except _BROKEN:
-        return image
-    method = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+        found = image.getexif().get(_ORIENTATION_TAG)
+    except BROKEN:
+        return 1
+    return found if isinstance(found, int) and found in _UPRIGHT else 1
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Undo the camera's rotation."""
+    method = _UPRIGHT.get(orientation(image))
     return image if method is None else image.transpose(method)
 
 
 def _rgb(image: Image.Image, name: str) -> np.ndarray:
     if image.mode.startswith(("I", "F")):
-        grey = _eight_bits(image, name)
+        grey = np.round(sixteen_bits(image, name) / 257.0).astype(np.uint8)
         alpha = np.ones(grey.shape, bool)
         if isinstance(image.info.get("transparency"), int):
             alpha = np.asarray(image) != image.info["transparency"]
@@ -264,8 +258,12 @@ def _rgb(image: Image.Image, name: str) -> np.ndarray:
     return np.array(image.convert("RGB"))
 
 
-def _eight_bits(image: Image.Image, name: str) -> np.ndarray:
-    """Grey of 16 bits as uint8. Pillow's own conversion clips at 255 instead, which turns a picture white."""
+def sixteen_bits(image: Image.Image, name: str) -> np.ndarray:
+    """A loaded picture of mode I or I;16 as uint16 (height, width); Pillow's own conversion to 8 bits clips at 255.
+
+    Raises:
+        InputError: values without a known white: floating point, or beyond 0..65535.
+    """
     values = np.asarray(image)
     if image.mode == "F" or values.min() < 0 or values.max() > 65535:
         low, high = values.min(), values.max()
@@ -273,23 +271,23 @@ def _eight_bits(image: Image.Image, name: str) -> np.ndarray:
             f"{name} holds values from {low:g} to {high:g} (mode {image.mode}) and no known white; "
             "save it with 8 or 16 bits a channel"
         )
-    return np.round(values / 257.0).astype(np.uint8)
+    values = values.astype(np.uint16)
+    tags = getattr(image, "tag_v2", {})  # of a TIFF, where Pillow leaves 12 bits and white as 0 as they are stored
+    if tags.get(_BITS_TAG) == (12,):
+        values = values << 4 | values >> 8
+    return 65535 - values if tags.get(_PHOTOMETRIC_TAG) == 0 else values
 
 
 def _composited(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Lay uint8 colour (height, width, 3) of uint8 alpha (height, width) over white or black, as `decode` says."""
     if alpha.min() == 255:
         return np.array(colour)
-    luma = colour @ np.array([0.299, 0.587, 0.114], np.float32)
+    luma = colour @ np.array(LUMA, np.float32)
     visible = alpha.sum(dtype=np.int64)
     light = visible > 0 and (luma * alpha).sum(dtype=np.float64) / visible > WHITE_DRAWING_LUMA
     opacity = alpha[..., None] / np.float32(255)
     ground = np.float32(0 if light else 255)
     return np.round(colour * opacity + ground * (1 - opacity)).astype(np.uint8)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
 
 
 class _Silence:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from convmedia.data.errors import InputError
-from convmedia.data.files import shown
-from convmedia.data.scanning import tree
+from convmedia.data.files import shown, tree
 
 SPLITS = ("train", "validation", "test")
 

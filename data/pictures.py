@@ -25,6 +25,7 @@ from convmedia.data import caches, folders, images, sources
 from convmedia.data.download import Progress
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing
+from convmedia.data.labelled import Files, Labelled
 from convmedia.data.parallel import THREADS, in_order
 
 MEMORY_BYTES = 1 << 30
@@ -70,44 +71,19 @@ class Split:
     def __len__(self) -> int:
         return len(self.paths)
 
+    @property
+    def pictures(self) -> Files:
+        """The raw pictures, decoded completely when they are read."""
+        return Files(self.paths)
+
     def take(self, indices: Sequence[int] | np.ndarray) -> "Split":
         """The files at `indices`, in that order."""
         chosen = [int(index) for index in indices]
         return Split(tuple(self.paths[i] for i in chosen), self.truth[chosen], tuple(self.digests[i] for i in chosen))
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """A set of labelled pictures in files: its splits, what was left out of it and what to look at.
-
-    Attributes:
-        labels: names; a split's truth counts in them.
-        digest: SHA-256 over labels, contents and splits.
-        bad, duplicates, warnings: as of `folders.Scan`.
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    train: Split
-    validation: Split
-    test: Split
-    digest: str
-    bad: tuple[tuple[Path, str], ...] = ()
-    duplicates: tuple[tuple[Path, Path], ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    def required(self, *splits: str) -> "Pictures":
-        """The same set, if none of `splits` is empty.
-
-        Raises:
-            InputError: one is; where to put pictures.
-        """
-        for split in splits:
-            if not len(getattr(self, split)):
-                raise InputError(
-                    f"{self.name} has no picture for {split}: give every class at least three, or a folder {split}/"
-                )
-        return self
+class Pictures(Labelled):
+    """A set of labelled pictures in files."""
 
     def limited(self, limit: int | None, seed: int) -> "Pictures":
         """The same set with at most `limit` training pictures, drawn with `seed`; classes keep their shares.

@@ -52,48 +52,6 @@ class Content(NamedTuple):
     format: str | None
 
 
-def tree(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """All files below a folder but hidden ones, sorted; and what cannot be followed, with the reason.
-
-    Linked folders are followed and each folder is read once. A link to a folder that it lies in, and a folder that
-    may not be read, are told.
-    """
-    files: list[Path] = []
-    odd: list[tuple[Path, str]] = []
-    seen: set[tuple[int, int]] = set()
-    parents = {*folder.absolute().parents, *folder.resolve().parents}
-    ahead = [(folder, frozenset(map(_identity, parents)))]
-    while ahead:
-        here, above = ahead.pop()
-        try:
-            key = _identity(here)
-            entries = sorted(os.scandir(here), key=lambda entry: entry.name, reverse=True) if key not in seen else []
-        except OSError as error:
-            odd.append((here, f"{shown(here)} cannot be read ({error.strerror}); check its permissions"))
-            continue
-        seen.add(key)
-        if key in above:
-            odd.append((here, f"{shown(here)} links to a folder that it lies in; the loop is not followed"))
-            continue
-        shown_entries = [entry for entry in entries if not entry.name.startswith(".")]
-        ahead += [(here / entry.name, above | {key}) for entry in shown_entries if _is_folder(entry)]
-        files += [here / entry.name for entry in shown_entries if not _is_folder(entry)]
-    return sorted(files), sorted(odd)
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    """Device and inode: the same for all names of a folder."""
-    found = folder.stat()
-    return found.st_dev, found.st_ino
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself: reading it says so
-        return False
-
-
 def read(
     folder: Path, files: list[Path], decode: Decode, extensions: Collection[str], progress: Progress | None = None
 ) -> Iterator[Content | str]:

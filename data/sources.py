@@ -25,7 +25,7 @@ from convmedia.data import images
 from convmedia.data.catalogue import BUNDLED, SOURCES, Source
 from convmedia.data.download import Expected, Progress, Unreachable, download, unpack
 from convmedia.data.errors import InputError
-from convmedia.data.files import digest, replacing, shown
+from convmedia.data.files import digest, replacing, shown, tree
 
 # SHA-256 of the four IDX files of yann.lecun.com/exdb/mnist, unpacked, by the array that holds the same bytes.
 _MNIST_IDX = {
@@ -150,7 +150,7 @@ def _bundled() -> Path | None:
 
 def _counted(path: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
     """Files with these suffixes, without folders that begin with an underscore (background noise and the like)."""
-    for file in images.walk(path):
+    for file in tree(path)[0]:
         inside = file.relative_to(path).parts[:-1]
         if file.suffix.lower() in suffixes and not any(part.startswith("_") for part in inside):
             yield file

@@ -5,6 +5,9 @@ from typing import Any
 
 import keras
 
+PICTURE: dict[str, Any] = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
+"""The input of every file that takes pictures: RGB, 0..255, of any height and width."""
+
 
 @keras.saving.register_keras_serializable("convmedia")
 class Answer(keras.layers.Layer):

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from convmedia.data.errors import InputError
+from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import shown
 from convmedia.models import squeezenet
 from convmedia.models.layers import Resize
@@ -218,7 +218,7 @@ def _pretrained(name: str, row: Backbone) -> keras.Model:
         if not isinstance(error, (*UNREADABLE, http.client.HTTPException)) and "URL fetch failure" not in str(error):
             raise
         raise InputError(
-            f"the ImageNet weights of {name} are not to be had ({_in_one_line(error)}); put {row.file} into "
+            f"the ImageNet weights of {name} are not to be had ({in_one_line(error)}); put {row.file} into "
             f"{shown(cache_folder())}, or give --weights FILE, or --weights none to start from random ones"
         ) from error
 
@@ -253,14 +253,9 @@ def _load(network: keras.Model, name: str, row: Backbone, path: Path) -> None:
             network.load_weights(path)
     except (*UNREADABLE, UserWarning) as error:
         raise InputError(
-            f"{shown(path)} holds no weights of {name} without its classifier ({_in_one_line(error)}); "
+            f"{shown(path)} holds no weights of {name} without its classifier ({in_one_line(error)}); "
             f"give a file such as {row.file}"
         ) from error
-
-
-def _in_one_line(error: BaseException, most: int = 200) -> str:
-    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _portable(network: keras.Model, mended: bool) -> keras.Model:

@@ -7,7 +7,7 @@ plain LiteRT all have what that needs, with free height and width.
 import keras
 from keras import ops
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, the weights of Pillow's convert("L")
+from convmedia.data.colouring import LUMA
 
 
 def axis_size(tensor, axis):

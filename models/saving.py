@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from convmedia.data.errors import InputError
+from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import replacing, shown
 from convmedia.models.answer import Answer
 from convmedia.models.predicting import Predictor, every_layer
@@ -121,18 +121,13 @@ def read(path: str | Path) -> keras.Model:
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except UNREADABLE as error:
-        raise InputError(f"{shown(path)} cannot be read as a Keras model ({_in_one_line(error)}).") from error
+        raise InputError(f"{shown(path)} cannot be read as a Keras model ({in_one_line(error)}).") from error
     if not isinstance(model, keras.Model) or not isinstance(model.layers[-1], Answer):
         raise InputError(
             f"{shown(path)} is a Keras model that this program did not write (it has no answer layer); "
             "give the model.keras of a run."
         )
     return model
-
-
-def _in_one_line(error: BaseException, most: int = 200) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def load(source: str | Path, app: str | None = None) -> Predictor:

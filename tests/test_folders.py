@@ -14,6 +14,7 @@ from PIL import Image
 
 from convmedia.data import folders, images
 from convmedia.data.errors import InputError
+from convmedia.data.files import tree
 from convmedia.data.folders import SPLITS, Scan, scan
 
 
@@ -135,14 +136,14 @@ def test_bad_files_are_named_skipped_and_left_alone(pets: Path) -> None:
     cut = (pets / "cat/cut.jpg").read_bytes()
     (pets / "cat/cut.jpg").write_bytes(cut[: len(cut) // 2])
     os.mkfifo(pets / "dog/pipe.png")
-    before = {path: path.stat() for path in images.walk(pets)}
+    before = {path: path.stat() for path in tree(pets)[0]}
     found = scan(pets)
     reasons = {str(path.relative_to(pets)): reason for path, reason in found.bad}
     assert set(reasons) == {*faults, "dog/pipe.png"}
     for name, (_, reason) in faults.items():
         assert reason in reasons[name] and "\n" not in reasons[name]
     assert found.counts["bad"] == 6 and len(found.examples) == 70
-    after = {path: path.stat() for path in images.walk(pets)}
+    after = {path: path.stat() for path in tree(pets)[0]}
     assert {path: (s.st_size, s.st_mtime_ns) for path, s in after.items()} == {
         path: (s.st_size, s.st_mtime_ns) for path, s in before.items()
     }
@@ -184,7 +185,7 @@ def test_two_hundred_damaged_files_are_named_and_no_good_one_is_lost(tmp_path: P
     for index in range(240):
         wave = 128 + 100 * np.sin(x / (3 + index / 20) + y / 7)[..., None] * [1, 0.5, -0.7]
         Image.fromarray(wave.astype(np.uint8)).save(tmp_path / ("cat", "dog")[index % 2] / f"{index}.jpg")
-    good = set(images.walk(tmp_path))
+    good = set(tree(tmp_path)[0])
     bad = damaged(tmp_path, 200, [path.read_bytes() for path in sorted(good)])
     for _ in ("read", "remembered"):
         found = scan(tmp_path)

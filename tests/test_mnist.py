@@ -126,7 +126,7 @@ def test_the_filters_before_training_are_those_the_training_began_with(tmp_path,
     arguments = ["train", "--data", "digits", "--limit", "20", "--no-augment", "--seed", "6"]
     assert _commands.exit_code(mnist.command, [*arguments, "--out", str(tmp_path / "run")]) == 0
     predictor = load(tmp_path / "run")
-    assert np.array_equal(mnist.first_filters(predictor), filters(predictor.model))
+    assert np.array_equal(mnist.filters_before(predictor), filters(predictor.model))
 
 
 def test_fine_tuning_starts_from_what_was_learned(trained, tmp_path, capsys):

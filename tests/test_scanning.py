@@ -12,6 +12,7 @@ from PIL import Image
 
 from convmedia.data import images, scanning
 from convmedia.data.errors import InputError
+from convmedia.data.files import tree
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +50,7 @@ def test_a_tree_is_read_once_and_its_loops_are_told(tmp_path: Path) -> None:
     (tmp_path / "a/twice").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere/back").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "a/self.jpg").symlink_to("self.jpg")
-    files, odd = scanning.tree(tmp_path / "a")
+    files, odd = tree(tmp_path / "a")
     assert [str(path.relative_to(tmp_path / "a")) for path in files] == [
         *("1.jpg", "deep/er/2.jpg", "linked/5.jpg", "self.jpg"),
     ]
@@ -69,10 +70,10 @@ def test_folders_and_files_that_may_not_be_read_are_named(tmp_path: Path) -> Non
     (tmp_path / "cat/shut").chmod(0)
     script = (
         "import os, sys\nfrom pathlib import Path\nfrom PIL import Image\n"
-        "from convmedia.data import images, scanning\nImage.init()\n"
+        "from convmedia.data import images, scanning\nfrom convmedia.data.files import tree\nImage.init()\n"
         "if os.getuid() == 0: os.setuid(65534)\n"
         "folder = Path(sys.argv[1])\n"
-        "files, odd = scanning.tree(folder)\n"
+        "files, odd = tree(folder)\n"
         "read = scanning.read(folder, files, images.decode, images.EXTENSIONS)\n"
         "print(*[str(path) for path in files], *[reason for _, reason in odd], *read, sep='\\n')"
     )
@@ -162,7 +163,7 @@ def looked_at(folder: Path, judged: list[Path]) -> list:
         images.decode(path)
 
     decode.__qualname__ = "decode"  # as of a module's own function
-    return list(scanning.read(folder, scanning.tree(folder)[0], decode, images.EXTENSIONS))
+    return list(scanning.read(folder, tree(folder)[0], decode, images.EXTENSIONS))
 
 
 @pytest.fixture
@@ -219,7 +220,7 @@ def test_a_damaged_memory_counts_as_none_and_is_written_anew(photos: Path, cache
 
 def test_another_place_decoder_or_choice_of_suffixes_has_its_own_memory(photos: Path, cache: Path) -> None:
     looked_at(photos, [])
-    files = scanning.tree(photos)[0]
+    files = tree(photos)[0]
     for reason in scanning.read(photos, files, images.size, {".png"}):
         assert isinstance(reason, str) and reason.endswith("has the suffix '.jpg', which is not read")
     for decode in (images.size, lambda path: None):
@@ -236,7 +237,7 @@ def test_an_interrupted_scan_goes_on_where_it_stopped(photos: Path) -> None:
         if done == 3:
             raise KeyboardInterrupt
 
-    files = scanning.tree(photos)[0]
+    files = tree(photos)[0]
     with pytest.raises(KeyboardInterrupt):
         list(scanning.read(photos, files, images.decode, images.EXTENSIONS, stop))
     memory = scanning.Memory(photos, images.decode, images.EXTENSIONS)

@@ -16,7 +16,7 @@ def precision_here(wanted: str = "auto") -> str:
     """ "bfloat16" or "float32": what `wanted` means on this machine.
 
     bfloat16 keeps weights, sums, the last layer and the loss in float32 and multiplies in 16 bits. It pays where there
-    are matrix units for it: AMX on CPUs, tensor cores since Ampere (compute capability 8) on GPUs.
+    are matrix units for it: AMX and AVX-512's own on CPUs, tensor cores since Ampere (compute capability 8) on GPUs.
     """
     if wanted != "auto":
         return wanted
@@ -29,9 +29,11 @@ def accelerated() -> bool:
 
 
 def cpu_multiplies_bfloat16() -> bool:
-    """Whether this CPU has AMX matrix units for bfloat16; asked of Linux, False where it cannot say."""
+    """Whether this CPU multiplies bfloat16 faster, with AMX or AVX-512; asked of Linux, False where it cannot say."""
     facts = Path("/proc/cpuinfo")
-    return keras.backend.backend() == "tensorflow" and facts.exists() and " amx_bf16" in facts.read_text()
+    if keras.backend.backend() != "tensorflow" or not facts.exists():
+        return False
+    return any(f" {flag}" in facts.read_text() for flag in ("amx_bf16", "avx512_bf16"))
 
 
 def gpu_multiplies_bfloat16() -> bool:

@@ -174,20 +174,24 @@ def model_of(app: str, model: str | None):
 
 
 def export(app: str, model: str | None, formats: list[str], out: Path | None, data, as_json: bool) -> int:
+    """The `export` verb of every classifier."""
+    use_backend(None)
+    return export_of(model_of(app, model), model, formats, out, data, as_json)
+
+
+def export_of(predictor, model: str | None, formats: list[str], out: Path | None, data, as_json: bool) -> int:
     """The `export` verb of every application: write, verify in a child process, say what was refused.
 
     Args:
         data: gives raw examples where the model has no `examples.npz` beside it.
     """
-    use_backend(None)
     from convmedia.models.exporting import export as write
     from convmedia.models.exporting import read_examples
 
-    predictor = model_of(app, model)
     run = None if model is None else Path(model) if Path(model).is_dir() else Path(model).parent
     kept = run / "examples.npz" if run else None
     examples = read_examples(kept) if kept and kept.exists() else data()
-    default = run / "export" if run and (run / "run.json").exists() else Path(f"{app}-export")
+    default = run / "export" if run and (run / "run.json").exists() else Path(f"{predictor.app}-export")
     say(f"exporting {', '.join(formats)} and verifying each on {len(examples)} examples ...")
     parity = write(predictor, formats, out or default, examples)
     if as_json:

@@ -62,6 +62,17 @@ def taps(
     return indices, weights
 
 
+@lru_cache(maxsize=64)
+def matrix(size: int, new_size: int, scale: float, border: Border = "symmetric") -> np.ndarray:
+    """The same as a matrix, (new_size, size) float32, read-only: for small lines, many at a time."""
+    indices, weights = taps(size, new_size, scale, border)
+    dense = np.zeros((new_size, size))
+    np.add.at(dense, (np.arange(new_size), indices), weights)
+    dense = dense.astype(np.float32)
+    dense.setflags(write=False)
+    return dense
+
+
 def _inside(position: np.ndarray, size: int, border: Border) -> np.ndarray:
     if border == "replicate":
         return np.clip(position, 0, size - 1)

@@ -3,7 +3,7 @@
 Importing this package registers every layer that a saved file may hold, so that `keras.saving.load_model` finds them.
 """
 
-from convmedia.models import answer, backbones, enlarging, finetuning, ink, layers, pictures
+from convmedia.models import answer, backbones, enlarging, finetuning, ink, layers, pictures, super_resolution
 from convmedia.models.predicting import Predictor
 from convmedia.models.saving import load, shipped
 
@@ -18,4 +18,5 @@ __all__ = [
     "load",
     "pictures",
     "shipped",
+    "super_resolution",
 ]

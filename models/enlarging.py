@@ -83,8 +83,8 @@ class Enlarge(keras.layers.Layer):
 
     def call(self, inputs):
         # Rows first: the widened channels then carry `scale` rows each through one pass along the columns.
-        tall = _convolve(_edges_repeated(inputs, axis=1), self._rows)
-        return depth_to_space(_convolve(_edges_repeated(tall, axis=2), self._columns), self.scale)
+        tall = _convolve(_edges_repeated(inputs, 1, REACH), self._rows)
+        return depth_to_space(_convolve(_edges_repeated(tall, 2, REACH), self._columns), self.scale)
 
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
@@ -94,10 +94,57 @@ class Enlarge(keras.layers.Layer):
         return {**super().get_config(), "scale": self.scale}
 
 
-def _edges_repeated(maps, axis):
-    """First and last line along an axis repeated `REACH` times; Keras's own padding has no such mode."""
+@keras.saving.register_keras_serializable("convmedia")
+class RepeatEdges(keras.layers.Layer):
+    """Padding with the picture's own edge: (batch, height, width, channels) to `px` more on each side.
+
+    Keras's `ZeroPadding2D` fills with black, and its convolutions too.
+
+    Args:
+        px: pixels on each side, at least 1.
+    """
+
+    def __init__(self, px, **kwargs):
+        super().__init__(**kwargs)
+        self.px = px
+
+    def call(self, inputs):
+        return _edges_repeated(_edges_repeated(inputs, 1, self.px), 2, self.px)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, *(size and size + 2 * self.px for size in (height, width)), channels)
+
+    def get_config(self):
+        return {**super().get_config(), "px": self.px}
+
+
+@keras.saving.register_keras_serializable("convmedia")
+class DepthToSpace(keras.layers.Layer):
+    """`depth_to_space` as a layer, the pixel shuffle (Shi et al. 2016) with TensorFlow's order of channels.
+
+    Input (batch, height, width, scale * scale * channels); output (batch, height * scale, width * scale, channels).
+    """
+
+    def __init__(self, scale, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def call(self, inputs):
+        return depth_to_space(inputs, self.scale)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, *(size and size * self.scale for size in (height, width)), channels // self.scale**2)
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}
+
+
+def _edges_repeated(maps, axis, px):
+    """First and last line along an axis repeated `px` times; Keras's own padding has no such mode."""
     first, last = (maps[:, :1], maps[:, -1:]) if axis == 1 else (maps[:, :, :1], maps[:, :, -1:])
-    return ops.concatenate([first] * REACH + [maps] + [last] * REACH, axis=axis)
+    return ops.concatenate([first] * px + [maps] + [last] * px, axis=axis)
 
 
 def _convolve(maps, kernel):

@@ -1,0 +1,185 @@
+"""Enlarge pictures two, three or four times with SRCNN, VDSR, CARN or CARN-M.
+
+convmedia super-resolution upscale photo.jpg --scale 2 --out enlarged/
+convmedia super-resolution train --network vdsr --scale 2 --scale 3 --scale 4 --out runs/vdsr
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from convmedia.apps import _commands, _verbs
+from convmedia.apps._commands import (
+    Arithmetic,
+    Backend,
+    BatchSize,
+    Epochs,
+    Examples,
+    ExportOut,
+    Folder,
+    Format,
+    Formats,
+    Inputs,
+    Json,
+    Limit,
+    Model,
+    Out,
+    Overwrite,
+    Patience,
+    Precision,
+    Resume,
+    Seed,
+    Weights,
+    application,
+    say,
+    to_json,
+    use_backend,
+)
+from convmedia.data.files import shown
+
+APP = "super-resolution"
+command = application(APP, "Enlarge pictures two, three or four times.")
+
+
+class NetworkName(StrEnum):
+    srcnn = "srcnn"
+    srcnn_9_1_5 = "srcnn-9-1-5"
+    vdsr = "vdsr"
+    carn = "carn"
+    carn_m = "carn-m"
+
+
+class Scale(StrEnum):
+    two = "2"
+    three = "3"
+    four = "4"
+
+
+NetworkOption = Annotated[NetworkName, typer.Option(help="The network to train.")]
+NetworkChoice = Annotated[NetworkName | None, typer.Option(help="Whose shipped weights; default carn-m.")]
+ScaleChoice = Annotated[Scale | None, typer.Option(help="Default: the model's, or 2 with the shipped weights.")]
+
+
+@command.command()
+def train(
+    context: typer.Context,
+    out: Out,
+    data: Annotated[
+        str, typer.Option(help="A named set (T91, BSD200), a folder of pictures, or several names joined by +.")
+    ] = "T91+BSD200",
+    network: NetworkOption = NetworkName.vdsr,
+    scale: Annotated[list[Scale], typer.Option(help="Repeat it for several.")] = [Scale.two],  # noqa: B006
+    weights: Weights = "none",
+    epochs: Epochs = 20,
+    batch_size: BatchSize = 16,
+    limit: Limit = None,
+    seed: Seed = 1,
+    precision: Precision = Arithmetic.auto,
+    patience: Patience = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    backend: Backend = None,
+) -> None:
+    """Learn to undo bicubic shrinking from patches of pictures; some pictures are held out for validation."""
+    use_backend(backend)
+    from convmedia.apps import _super_resolution
+    from convmedia.apps._runs import open_run
+
+    run = open_run(APP, context, out, resume, overwrite)
+    if run.complete:
+        say(f"{out} is complete; more --epochs continue it")
+        return
+    for scale_name, figures in _super_resolution.train_run(run)["metrics"].items():
+        print(
+            f"{scale_name}  PSNR {figures['psnr']:.2f} dB, bicubic {figures['bicubic_psnr']:.2f} dB (held-out pictures)"
+        )
+    print(f"models and report in {out}")
+
+
+@command.command()
+def evaluate(
+    data: Annotated[str, typer.Option(help="Set5, Set14, B100, Urban100, a folder, or several joined by +.")],
+    model: Model = None,
+    network: NetworkChoice = None,
+    scale: ScaleChoice = None,
+    ensemble: Annotated[bool, typer.Option("--ensemble", help="Average the eight flips and quarter turns.")] = False,
+    as_json: Json = False,
+    backend: Backend = None,
+) -> int:
+    """Measure PSNR and SSIM as the papers do, beside bicubic; 1 if a picture could not be measured."""
+    use_backend(backend)
+    from convmedia.apps import _quality
+
+    predictor, factor = chosen(model, network, scale)
+    return _quality.evaluate(predictor, factor, data, ensemble, as_json)
+
+
+@command.command()
+def upscale(
+    inputs: Inputs,
+    out: Folder,
+    scale: ScaleChoice = None,
+    network: NetworkChoice = None,
+    model: Model = None,
+    tile: Annotated[int, typer.Option(min=16, help="Side of the tiles, px of the result; memory grows with it.")] = 768,
+    compare: Annotated[bool, typer.Option("--compare", help="Write bicubic and ours side by side, too.")] = False,
+    as_json: Json = False,
+    backend: Backend = None,
+) -> int:
+    """Enlarge pictures; alpha, 16 bits, colour profile and Exif are kept. 1 if a file failed."""
+    use_backend(backend)
+    from convmedia.apps._upscaling import upscaled
+
+    predictor, factor = chosen(model, network, scale)
+    out.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for row in upscaled(predictor, inputs, out, factor, tile, compare):
+        rows.append(row)
+        if not as_json:
+            print(line_of(row), flush=True)
+    if as_json:
+        print(to_json(rows, indent=2))
+    return int(any("error" in row for row in rows))
+
+
+def line_of(row) -> str:
+    """One row of `upscale` for a person."""
+    if "error" in row:
+        return f"{shown(row['file'])}\terror: {row['error']}"
+    return f"{shown(row['file'])}\t{shown(row['out'])}\t{row['width']}x{row['height']}\t{row['seconds']:.1f} s"
+
+
+@command.command()
+def export(
+    model: Model = None,
+    network: NetworkChoice = None,
+    scale: ScaleChoice = None,
+    format: Formats = [*Format],  # noqa: B006
+    out: ExportOut = None,
+    data: Examples = None,
+    as_json: Json = False,
+) -> int:
+    """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
+    use_backend(None)
+    from convmedia.apps import _super_resolution
+
+    predictor, _ = chosen(model, network, scale)
+    return _verbs.export_of(
+        predictor, model, [str(name) for name in format], out, lambda: _super_resolution.examples(data), as_json
+    )
+
+
+def chosen(model: str | None, network: NetworkName | None, scale: Scale | None):
+    """The predictor that the options name, and its scale; without --model the shipped weights.
+
+    Raises:
+        InputError: no such model; it is of another scale or network.
+    """
+    from convmedia.apps import _super_resolution
+
+    return _super_resolution.chosen(model, network and str(network), int(scale) if scale else None)
+
+
+if __name__ == "__main__":
+    _commands.run(command)

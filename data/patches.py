@@ -1,0 +1,127 @@
+"""Training patches for super-resolution from a folder of pictures, and the pictures that are held out."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from convmedia.data import images
+from convmedia.data.errors import InputError
+from convmedia.data.resample import luma
+
+HELD_OUT = 0.05  # of the pictures
+SHRINKS = (1.0, 0.9, 0.8, 0.7, 0.6)  # Dong et al. 2016, "Accelerating the super-resolution convolutional network", 4.1
+
+
+@dataclass(frozen=True)
+class HighResolution:
+    """Pictures to learn from.
+
+    Attributes:
+        train, validation: uint8 (height, width, 3) or, of luma, (height, width, 1) each.
+        train_files, validation_files: where they are.
+        digest: SHA-256 over contents and the choice.
+        bad: files that could not be used, and why.
+    """
+
+    train: list[np.ndarray]
+    validation: list[np.ndarray]
+    train_files: list[Path]
+    validation_files: list[Path]
+    digest: str
+    bad: list[tuple[Path, str]]
+
+
+def load(files: Sequence[Path], least_px: int, grey: bool, update: Callable[[int, int | None], None]) -> HighResolution:
+    """Read pictures whole and hold some out: those whose content has the smallest SHA-256, whatever their names.
+
+    Args:
+        files: pictures of any size; those of the same content count once.
+        least_px: smaller ones are left out.
+        grey: keep luma alone, rounded.
+        update: told (done, all) on the way.
+
+    Raises:
+        InputError: fewer than two pictures can be used.
+    """
+    found: dict[str, tuple[Path, np.ndarray]] = {}
+    bad: list[tuple[Path, str]] = []
+    for number, file in enumerate(files, start=1):
+        try:
+            content = file.read_bytes()
+            picture = images.decode(content) if content else images.decode(file)
+        except (InputError, OSError) as error:
+            bad.append((file, str(error)))
+            continue
+        if min(picture.shape[:2]) < least_px:
+            bad.append((file, f"smaller than {least_px} px"))
+        else:
+            kept = luma(picture)[..., np.newaxis] if grey else picture
+            found[hashlib.sha256(content).hexdigest()] = (file, kept)
+        update(number, len(files))
+    if len(found) < 2:
+        reason = f" ({bad[0][0].name}: {bad[0][1]})" if bad else ""
+        raise InputError(f"two pictures of {least_px} px or more are needed to train and validate{reason}; add some")
+    order = sorted(found)
+    held = max(1, round(HELD_OUT * len(order)))
+    digest = hashlib.sha256("\n".join([*order, str(held)]).encode()).hexdigest()
+    files, pictures = zip(*(found[name] for name in order), strict=True)
+    return HighResolution(
+        list(pictures[held:]), list(pictures[:held]), list(files[held:]), list(files[:held]), digest, sorted(bad)
+    )
+
+
+class Patches:
+    """Batches of training patches: windows at random places of random pictures, through a recipe for each scale.
+
+    Args:
+        pictures: uint8 (height, width, channels) each, one number of channels.
+        recipes: `augmentation.patches` for one scale or several; a batch is of one of them, drawn from its seed.
+        shrinks: windows are larger by one over these factors, and the recipe shrinks them: drawn for each batch.
+    """
+
+    def __init__(self, pictures: Sequence[np.ndarray], recipes: Sequence, shrinks: Sequence[float] = SHRINKS):
+        self.recipes, self.shrinks = list(recipes), list(shrinks)
+        widest = max(self._window(recipe, shrink) for recipe in self.recipes for shrink in self.shrinks)
+        pictures = [at_least(picture, widest) for picture in pictures]
+        self.channels = pictures[0].shape[2]
+        self.pixels = np.concatenate([picture.reshape(-1, self.channels) for picture in pictures])
+        self.heights, self.widths = np.array([picture.shape[:2] for picture in pictures]).T
+        self.ends = np.cumsum(self.heights * self.widths)
+        self.number = max(1, int(self.ends[-1]) // max(recipe.size_px for recipe in self.recipes) ** 2)
+
+    def __len__(self) -> int:
+        """How many patches cover the pictures once: an epoch."""
+        return self.number
+
+    @staticmethod
+    def _window(recipe, shrink: float) -> int:
+        return int(np.ceil(recipe.window_px / shrink))
+
+    def __call__(self, indices: np.ndarray, seed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and targets of one batch, float32 0..1, that follow from the arguments alone.
+
+        Args:
+            indices: (n,) in 0..len - 1; they choose the pictures, large ones more often.
+            seed: int32 (2,), of `augmentation.step_seed`.
+        """
+        rng = np.random.default_rng(np.asarray(seed, np.int32).view(np.uint32))
+        recipe = self.recipes[rng.integers(len(self.recipes))]
+        side = self._window(recipe, self.shrinks[rng.integers(len(self.shrinks))])
+        place = (np.asarray(indices) + rng.random(len(indices))) / len(self) * self.ends[-1]
+        chosen = np.searchsorted(self.ends, place, side="right").clip(max=len(self.ends) - 1)
+        heights, widths = self.heights[chosen], self.widths[chosen]
+        tops = (rng.random(len(chosen)) * (heights - side + 1)).astype(np.int64)
+        lefts = (rng.random(len(chosen)) * (widths - side + 1)).astype(np.int64)
+        first = self.ends[chosen] - heights * widths + tops * widths + lefts
+        across = np.arange(side)
+        at = first[:, None, None] + across[:, None] * widths[:, None, None] + across
+        return recipe(self.pixels[at], seed)
+
+
+def at_least(picture: np.ndarray, side: int) -> np.ndarray:
+    """Mirrored at its ends until no side is shorter than `side`."""
+    missing = [(0, max(0, side - size)) for size in picture.shape[:2]]
+    return np.pad(picture, [*missing, (0, 0)], mode="symmetric") if any(after for _, after in missing) else picture

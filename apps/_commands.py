@@ -120,6 +120,7 @@ MACHINE = {
     errno.ENOENT: "check the path",
     errno.ENOTDIR: "check the path",
     errno.EISDIR: "give a file",
+    errno.EEXIST: "give the name of a folder",
     errno.ELOOP: "remove the loop of symbolic links",
     errno.EFBIG: "raise the limit on file sizes, or write elsewhere",
     errno.EMFILE: "raise the limit on open files (ulimit -n)",

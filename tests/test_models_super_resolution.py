@@ -46,9 +46,9 @@ def pictures(*size, number=1, seed=0):
 @pytest.mark.parametrize(
     ("network", "parameters"),
     [
-        (lambda: srcnn(), 57_281),
+        (srcnn, 57_281),
         (lambda: srcnn(kernels=(9, 1, 5)), 8_129),
-        (lambda: vdsr(), 665_921),
+        (vdsr, 665_921),
         (lambda: carn(SCALES), 1_591_939),
         (lambda: carn_m(SCALES), 414_787),
     ],

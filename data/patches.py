@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from convmedia.data import images
 from convmedia.data.errors import InputError
 from convmedia.data.resample import luma
 
@@ -46,6 +45,8 @@ def load(files: Sequence[Path], least_px: int, grey: bool, update: Callable[[int
     Raises:
         InputError: fewer than two pictures can be used.
     """
+    from convmedia.data import images  # and with it Pillow, which training from arrays does without
+
     found: dict[str, tuple[Path, np.ndarray]] = {}
     bad: list[tuple[Path, str]] = []
     for number, file in enumerate(files, start=1):

@@ -57,7 +57,7 @@ def say_left_out(data: Labelled) -> None:
     for line in data.warnings:
         say(f"note: {line}")
     for path, reason in data.bad[:5]:
-        say(f"left out: {shown(path)}: {reason}")
+        say(f"left out: {shown(path)}: {reason.removeprefix(f'{shown(path)} ')}")
     if len(data.bad) > 5:
         say(f"left out: {len(data.bad)} files in all, named in the report")
 

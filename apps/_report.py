@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from convmedia.apps import _figures
-from convmedia.data.files import replacing
+from convmedia.data.files import replacing, shown
 
 ENLARGED_PX = 64  # pictures up to this side are shown pixel for pixel and enlarged, larger ones as thumbnails
 SHOWN_PX = 128
@@ -153,7 +153,8 @@ class Report:
         """Files that were left out, each with its reason, as a folded list; nothing where there are none."""
         if not items:
             return self
-        rows = "".join(f"<tr>{_row(item)}</tr>" for item in items[:LISTED_PROBLEMS])
+        listed = [(path, reason.removeprefix(f"{shown(path)} ")) for path, reason in items[:LISTED_PROBLEMS]]
+        rows = "".join(f"<tr>{_row(item)}</tr>" for item in listed)
         rest = len(items) - LISTED_PROBLEMS
         more = f'<p class="note">and {rest} more</p>' if rest > 0 else ""
         count = "1 file" if len(items) == 1 else f"{len(items)} files"

@@ -40,7 +40,7 @@ def train_run(run: Run) -> dict[str, Any]:
             [file for files in picture_sets(options["data"]).values() for file in files], 48, grey, update
         )
     for path, reason in data.bad[:5]:
-        say(f"left out: {path.name}: {reason}")
+        say(f"left out: {shown(path)}: {reason.removeprefix(f'{shown(path)} ')}")
     groups = [scales] if row.every_scale else [[scale] for scale in scales]
     with run.begin(data_digest=data.digest):
         if len(groups) == 1:

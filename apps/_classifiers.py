@@ -148,8 +148,9 @@ def write_report(run: Run, title, predictor, data: Labelled, history, metrics, p
             "parameters": f"{predictor.model.count_params():,}",
         }
     )
-    series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
-    report.figure("Training", curves(series, best_epoch(history, "val_accuracy") + 1))
+    if len(history) > 1:
+        series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
+        report.figure("Training", curves(series, best_epoch(history, "val_accuracy") + 1))
     labels = predictor.labels or []
     classification(report, probabilities, truth_in(labels, data), labels, pictures=tested)
     if extra:

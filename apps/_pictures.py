@@ -102,6 +102,7 @@ def recipe_of(name: str):
         "none": None,
         "photos": {},
         "strong": {"rotation_range": 15.0, "zoom_range": (0.6, 1.0), "colour_jitter": 0.3, **shifts},
+        "randaugment": {"rotation_range": 0.0, "zoom_range": (0.6, 1.0), "randaugment": 2, **shifts},
         # Little is needed where the network has seen a million pictures.
         "light": {"rotation_range": 10.0, "zoom_range": (0.75, 1.0), "shear_range": 0.0, "colour_jitter": 0.2},
     }

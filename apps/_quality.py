@@ -118,14 +118,15 @@ def averaged(enlarger: Enlarger) -> Enlarger:
 def quality_table(rows: list[dict[str, Any]], mean: dict[str, float]) -> str:
     """A line for each picture, their mean, and bicubic beside."""
 
-    def cells(name: str, row: dict[str, Any]) -> list[str]:
-        seconds = f"{row['seconds']:.2f}" if "seconds" in row else ""
-        figures = (f"{row[figure]:.{2 if 'psnr' in figure else 4}f}" for figure in FIGURES)
-        return [name, *figures, seconds]
-
-    lines = [cells(Path(row["file"]).name, row) for row in rows if "error" not in row]
+    good = [row for row in rows if "error" not in row]
+    lines = [[Path(row["file"]).name, *written(row), f"{row['seconds']:.2f}"] for row in good]
     header = ["picture", "PSNR dB", "SSIM", "bicubic PSNR", "bicubic SSIM", "seconds"]
-    return table(header, [*lines, cells("mean", mean)])
+    return table(header, [*lines, ["mean", *written(mean), ""]])
+
+
+def written(figures: dict[str, Any]) -> list[str]:
+    """PSNR with two digits, SSIM with four, as the papers write them."""
+    return [f"{figures[name]:.{2 if 'psnr' in name else 4}f}" for name in FIGURES]
 
 
 def peak_bytes() -> int:

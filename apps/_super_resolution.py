@@ -12,7 +12,7 @@ from convmedia.apps import _training
 from convmedia.apps._commands import progress, say
 from convmedia.apps._enlarging import TRAININGS, Training, decibels, on_centre, recipe, validation
 from convmedia.apps._pictures import sample_photos
-from convmedia.apps._quality import FIGURES, compared, picture_sets
+from convmedia.apps._quality import FIGURES, compared, picture_sets, written
 from convmedia.apps._runs import Run, open_part
 from convmedia.data import images, patches, resample
 from convmedia.data.errors import InputError
@@ -52,6 +52,7 @@ def in_parts(run: Run, data: patches.HighResolution, groups: list[list[int]], tr
     """One training for each scale in folders of their own; each starts from what the one before has learned."""
     weights = run.arguments["weights"]
     figures: dict[str, Any] = {}
+    histories: dict[str, list[dict[str, float]]] = {}
     for (scale,) in groups:
         part = open_part(run, f"x{scale}", {**run.arguments, "scale": [str(scale)]})
         if not part.complete:
@@ -59,9 +60,12 @@ def in_parts(run: Run, data: patches.HighResolution, groups: list[list[int]], tr
             with part.begin(data_digest=data.digest):
                 trained(part, data, [scale], training, weights)
         shutil.copyfile(part.model_file, run.folder / f"model_x{scale}.keras")
+        shutil.copyfile(part.folder / "examples.npz", run.folder / "examples.npz")
         figures |= part.record["metrics"]
+        histories[f"Training for scale {scale}"] = part.load_state()[1]
         weights = str(part.model_file)
     run.finish(input=PICTURE, metrics=figures, data=facts(run.arguments["data"], data))
+    write_report(run, data, histories, {scale: run.folder / f"model_x{scale}.keras" for (scale,) in groups})
     return run.record
 
 
@@ -113,7 +117,7 @@ def trained(run: Run, data: patches.HighResolution, scales: list[int], training:
     figures = {f"x{scale}": measured(load(path, app=APP), data, row.kind, scale) for scale, path in files.items()}
     write_examples(run.folder / "examples.npz", [small_cut(images.decode(path)) for path in data.train_files[:12]])
     run.finish(history, input=PICTURE, metrics=figures, data=facts(options["data"], data))
-    write_report(run, data, history, files)
+    write_report(run, data, {"Training": history}, files)
     return run.record
 
 
@@ -166,28 +170,29 @@ def chosen(model: str | None, network: str | None, scale: int | None) -> tuple[P
     return predictor, details["scale"]
 
 
-def write_report(run: Run, data: patches.HighResolution, history: list[dict[str, float]], files: dict[int, Path]):
+def write_report(
+    run: Run, data: patches.HighResolution, histories: dict[str, list[dict[str, float]]], files: dict[int, Path]
+) -> None:
     """`report.html`: figures, curves, and held-out pictures enlarged."""
     from convmedia.apps._figures import curves
     from convmedia.apps._report import Report
 
-    options, figures = run.arguments, run.record["metrics"]
+    options, metrics = run.arguments, run.record["metrics"]
     report = Report(
         "Super-resolution", f"{options['network']} trained on {options['data']}, {len(data.train)} pictures"
     )
-    report.headline({f"{name}: PSNR, dB": f"{row['psnr']:.2f}" for name, row in figures.items()})
-    rows = [
-        [name, *(f"{row[figure]:.{2 if 'psnr' in figure else 4}f}" for figure in FIGURES)]
-        for name, row in figures.items()
-    ]
-    report.table("Held-out pictures", ["scale", "PSNR, dB", "SSIM", "bicubic PSNR, dB", "bicubic SSIM"], rows)
-    series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
-    report.figure("Training", curves(series, _training.best_epoch(history, "val_psnr") + 1))
+    report.headline({f"{name}: PSNR, dB": f"{figures['psnr']:.2f}" for name, figures in metrics.items()})
+    header = ["scale", "PSNR, dB", "SSIM", "bicubic PSNR, dB", "bicubic SSIM"]
+    report.table("Held-out pictures", header, [[name, *written(figures)] for name, figures in metrics.items()])
+    for title, history in histories.items():
+        series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
+        report.figure(title, curves(series, _training.best_epoch(history, "val_psnr") + 1))
     for scale, path in files.items():
-        shown_pictures = [drawn(load(path, app=APP), file, scale) for file in data.validation_files[:3]]
-        report.pictures(f"Enlarged {scale} times: original, bicubic, network", shown_pictures)
+        predictor = load(path, app=APP)
+        items = [drawn(predictor, file, scale) for file in data.validation_files[:3]]
+        report.pictures(f"Enlarged {scale} times: original, bicubic, {options['network']}", items, side_px=720)
     report.problems("Files left out", data.bad)
-    report.facts("Arguments", run.arguments)
+    report.facts("Arguments", options)
     report.facts("Data", run.record["data"])
     report.facts("Versions", run.record["versions"])
     report.write(run.folder / "report.html")

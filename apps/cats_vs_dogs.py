@@ -43,6 +43,7 @@ class Network(StrEnum):
 class Augment(StrEnum):
     strong = "strong"
     photos = "photos"
+    randaugment = "randaugment"
     none = "none"
 
 
@@ -53,7 +54,11 @@ def train(
     data: Data = "dogs-vs-cats",
     network: Annotated[Network, typer.Option(help="The network to train.")] = Network.resnet,
     augment: Annotated[
-        Augment, typer.Option(help="photos: rotation 40, shifts, shear and zoom 0.2, flip. strong: crops and colours.")
+        Augment,
+        typer.Option(
+            help="photos: rotation 40, shifts, shear and zoom 0.2, flip. strong: crops and colours. randaugment: crops "
+            "and two of its operations."
+        ),
     ] = Augment.strong,
     mixup: Annotated[float, typer.Option(min=0, help="MixUp's alpha; 0 is off.")] = 0.0,
     cutmix: Annotated[float, typer.Option(min=0, help="CutMix's alpha; 0 is off.")] = 0.0,

@@ -128,7 +128,8 @@ def test_three_labels_are_learned_too(folder, tmp_path, capsys):
             shade = np.full((90, 100, 3), 30 * index, "uint8")
             picture = shade if label == "plain" else stripes(label, 50 + index)
             Image.fromarray(picture).save(tmp_path / "three" / label / f"{index}.png")
-    arguments = ("--data", tmp_path / "three", "--epochs", 1, "--batch-size", 4, "--augment", "strong", "--mixup", 0.2)
+    arguments = ("--data", tmp_path / "three", "--epochs", 1, "--batch-size", 4, "--augment", "randaugment")
+    arguments += ("--mixup", 0.2, "--cutmix", 1)
     code, _, _ = run(capsys, "train", *arguments, "--out", tmp_path / "run")
     assert code == 0
     row = load(tmp_path / "run").predict_files([tmp_path / "three" / "plain" / "0.png"])[0]

@@ -26,7 +26,7 @@ from convmedia.models.super_resolution import NETWORKS, SCALES, whole
 from convmedia.models.tiling import whole_picture
 
 APP = "super-resolution"
-DEFAULT = "carn-m"  # of the shipped networks
+DEFAULT = "vdsr"  # of the shipped networks
 
 
 def train_run(run: Run) -> dict[str, Any]:

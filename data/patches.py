@@ -108,7 +108,8 @@ class Patches:
             indices: (n,) in 0..len - 1; they choose the pictures, large ones more often.
             seed: int32 (2,), of `augmentation.step_seed`.
         """
-        rng = np.random.default_rng(np.asarray(seed, np.int32).view(np.uint32))
+        # Another stream than the recipe's, which has the same seed.
+        rng = np.random.default_rng([1, *np.asarray(seed, np.int32).view(np.uint32)])
         recipe = self.recipes[rng.integers(len(self.recipes))]
         side = self._window(recipe, self.shrinks[rng.integers(len(self.shrinks))])
         place = (np.asarray(indices) + rng.random(len(indices))) / len(self) * self.ends[-1]

@@ -1,0 +1,73 @@
+"""The augmentation recipe of super-resolution: windows are turned and shrunk, and only then degraded."""
+
+import numpy as np
+
+from convmedia.data import resample
+
+
+def patches(scale: int, size_px: int, enlarged: bool, context_px: int = 0) -> "Degradation":
+    """Recipe for super-resolution: the high-resolution window is turned and shrunk, and only then degraded.
+
+    Flips and quarter turns, each of the eight alike often for each window; shrinking and degrading are MATLAB's bicubic
+    (`resample.imresize`). Windows are wider than what comes out of them, so that no patch sees the edge of its window.
+
+    Args:
+        scale: integer of at least 2.
+        size_px: side of the targets, a multiple of `scale`.
+        enlarged: inputs are enlarged again by bicubic, unrounded, as for SRCNN and VDSR; else they are small and
+            rounded, as files on disk are.
+        context_px: how much wider on each side enlarged inputs are than their targets, a multiple of `scale`.
+
+    Returns:
+        recipe(batch, seed): (n, side, side, channels) in [0, 255], uint8 or float32, with sides of at least its
+        `window_px` (larger ones are shrunk to that), to inputs and targets, float32 in 0..1. NumPy only.
+
+    Raises:
+        ValueError: sizes that are no multiples of the scale; context for inputs that are not enlarged.
+    """
+    if size_px % scale or context_px % scale or (context_px and not enlarged):
+        raise ValueError(
+            "Sizes are multiples of the scale, and only enlarged inputs have context. "
+            f"Received: scale {scale}, size_px {size_px}, context_px {context_px}"
+        )
+    return Degradation(scale, size_px, enlarged, context_px)
+
+
+class Degradation:
+    """What `patches` gives.
+
+    Attributes:
+        size_px: side of the targets.
+        window_px: side of the windows that are not shrunk.
+    """
+
+    def __init__(self, scale: int, size_px: int, enlarged: bool, context_px: int):
+        # A small pixel is made of two more on each side (antialiasing), an enlarged one of two small ones more.
+        margin_px = (4 if enlarged else 2) * scale
+        self.size_px, self.enlarged = size_px, enlarged
+        self.cut_px = margin_px + context_px
+        self.window_px = size_px + 2 * self.cut_px
+        small = self.window_px // scale
+        down = resample.matrix(self.window_px, small, 1 / scale)
+        up = resample.matrix(small, self.window_px, scale)
+        self.degrade = (up @ down)[margin_px:-margin_px] if enlarged else down[2:-2]
+
+    def __call__(self, batch, seed):
+        rng = np.random.default_rng(np.asarray(seed, np.int32).view(np.uint32))
+        turned = [_turned(window, way) for window, way in zip(batch, rng.integers(8, size=len(batch)), strict=True)]
+        windows = np.moveaxis(np.stack(turned), 3, 1).astype(np.float32)
+        side = windows.shape[-1]
+        if side > self.window_px:
+            shrink = resample.matrix(side, self.window_px, self.window_px / side)
+            windows = shrink @ windows @ shrink.T
+        inputs = self.degrade @ windows @ self.degrade.T
+        if not self.enlarged:
+            inputs = np.clip(np.round(inputs), 0, 255)
+        targets = windows[..., self.cut_px : -self.cut_px, self.cut_px : -self.cut_px]
+        return tuple(np.ascontiguousarray(np.moveaxis(x, 1, 3)) / np.float32(255) for x in (inputs, targets))
+
+
+def _turned(window, way: int):
+    """One of the eight flips and quarter turns of (height, width, channels)."""
+    quarter = np.rot90(window, way % 4)
+    return quarter[:, ::-1] if way >= 4 else quarter

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from convmedia.apps import _data, _inspect, cats_vs_dogs, mnist, super_resolution, transfer
+from convmedia.apps import _data, _inspect, audio, cats_vs_dogs, mnist, style_transfer, super_resolution, transfer
 from convmedia.apps._commands import application, run
 
 command = application("convmedia", "Convolutional media applications: raw input in, a verified file out.")
@@ -24,7 +24,7 @@ def options(
     pass
 
 
-for module in (mnist, cats_vs_dogs, transfer, super_resolution, _data):
+for module in (mnist, cats_vs_dogs, transfer, style_transfer, super_resolution, audio, _data):
     command.add_typer(module.command)
 command.command("inspect")(_inspect.inspect)
 

@@ -102,6 +102,7 @@ def fit(
     monitor: str = "val_accuracy",
     patience: int | None = None,
     beat: dict[str, float] | None = None,
+    settled: int = 0,
     **compiling: Any,
 ) -> list[dict[str, float]]:
     """Train a network to `epochs`, from the run's last complete epoch if it has one.
@@ -121,6 +122,8 @@ def fit(
         keep: called when `monitor` (greater is better) is at its best: writes `model.keras`.
         patience: stop after this many epochs without a better one.
         beat: figures of what was there before: an epoch that is not better is not kept.
+        settled: after so many epochs only later ones are compared: with few validation examples, one of the first
+            looks best by chance.
         compiling: optimizer, loss, metrics: what `keras.Model.compile` takes.
 
     Returns:
@@ -150,7 +153,7 @@ def fit(
             callbacks=[
                 EpochSeeds(seed),
                 Progress(epochs, steps),
-                Checkpoints(run, history, monitor, patience, keep_best, beat),
+                Checkpoints(run, history, monitor, patience, keep_best, beat, settled),
             ],
         )
     network.set_weights(trained.get_weights())
@@ -207,9 +210,16 @@ def losses_of(
     return losses
 
 
-def best_epoch(history: list[dict[str, float]], monitor: str) -> int:
-    """Index of the best epoch: the greatest `monitor`, of equals the one with the lower validation loss."""
-    return max(range(len(history)), key=lambda i: (history[i][monitor], -history[i].get("val_loss", 0.0), -i))
+def best_epoch(history: list[dict[str, float]], monitor: str, settled: int = 0) -> int:
+    """Index of the best epoch: the greatest `monitor`, of a loss the least; of equals the lower validation loss.
+
+    Args:
+        settled: as of `fit`.
+    """
+    first = settled if len(history) > settled else 0
+    sign = -1.0 if monitor.endswith("loss") else 1.0
+    order = [(sign * row[monitor], -row.get("val_loss", 0.0), -place) for place, row in enumerate(history)]
+    return max(range(first, len(history)), key=order.__getitem__)
 
 
 def stopped(history: list[dict[str, float]], monitor: str, patience: int | None) -> bool:
@@ -254,8 +264,9 @@ class EpochSeeds(keras.callbacks.Callback):
 class Checkpoints(keras.callbacks.Callback):
     """After each epoch: the best model, then the state to continue from; then whether to stop."""
 
-    def __init__(self, run: Run, history: list, monitor: str, patience: int | None, keep, beat=None):
+    def __init__(self, run: Run, history: list, monitor: str, patience: int | None, keep, beat=None, settled=0):
         super().__init__()
+        self.settled = settled
         self.run, self.history, self.monitor, self.patience, self.keep = run, history, monitor, patience, keep
         self.before = [beat] if beat else []
 
@@ -268,7 +279,7 @@ class Checkpoints(keras.callbacks.Callback):
         seconds = round(time.perf_counter() - self.began, 3)
         self.history.append({"epoch": epoch + 1, **figures, "learning_rate": rate, "seconds": seconds})
         rows = self.before + self.history
-        if best_epoch(rows, self.monitor) == len(rows) - 1:
+        if best_epoch(rows, self.monitor, self.settled) == len(rows) - 1:
             self.keep()  # first: a kill between the two repeats this epoch and writes the same file again
         state = {name: keras.ops.convert_to_numpy(value) for name, value in state_variables(self.model).items()}
         self.run.save_state(state, self.history)

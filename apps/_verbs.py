@@ -179,11 +179,14 @@ def export(app: str, model: str | None, formats: list[str], out: Path | None, da
     return export_of(model_of(app, model), model, formats, out, data, as_json)
 
 
-def export_of(predictor, model: str | None, formats: list[str], out: Path | None, data, as_json: bool) -> int:
+def export_of(
+    predictor, model: str | None, formats: list[str], out: Path | None, data, as_json: bool, **limits: float
+) -> int:
     """The `export` verb of every application: write, verify in a child process, say what was refused.
 
     Args:
         data: gives raw examples where the model has no `examples.npz` beside it.
+        limits: `tolerance`, where it is not what `exporting.export` has.
     """
     from convmedia.models.exporting import export as write
     from convmedia.models.exporting import read_examples
@@ -193,7 +196,7 @@ def export_of(predictor, model: str | None, formats: list[str], out: Path | None
     examples = read_examples(kept) if kept and kept.exists() else data()
     default = run / "export" if run and (run / "run.json").exists() else Path(f"{predictor.app}-export")
     say(f"exporting {', '.join(formats)} and verifying each on {len(examples)} examples ...")
-    parity = write(predictor, formats, out or default, examples)
+    parity = write(predictor, formats, out or default, examples, **limits)
     if as_json:
         print(to_json(parity, indent=2))
     else:

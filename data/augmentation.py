@@ -7,9 +7,13 @@ Recipes act on the training split only and never become part of a saved file.
 
 import numpy as np
 
-from convmedia.data import colouring, resample, warping
+from convmedia.data import colouring, warping
+from convmedia.data.acoustics import spectrograms, waveforms  # noqa: F401  the recipes for sounds
+from convmedia.data.degrading import patches  # noqa: F401  the recipe for super-resolution
 from convmedia.data.errors import InputError
 from convmedia.data.randaugment import GREATEST_MAGNITUDE, drawn_operations, recoloured, rewarped
+from convmedia.data.seeded import beta, draws
+from convmedia.data.windows import windows  # noqa: F401  the recipe for learning a style
 
 
 def inverted(pictures):
@@ -39,21 +43,6 @@ def epoch_of(seed):
     import tensorflow as tf
 
     return tf.cast(tf.bitwise.right_shift(tf.bitcast(seed[1], tf.uint32), tf.constant(20, tf.uint32)), tf.int32)
-
-
-def draws(seed):
-    """Independent uniform draws from one stateless seed: `draw(shape, low, high)` gives another one at each call."""
-    import tensorflow as tf
-
-    count = 0
-
-    def draw(shape, low, high):
-        nonlocal count
-        count += 1
-        own = tf.random.experimental.stateless_fold_in(seed, count)
-        return tf.random.stateless_uniform(shape, own, low, high)
-
-    return draw
 
 
 def digits(rotation=8.0, zoom=0.08, shift=0.04, shear=6.0, elastic_px=0.8, pen=0.15, erase=0.0):
@@ -240,7 +229,7 @@ def mixed(mixup=0.0, cutmix=0.0):
         draw, number = draws(seeds[0]), tf.shape(batch)[0]
         partner = tf.argsort(draw([number], 0.0, 1.0))
         cut = draw([number], 0.0, 1.0) < (0.5 if mixup and cutmix else float(cutmix > 0))
-        share = tf.where(cut, _beta(seeds[1], number, cutmix), _beta(seeds[2], number, mixup))
+        share = tf.where(cut, beta(seeds[1], number, cutmix), beta(seeds[2], number, mixup))
         inside = rectangle(draw, share, *batch.shape[1:3])
         uncovered = 1 - tf.reduce_mean(inside, axis=[1, 2, 3])
         weight = tf.where(cut[:, None, None, None], 1 - inside, share[:, None, None, None])
@@ -249,16 +238,6 @@ def mixed(mixup=0.0, cutmix=0.0):
         return batch, share * targets + (1 - share) * tf.gather(targets, partner)
 
     return recipe
-
-
-def _beta(seed, number, concentration):
-    """float32 (n,) from Beta(a, a); ones for a = 0."""
-    import tensorflow as tf
-
-    if not concentration:
-        return tf.ones([number])
-    two = tf.random.stateless_gamma([2, number], seed, tf.constant(concentration, tf.float64), dtype=tf.float64)
-    return tf.cast(tf.math.divide_no_nan(two[0], two[0] + two[1]), tf.float32)
 
 
 def rectangle(draw, share, height, width):
@@ -307,61 +286,3 @@ def erased(batch, draw, probability, colour):
     cover = band(height, (1, -1, 1, 1)) * band(width, (1, 1, -1, 1))
     cover *= tf.cast(draw(shape, 0.0, 1.0) < probability, tf.float32)
     return batch * (1 - cover) + colour * cover
-
-
-class patches:
-    """Recipe for super-resolution: the high-resolution window is turned and shrunk, and only then degraded.
-
-    Flips and quarter turns, each of the eight alike often for each window; shrinking and degrading are MATLAB's bicubic
-    (`resample.imresize`). Windows are wider than what comes out of them, so that no patch sees the edge of its window.
-
-    Args:
-        scale: integer of at least 2.
-        size_px: side of the targets, a multiple of `scale`.
-        enlarged: inputs are enlarged again by bicubic, unrounded, as for SRCNN and VDSR; else they are small and
-            rounded, as files on disk are.
-        context_px: how much wider on each side enlarged inputs are than their targets, a multiple of `scale`.
-
-    Attributes:
-        window_px: side of the windows that are not shrunk; larger ones are shrunk to it.
-
-    Calling it: (batch, seed) with (n, side, side, channels) in [0, 255], uint8 or float32, side at least `window_px`,
-    and a seed of two int32, gives inputs and targets, float32 in 0..1. NumPy only.
-    """
-
-    def __init__(self, scale: int, size_px: int, enlarged: bool, context_px: int = 0):
-        if size_px % scale or context_px % scale or (context_px and not enlarged):
-            raise ValueError(
-                f"Sizes are multiples of the scale, and only enlarged inputs have context. "
-                f"Received: scale {scale}, size_px {size_px}, context_px {context_px}"
-            )
-        # A small pixel is made of two more on each side (antialiasing), an enlarged one of two small ones more.
-        margin_px = (4 if enlarged else 2) * scale
-        self.scale, self.size_px, self.enlarged = scale, size_px, enlarged
-        self.cut_px = margin_px + context_px
-        self.window_px = size_px + 2 * self.cut_px
-        small = self.window_px // scale
-        down = resample.matrix(self.window_px, small, 1 / scale)
-        self.degrade = (
-            (resample.matrix(small, self.window_px, scale) @ down)[margin_px:-margin_px] if enlarged else (down[2:-2])
-        )
-
-    def __call__(self, batch, seed):
-        rng = np.random.default_rng(np.asarray(seed, np.int32).view(np.uint32))
-        turned = [_turned(window, way) for window, way in zip(batch, rng.integers(8, size=len(batch)), strict=True)]
-        windows = np.moveaxis(np.stack(turned), 3, 1).astype(np.float32)
-        side = windows.shape[-1]
-        if side > self.window_px:
-            shrink = resample.matrix(side, self.window_px, self.window_px / side)
-            windows = shrink @ windows @ shrink.T
-        inputs = self.degrade @ windows @ self.degrade.T
-        if not self.enlarged:
-            inputs = np.clip(np.round(inputs), 0, 255)
-        targets = windows[..., self.cut_px : -self.cut_px, self.cut_px : -self.cut_px]
-        return tuple(np.ascontiguousarray(np.moveaxis(x, 1, 3)) / np.float32(255) for x in (inputs, targets))
-
-
-def _turned(window, way: int):
-    """One of the eight flips and quarter turns of (height, width, channels)."""
-    quarter = np.rot90(window, way % 4)
-    return quarter[:, ::-1] if way >= 4 else quarter

@@ -3,9 +3,11 @@
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from convmedia.data.errors import InputError
 
 
 @contextmanager
@@ -44,6 +46,34 @@ def shown(path: str | Path) -> str:
     """
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text)
+
+
+def find(paths: Iterable[str | Path], extensions: Collection[str], what: str) -> list[Path]:
+    """Expand files and folders into files, in the order given; a folder gives those with `extensions`, sorted by name.
+
+    Folders are searched to any depth, without hidden entries; linked folders are followed and each is read once. A
+    file is kept whatever its name, a missing one too, and so is a folder without such files among other inputs:
+    reading them says what is wrong.
+
+    Args:
+        what: the kind of file in one word, for the message.
+
+    Raises:
+        InputError: there are only folders, and they hold none.
+    """
+    found: list[Path] = []
+    empty: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = [file for file in tree(path)[0] if file.suffix.lower() in extensions]
+        empty.extend([path] if not inside else [])
+        found.extend(inside or [path])
+    if empty and len(found) == len(empty):
+        kinds = " ".join(sorted(extensions))
+        raise InputError(f"{shown(empty[0])} holds no {what}; give a folder with files that end in {kinds}")
+    return found
 
 
 def tree(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:

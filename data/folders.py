@@ -142,7 +142,7 @@ def scan(
         if path in usable
     ]
     kept, duplicates, conflicting = _unique(read)
-    examples = _divided(kept, given=bool(found.parts), validation="validation" in found.parts)
+    examples = divided(kept, given=bool(found.parts), validation="validation" in found.parts)
     examples.sort(key=lambda example: example.path)
     bad = sorted([*found.bad, *refused, *conflicting])
     _require_training(folder, found.labels, examples, bad)
@@ -178,7 +178,7 @@ def _unique(
     return kept, duplicates, conflicting
 
 
-def _divided(examples: list[Example], given: bool, validation: bool) -> list[Example]:
+def divided(examples: list[Example], given: bool, validation: bool) -> list[Example]:
     """The examples with their splits, as `scan` tells."""
     if validation:
         return examples

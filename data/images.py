@@ -23,7 +23,8 @@ from PIL import Image, UnidentifiedImageError
 
 from convmedia.data.colouring import LUMA
 from convmedia.data.errors import InputError, in_one_line
-from convmedia.data.files import replacing, shown, tree
+from convmedia.data.files import find as find_files
+from convmedia.data.files import replacing, shown
 
 MAX_PIXELS = 100_000_000
 """Largest picture that is decoded, in pixels: 300 MB of RGB."""
@@ -145,19 +146,7 @@ def find(paths: Iterable[str | Path]) -> list[Path]:
     Raises:
         InputError: there are only folders, and they hold no picture.
     """
-    found: list[Path] = []
-    empty: list[Path] = []
-    for path in map(Path, paths):
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = [file for file in tree(path)[0] if file.suffix.lower() in EXTENSIONS]
-        empty.extend([path] if not inside else [])
-        found.extend(inside or [path])
-    if empty and len(found) == len(empty):
-        kinds = " ".join(sorted(EXTENSIONS))
-        raise InputError(f"{shown(empty[0])} holds no picture; give a folder with files that end in {kinds}")
-    return found
+    return find_files(paths, EXTENSIONS, "picture")
 
 
 @contextmanager

@@ -35,6 +35,8 @@ class Labelled:
         bad, duplicates, warnings: as of `folders.Scan`.
     """
 
+    noun = "picture"
+
     name: str
     labels: tuple[str, ...]
     train: Any
@@ -54,7 +56,7 @@ class Labelled:
         for split in splits:
             if not len(getattr(self, split)):
                 raise InputError(
-                    f"{self.name} has no picture for {split}: give every class at least three, or a folder {split}/"
+                    f"{self.name} has no {self.noun} for {split}: give every class at least three, or a folder {split}/"
                 )
         return self
 

@@ -99,7 +99,8 @@ def grad_cam(model: keras.Model, picture: np.ndarray, label_index: int | None = 
     if not 0 <= label < len(answer):
         raise InputError(f"label_index must be from 0 to {len(answer) - 1}; received {label_index}")
     network, _ = _network(model)
-    heat = _heat(network, _seen(model, picture), _scorer(network, label))
+    seen = _seen(model, picture)
+    heat = _heat(network, seen, _scorer(network, label, seen))
     return heat, float(answer[label])
 
 
@@ -194,13 +195,14 @@ def _logits(network: keras.Model):
     return logits
 
 
-def _scorer(network: keras.Model, label: int) -> Callable:
+def _scorer(network: keras.Model, label: int, batch) -> Callable:
     """Maps -> the label's logit. One sigmoid unit is the logit of label 1 and, negated, of label 0."""
-    tail = keras.Model(_last_maps(network), _logits(network))
+    # The network's input beside the maps: of a sound it holds the mask that what follows them looks at.
+    tail = keras.Model([_last_maps(network), network.inputs[0]], _logits(network))
     if tail.output_shape[-1] == 1:
         sign = 1.0 if label == 1 else -1.0
-        return lambda maps: sign * ops.sum(tail(maps, training=False))
-    return lambda maps: ops.sum(tail(maps, training=False)[..., label])
+        return lambda maps: sign * ops.sum(tail([maps, batch], training=False))
+    return lambda maps: ops.sum(tail([maps, batch], training=False)[..., label])
 
 
 def _heat(network: keras.Model, batch, score: Callable) -> np.ndarray:

@@ -195,7 +195,7 @@ def _write_evidence(predictor: Predictor, examples: list[np.ndarray], folder: Pa
     """Write the batches and the Keras answers to them.
 
     Returns:
-        {"examples": how many, "batches": how many batches they make}; the varied ones follow these.
+        {"examples": how many, "batches": how many batches they make, "inputs": of the model}; the varied ones follow.
 
     Raises:
         Refused: the model itself augments, fails, or answers NaN or infinity.
@@ -204,15 +204,25 @@ def _write_evidence(predictor: Predictor, examples: list[np.ndarray], folder: Pa
 
     _refuse_augmentation(predictor.model)
     batches = [np.stack(batch) for batch in in_batches(examples, lambda example: example, EXAMPLE_BATCH)]
-    write_arrays(folder / BATCHES, itertools.chain(batches, _varied(examples)))
+    inputs = len(predictor.model.inputs)
+    every = itertools.chain(batches, _varied(examples))
+    write_arrays(folder / BATCHES, itertools.chain.from_iterable(map(_with_others(predictor.model), every)))
     try:
         with _full_precision():
-            write_arrays(folder / EXPECTED, map(predictor, read_arrays(folder / BATCHES)))
+            read = zip(*[read_arrays(folder / BATCHES)] * inputs, strict=True)
+            write_arrays(folder / EXPECTED, (predictor(*batch) for batch in read))
     except (ValueError, tf.errors.OpError) as error:
         raise Refused(f"the model itself fails on an example: {_first_line(str(error))}") from error
     if not all(np.isfinite(answer).all() for answer in read_arrays(folder / EXPECTED)):
         raise Refused("the model itself answers NaN or infinity")
-    return {"examples": len(examples), "batches": len(batches)}
+    return {"examples": len(examples), "batches": len(batches), "inputs": inputs}
+
+
+def _with_others(model: keras.Model) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """A batch and, for each further input of the model, weights that add to 1, as float32 (batch, values)."""
+    rng = np.random.default_rng(0)
+    values = [tensor.shape[1] for tensor in model.inputs[1:]]
+    return lambda batch: [batch, *(rng.dirichlet(np.ones(n), len(batch)).astype(np.float32) for n in values)]
 
 
 def _refuse_augmentation(model: keras.Model) -> None:
@@ -259,7 +269,7 @@ def _prove(
 ) -> dict[str, Any]:
     path = folder / kind.file
     _convert(kind, predictor.model, path)
-    _run_child(kind.runtime, path, folder, timeout_seconds)
+    _run_child(kind.runtime, path, folder, counts["inputs"], timeout_seconds)
     entry = _compared(folder, counts, predictor.labels is not None, tolerance)
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     entry["bytes"] = sum(file.stat().st_size for file in files)
@@ -292,14 +302,14 @@ def _standard_output_to_error() -> Iterator[None]:
         os.close(kept)
 
 
-def _run_child(runtime: str, path: Path, folder: Path, timeout_seconds: float) -> None:
+def _run_child(runtime: str, path: Path, folder: Path, inputs: int, timeout_seconds: float) -> None:
     """Answer the batches in another process: a file can crash its runtime, and then it must not crash us."""
     files: list[str | Path] = [path, folder / BATCHES, folder / ANSWERS]
     settings = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     (folder / ANSWERS).unlink(missing_ok=True)
     try:
         done = subprocess.run(
-            [sys.executable, "-P", verifying.__file__, runtime, *files],
+            [sys.executable, "-P", verifying.__file__, runtime, *files, str(inputs)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

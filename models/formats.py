@@ -66,12 +66,16 @@ def write_litert(model: keras.Model, path: Path) -> None:
             raise Refused(reason) from error
 
 
-def _signature(model: keras.Model) -> list[keras.InputSpec]:
-    """Pictures go in as uint8, what cameras and decoders give; everything else as the model has it."""
-    return [
+def _signature(model: keras.Model) -> list:
+    """Pictures go in as uint8, what cameras and decoders give; everything else as the model has it.
+
+    Of one input [InputSpec], of several [[InputSpec, ...]]: they are one argument, a list.
+    """
+    inputs = [
         keras.InputSpec(shape=raw.shape, dtype="uint8" if len(raw.shape) == 4 else raw.dtype, name=raw.name)
         for raw in model.inputs
     ]
+    return inputs if len(inputs) == 1 else [inputs]
 
 
 FORMATS: dict[str, Format] = {

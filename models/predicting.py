@@ -73,15 +73,15 @@ class Predictor:
         return None if self.path is None else digest(self.path)
 
     @cached_property
-    def _call(self) -> Callable[[np.ndarray], Any]:
-        def call(batch):
-            return self.model(batch, training=False)
+    def _call(self) -> Callable[..., Any]:
+        def call(batch, *others):
+            return self.model([batch, *others] if others else batch, training=False)
 
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
             # One trace for every size. XLA would compile anew for each: seconds per size, memory that only grows.
-            signature = [tf.TensorSpec([None, *self.input["shape"]], self.input["dtype"])]
+            signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in self.model.inputs]
             return tf.function(call, input_signature=signature, autograph=False, jit_compile=False)
         if keras.backend.backend() == "torch":
             import torch
@@ -89,12 +89,13 @@ class Predictor:
             return torch.no_grad()(call)
         return call
 
-    def __call__(self, batch: np.ndarray) -> np.ndarray:
+    def __call__(self, batch: np.ndarray, *others: np.ndarray) -> np.ndarray:
         """Answer one batch.
 
         Args:
             batch: pictures (n, height, width, 3), or grey (n, height, width) or (n, height, width, 1), uint8 or
                 float, 0..255; waveforms (n, samples), float, -1..1.
+            others: what the model's further inputs take, float32 (n, values) each, in its order.
 
         Returns:
             float32; classifiers (n, labels) probabilities.
@@ -109,7 +110,8 @@ class Predictor:
             raise ValueError(
                 f"A batch of {self.input['kind']}s has shape (n, *{self.input['shape']}). Got {batch.shape}"
             )
-        return ops.convert_to_numpy(self._call(batch.astype(self.input["dtype"])))
+        given = [np.asarray(other, np.float32) for other in others]
+        return ops.convert_to_numpy(self._call(batch.astype(self.input["dtype"]), *given))
 
     def predict_rows(
         self, files: Iterable[str | Path], top: int | None = None, batch_size: int = 32
@@ -117,7 +119,7 @@ class Predictor:
         """Answer files one after the other, in the order given, holding one batch in memory at a time.
 
         Args:
-            files: paths; consecutive pictures of one size are answered as a batch.
+            files: paths; consecutive pictures of one size are answered as a batch, sounds by their windows.
             top: how many labels a row names, best first; None means five, or all where there are fewer.
 
         Yields:
@@ -125,10 +127,15 @@ class Predictor:
             be used. Scores are Python floats, 0..1.
 
         Raises:
-            InputError: the model is no classifier of pictures.
+            InputError: the model is no classifier.
         """
+        if self.labels is not None and self.input["kind"] == "sound":
+            from convmedia.models.listening import Listener
+
+            yield from Listener(self).rows(files, top)
+            return
         if self.labels is None or self.input["kind"] != "image":
-            raise InputError(f"The model of {self.app!r} does not label picture files; see its other commands.")
+            raise InputError(f"The model of {self.app!r} does not label files; see its other commands.")
         for batch in in_batches(map(_decoded, files), lambda item: item[1], batch_size):
             pictures = [picture for _, picture, _ in batch if picture is not None]
             scores = iter(self(np.stack(pictures)) if pictures else ())

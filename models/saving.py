@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -40,6 +40,7 @@ def assemble(
     labels: list[str] | None,
     input: dict[str, Any],
     details: dict[str, Any],
+    beside: Mapping[str, int] | None = None,
 ) -> keras.Model:
     """Join preparation, network and answer into the model that is saved. Weights are shared with `network`.
 
@@ -50,6 +51,7 @@ def assemble(
         app, labels, input, details: as `Answer` has them. `input["shape"]` and `input["dtype"]` (float32) make the
             model's input, which is named by `input["kind"]`: pictures (batch, height, width, 3) in 0..255, waveforms
             (batch, samples) in -1..1.
+        beside: further inputs by name, float32 (batch, values) of so many values, which the network takes as they are.
 
     Returns:
         Uncompiled functional model. A one-unit answer became [1 - p, p], (batch, 2).
@@ -61,11 +63,12 @@ def assemble(
     prepared = raw
     for layer in preparation:
         prepared = layer(prepared)
-    answer = network(prepared)
+    others = [keras.Input((values,), name=name) for name, values in (beside or {}).items()]
+    answer = network([prepared, *others] if others else prepared)
     if labels is not None:
         answer = _one_score_per_label(answer, len(labels))
     answer = Answer(app, labels, input, details, name="answer")(answer)
-    return keras.Model(raw, answer, name=app.replace("-", "_"))
+    return keras.Model([raw, *others] if others else raw, answer, name=app.replace("-", "_"))
 
 
 def _one_score_per_label(answer, labels: int):

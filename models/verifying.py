@@ -1,6 +1,8 @@
 """Run an exported file in its own runtime: the child process of a verification.
 
-    python verifying.py RUNTIME FILE BATCHES.npz ANSWERS.npz
+    python verifying.py RUNTIME FILE BATCHES.npz ANSWERS.npz INPUTS
+
+BATCHES.npz holds, for each batch, an array for each of the model's inputs, which are told apart by their rank.
 
 Imports neither Keras nor this package: what runs here is what a user of the exported file has. Started by file name, so
 that the package's own imports do not run either.
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-Run = Callable[[np.ndarray], np.ndarray]
+Run = Callable[..., np.ndarray]
 
 
 def write_arrays(path: str | Path, arrays: Iterable[np.ndarray], compression: int = zipfile.ZIP_STORED) -> None:
@@ -39,19 +41,20 @@ def saved_model(path: str) -> Run:
 
     loaded = tf.saved_model.load(path)
 
-    def run(batch: np.ndarray) -> np.ndarray:
-        return loaded.serve(tf.constant(batch)).numpy()
+    def run(*batch: np.ndarray) -> np.ndarray:
+        given = [tf.constant(array) for array in batch]
+        return loaded.serve(*given if len(given) == 1 else [given]).numpy()
 
     return run
 
 
 def onnx(path: str) -> Run:
-    """ONNX Runtime on the CPU, the model's only input."""
+    """ONNX Runtime on the CPU."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda batch: session.run(None, {name: batch})[0]
+    names = {len(entry.shape): entry.name for entry in session.get_inputs()}
+    return lambda *batch: session.run(None, {names[array.ndim]: array for array in batch})[0]
 
 
 def litert(path: str) -> Run:
@@ -64,17 +67,18 @@ def litert(path: str) -> Run:
 
     _refuse_custom_operators(path)
     interpreter = Interpreter(path)
-    source = interpreter.get_input_details()[0]["index"]
+    sources = {len(entry["shape"]): entry["index"] for entry in interpreter.get_input_details()}
     answer = interpreter.get_output_details()[0]["index"]
-    shape: tuple[int, ...] | None = None
+    shapes: list[tuple[int, ...]] = []
 
-    def run(batch: np.ndarray) -> np.ndarray:
-        nonlocal shape
-        if batch.shape != shape:
-            interpreter.resize_tensor_input(source, batch.shape)
+    def run(*batch: np.ndarray) -> np.ndarray:
+        if [array.shape for array in batch] != shapes:
+            for array in batch:
+                interpreter.resize_tensor_input(sources[array.ndim], array.shape)
             interpreter.allocate_tensors()
-            shape = batch.shape
-        interpreter.set_tensor(source, batch)
+            shapes[:] = [array.shape for array in batch]
+        for array in batch:
+            interpreter.set_tensor(sources[array.ndim], array)
         interpreter.invoke()
         return interpreter.get_tensor(answer)
 
@@ -96,8 +100,11 @@ def _refuse_custom_operators(path: str) -> None:
 RUNTIMES: dict[str, Callable[[str], Run]] = {"saved-model": saved_model, "onnx": onnx, "litert": litert}
 
 
-def answers(run: Run, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def answers(run: Run, arrays: Iterable[np.ndarray], inputs: int = 1) -> Iterator[np.ndarray]:
     """Answer every batch twice: the first run is the answer, the second is timed and compared with it.
+
+    Args:
+        arrays: those of a batch one after the other, `inputs` of them.
 
     Yields:
         One answer per batch, then the seconds of each batch, (batches,) float64, then the largest difference between
@@ -105,10 +112,10 @@ def answers(run: Run, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """
     seconds = []
     unequal = [0.0]
-    for batch in batches:
-        answer = run(batch)
+    for batch in zip(*[iter(arrays)] * inputs, strict=True):
+        answer = run(*batch)
         start = time.perf_counter()
-        again = run(batch)
+        again = run(*batch)
         seconds.append(time.perf_counter() - start)
         unequal.append(np.max(np.abs(answer.astype(np.float64) - again)))
         yield answer
@@ -117,5 +124,5 @@ def answers(run: Run, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 if __name__ == "__main__":
-    runtime, file, source, target = sys.argv[1:]
-    write_arrays(target, answers(RUNTIMES[runtime](file), read_arrays(source)))
+    runtime, file, source, target, inputs = sys.argv[1:]
+    write_arrays(target, answers(RUNTIMES[runtime](file), read_arrays(source), int(inputs)))

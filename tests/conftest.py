@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -68,6 +69,20 @@ def convmedia_data() -> Path:
     if not folder:
         pytest.skip("CONVMEDIA_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def small_vgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file of style transfer with few filters, random, up to block2_conv2, with its own preparation."""
+    rng = np.random.default_rng(0)
+    widths = {"block1_conv1": (3, 4), "block1_conv2": (4, 5), "block2_conv1": (5, 6), "block2_conv2": (6, 7)}
+    arrays = {"preprocess_1x1/kernel": 2.0 * np.eye(3)[None, None, ::-1], "preprocess_1x1/bias": -np.ones(3)}
+    for name, (before, after) in widths.items():
+        arrays[f"{name}/kernel"] = rng.normal(0, 0.3, (3, 3, before, after))
+        arrays[f"{name}/bias"] = rng.normal(0, 0.1, after)
+    path = tmp_path_factory.mktemp("weights") / "small.npz"
+    np.savez(path, **{name: array.astype("float32") for name, array in arrays.items()})
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -163,3 +163,11 @@ def test_an_interrupt_keeps_what_was_done_and_leaves_with_130(tmp_path):
     assert "interrupted" in output
     assert "Traceback" not in output
     assert epochs_in(tmp_path / "run") >= 1
+
+
+def test_once_epochs_have_settled_only_they_are_compared():
+    history = [{"val_accuracy": value} for value in (0.9, 0.5, 0.6, 0.55)]
+    assert _training.best_epoch(history, "val_accuracy") == 0
+    assert _training.best_epoch(history, "val_accuracy", settled=1) == 2
+    assert _training.best_epoch(history[:1], "val_accuracy", settled=1) == 0
+    assert _training.best_epoch(history[:2], "val_accuracy", settled=1) == 1

@@ -1,0 +1,105 @@
+"""Pictures of sounds: spectrograms for a report, and what `explain` draws."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from convmedia.apps._classifiers import first_filters, save_figure
+from convmedia.apps._commands import counted, percent
+from convmedia.apps._figures import BLUE, bare_axes
+from convmedia.apps._sheets import filter_sheet
+from convmedia.data import clips
+from convmedia.data.errors import InputError
+from convmedia.data.files import shown
+from convmedia.models import audio, explanation
+from convmedia.models.listening import Listener, cut
+from convmedia.models.predicting import Predictor
+
+LONGEST_SECONDS = 60.0
+"""Of a longer sound, what is explained lies in its first minute."""
+
+
+def spectrogram_picture(predictor: Predictor, samples: np.ndarray) -> np.ndarray:
+    """What the network sees of a sound's first window: uint8 (bands, frames, 3), low frequencies below."""
+    seen = explanation.prepared(predictor.model, samples)[..., 0].T[::-1]
+    scaled = np.clip((seen + 2.5) / 5.0, 0.0, 1.0)  # two and a half deviations either way
+    picture = 255 * matplotlib.colormaps["magma"](scaled)[..., :3]
+    return np.rint(picture).astype(np.uint8)
+
+
+def explain(predictor: Predictor, inputs: list[str], out: Path) -> int:
+    """The filters once, and for each sound a sheet; 1 if any file failed."""
+    files = clips.find(inputs)
+    before = filters_before(predictor)
+    print(save_figure(filter_sheet(explanation.filters(predictor.model), before), out / "filters.png"))
+    failed = 0
+    for number, file in enumerate(counted(files, len(files), "drawing")):
+        try:
+            figure = sheet(predictor, file)
+        except InputError as error:
+            failed += 1
+            print(f"{shown(file)}\terror: {error}")
+            continue
+        print(save_figure(figure, out / f"{number:04}-{file.stem}.png"))
+    return int(failed > 0)
+
+
+def filters_before(predictor: Predictor) -> np.ndarray:
+    """The first convolution's filters before training, made again from the seed."""
+    inner = predictor.model.get_layer(predictor.details["network"])
+    frames, bands = inner.input_shape[1:3]
+    several = predictor.details.get("thresholds") is not None
+    build = audio.NETWORKS[predictor.details["network"]]
+    return first_filters(
+        {predictor.details["network"]: lambda labels: build(frames, bands, labels, several)}, predictor
+    )
+
+
+def sheet(predictor: Predictor, file: Path) -> Figure:
+    """Waveform, spectrogram, and Grad-CAM over it, of the window that speaks most clearly for the sound's label."""
+    listener = Listener(predictor)
+    start, samples, label, score = clearest(listener, file)
+    heat, _ = explanation.grad_cam(predictor.model, samples, (predictor.labels or []).index(label))
+    seen, heard = np.moveaxis(explanation.prepared(predictor.model, samples), -1, 0)
+    heat = heat * heard  # what the network makes of the filling is left out of its pooling, too
+    figure = Figure(figsize=(9.0, 7.5), layout="constrained")
+    wave, plain, heated = figure.subplots(3, 1, height_ratios=(1, 2, 2))
+    figure.suptitle(f"{shown(file.name)}: {label} {percent(score)}", x=0.01, ha="left", fontsize=12, parse_math=False)
+    times = start + np.arange(len(samples)) / listener.sample_rate
+    bare_axes(wave).plot(times, samples, color=BLUE, linewidth=0.6)
+    window_seconds = listener.size / listener.sample_rate
+    extent = (start, start + window_seconds, 0.0, float(seen.shape[1]))
+    image: dict[str, Any] = {"origin": "lower", "aspect": "auto", "extent": extent}
+    for axes, title in ((plain, "log-mel spectrogram, standardised"), (heated, f"Grad-CAM for {label}")):
+        bare_axes(axes).imshow(seen.T, cmap="magma", vmin=-2.5, vmax=2.5, **image)
+        axes.set_title(title, loc="left", fontsize=10, parse_math=False)
+        axes.set_ylabel("mel band")
+    heated.imshow(heat.T, cmap="viridis", alpha=0.25 + 0.6 * heat.T, **image)
+    wave.set(xlim=extent[:2], ylabel="waveform")
+    heated.set_xlabel("seconds")
+    return figure
+
+
+def clearest(listener: Listener, file: Path) -> tuple[float, np.ndarray, str, float]:
+    """Of a sound's windows the one with the greatest score for the sound's label.
+
+    Returns:
+        Its start in seconds, its samples (of the last window those that are sound), the label and the sound's score.
+    """
+    blocks, taken = [], 0
+    for block in clips.blocks(file, listener.sample_rate):
+        blocks.append(block)
+        taken += len(block)
+        if taken >= LONGEST_SECONDS * listener.sample_rate:
+            break
+    windows = [window for window in cut(blocks, listener.size) if window is not None]
+    heard = np.array([window.heard for window in windows], np.int32)
+    scores = listener.scores(np.stack([window.samples for window in windows]), heard)
+    mean = np.average(scores, axis=0, weights=heard)
+    best = int(mean.argmax())
+    chosen = windows[int(scores[:, best].argmax())]
+    label = (listener.predictor.labels or [])[best]
+    return chosen.start / listener.sample_rate, chosen.samples[: chosen.heard], label, float(mean[best])

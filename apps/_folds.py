@@ -1,0 +1,67 @@
+"""One training for each fold, in run folders below the run's: mean and spread."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from convmedia.apps._commands import percent, say
+from convmedia.apps._runs import Run, open_part
+
+
+def each(run: Run, names: list[str], train: Callable[[Run], dict[str, Any]]) -> dict[str, Any]:
+    """Train and test on each fold; complete ones are kept when a run is continued.
+
+    Args:
+        names: the folds, of which each is tested on once.
+        train: from a run to its record.
+    """
+    with run.begin(folds=names):
+        records = []
+        for number, name in enumerate(names, start=1):
+            part = open_part(run, f"fold-{number}", {**run.arguments, "fold": name, "folds": False})
+            if not part.complete:
+                say(f"fold {number} of {len(names)}: tested on {name}")
+                train(part)
+            records.append(part.record)
+        metrics = {"test": summary([record["metrics"]["test"] for record in records])}
+        metrics |= {name: record["metrics"]["test"] for name, record in zip(names, records, strict=True)}
+        facts = ("labels", "input", "data")
+        write_report(run, names, metrics)
+        run.finish(metrics=metrics, **{name: records[0][name] for name in facts if name in records[0]})
+    return run.record
+
+
+def summary(figures: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and spread (standard deviation over the folds, n - 1) of each figure; examples in all."""
+    found: dict[str, Any] = {}
+    for name in figures[0]:
+        values = [one[name] for one in figures]
+        if name == "examples":
+            found[name] = sum(values)
+            continue
+        found[name] = float(np.mean(values))
+        found[f"{name}_spread"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return found
+
+
+def write_report(run: Run, names: list[str], metrics: dict[str, Any]) -> None:
+    """`report.html` of all folds; each fold's own lies in its folder."""
+    from convmedia.apps._report import Report
+
+    main = next(iter(metrics["test"]))
+    report = Report("Sounds, fold by fold", f"{run.arguments['network']} trained on {run.arguments['data']}")
+    report.headline(
+        {
+            f"mean {main.replace('_', ' ')}": percent(metrics["test"][main]),
+            "spread": percent(metrics["test"][f"{main}_spread"]),
+            "folds": len(names),
+        }
+    )
+    columns = [name for name in metrics[names[0]] if name != "examples"]
+    rows = [[name, *(metrics[name][column] for column in columns), metrics[name]["examples"]] for name in names]
+    note = "Each fold's own report lies in its folder: fold-1/report.html and so on."
+    report.table("Folds", ["tested on", *(name.replace("_", " ") for name in columns), "sounds"], rows, note)
+    report.facts("Arguments", run.arguments)
+    report.facts("Versions", run.record["versions"])
+    report.write(run.folder / "report.html")

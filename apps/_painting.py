@@ -1,0 +1,113 @@
+"""The `stylize` verb: options checked, pictures read, descent, what is written."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from convmedia.apps import _stylizing
+from convmedia.apps._album import ANIMATIONS, Album
+from convmedia.apps._pictures import sample_photos
+from convmedia.apps._stylizing import Wanted
+from convmedia.data import originals
+from convmedia.data.errors import InputError
+from convmedia.data.files import shown
+from convmedia.models import style
+
+WEIGHTS = ("content_weight", "style_weight", "tv_weight")
+
+
+def painted(options: dict[str, Any]) -> dict[str, Any]:
+    """From the command's options to the row that it prints.
+
+    Raises:
+        InputError: as `checked`, `_stylizing.read` and `extractor` raise it.
+    """
+    blend = shares(options["blend"], len(options["styles"]))
+    checked(options)
+    keras.utils.set_random_seed(options["seed"])
+    quiet()
+    wanted = _stylizing.read(
+        options["content"], options["styles"], options["mask"], options["start"], blend, options["size"]
+    )
+    fits(wanted, options["out"])
+    seen = extractor(options)
+    _stylizing.sizes_of(wanted, seen, 1, 0)
+    arguments = {name: value for name, value in options.items() if name not in ("as_json", "backend")}
+    album = Album(options["out"], wanted, options["every"], options["steps"], arguments)
+    album.begin()
+    picture, well = _stylizing.stylized(
+        wanted,
+        seen,
+        weights={name: options[name] for name in WEIGHTS},
+        method=str(options["method"]),
+        steps=options["steps"],
+        scales=options["scales"],
+        style_scale=options["style_scale"],
+        colour=str(options["colour"]),
+        tile_px=options["tile"],
+        seed=options["seed"],
+        watch=album,
+    )
+    return album.finish(picture, well, options["animation"])
+
+
+def quiet() -> None:
+    """TensorFlow warns of functions that are traced again, which each scale needs."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")
+
+
+def extractor(options: dict[str, Any]) -> style.Extractor:
+    """What `--weights`, `--network` and the layers name; weights that need it are normalised over two photos."""
+    return style.extractor(
+        options["weights"],
+        network=str(options["network"]),
+        content_layers=options["content_layer"],
+        style_layers=options["style_layer"],
+        pooling=str(options.get("pooling", "max")),
+        photos=sample_photos()[:8],
+    )
+
+
+def shares(blend: str | None, styles: int) -> list[float]:
+    """The weight of each style, adding to 1.
+
+    Raises:
+        InputError: no such list of numbers, not one for each style, or all of them 0.
+    """
+    if blend is None:
+        return [1.0 / styles] * styles
+    try:
+        given = [float(part) for part in blend.split(",")]
+    except ValueError as error:
+        raise InputError(f"--blend {blend}: give a number for each style, such as 0.7,0.3") from error
+    if len(given) != styles or not 0 < sum(given) < float("inf") or min(given) < 0:
+        raise InputError(f"--blend {blend}: give {styles} numbers from 0 up, not all 0, such as 0.7,0.3")
+    return [value / sum(given) for value in given]
+
+
+def checked(options: dict[str, Any]) -> None:
+    """What can be said before anything is read.
+
+    Raises:
+        InputError: the result would replace a picture that was given; another kind of animation.
+    """
+    given = [options["content"], *options["styles"], *options["mask"]]
+    for target in [options["out"], *([options["animation"]] if options["animation"] else [])]:
+        if any(Path(path).exists() and target.exists() and Path(path).samefile(target) for path in given):
+            raise InputError(f"{shown(target)} is a picture that was given: write to another name")
+    if options["animation"] and options["animation"].suffix.lower() not in ANIMATIONS:
+        raise InputError(f"--animation {shown(options['animation'])}: end it in {' or '.join(ANIMATIONS)}")
+
+
+def fits(wanted: Wanted, out: Path) -> None:
+    """Raises InputError where the file cannot hold the result."""
+    result = _stylizing.as_original(wanted.original, wanted.content)
+    if originals.suffix_for(result, out.suffix) != out.suffix:
+        raise InputError(
+            f"--out {shown(out)}: no format that is written, or it cannot hold the content's size, alpha, depth, "
+            "profile and Exif; end it in .png"
+        )

@@ -1,0 +1,111 @@
+"""The `predict` verb for sounds: files in batches, long ones in flat memory, a stream as it comes."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from convmedia.apps import _verbs
+from convmedia.apps._commands import counted, percent, say, to_json
+from convmedia.data import clips
+from convmedia.data.errors import InputError
+from convmedia.data.files import shown
+from convmedia.models.listening import Listener
+
+STREAM = "-"
+STREAM_BYTES = 1 << 16
+
+
+def predict_files(predictor, inputs: list[str], top, every: float | None, as_json: bool, out: Path | None) -> int:
+    """Rows in the order given; 1 if any file failed."""
+    listener, files = Listener(predictor), clips.find(inputs)
+    told = resampling(listener.sample_rate)
+    listener.step(every)
+    if out is not None:
+        rows_of = SimpleNamespace(predict_rows=lambda left, top: listener.rows(left, top, every, told))
+        return _verbs.predict_to_file(rows_of, files, top, as_json, out)
+    rows = []
+    for row in counted(listener.rows(files, top, every, told), len(files), "predicting"):
+        rows.append({name: value for name, value in row.items() if as_json or name == "error"})
+        if not as_json:
+            listed = (window_line(row["file"], one) for one in row.get("windows", []))
+            print("\n".join([*listed, line_of(row)]), flush=True)
+    if as_json:
+        print(to_json(rows, indent=2))
+    return int(any("error" in row for row in rows))
+
+
+def predict_stream(
+    predictor, top, every: float | None, as_json: bool, rate: int | None, channels: int, encoding: str
+) -> int:
+    """Answer raw PCM from standard input: each window as soon as it is complete, the whole at the end."""
+    listener = Listener(predictor)
+    rate = rate or listener.sample_rate
+    resampling(listener.sample_rate)(STREAM, rate)
+    blocks = clips.resampled(decoded(sys.stdin.buffer, channels, encoding), rate, listener.sample_rate)
+    heard = listener.heard([(STREAM, blocks)], listener.step(every), live=True, keep=as_json)
+    for sound, window in heard:
+        if window is not None and not as_json:
+            print(window_line(STREAM, window), flush=True)
+        if sound is None:
+            continue
+        if not sound.heard and sound.error is None:
+            raise InputError("standard input held no samples; pipe raw PCM into it, as ffmpeg -f s16le - does")
+        row = listener.row(sound, top, windows=every is not None and as_json)
+        print(to_json([row], indent=2) if as_json else line_of(row), flush=True)
+        return int("error" in row)
+    return 0
+
+
+def decoded(stream: BinaryIO, channels: int, encoding: str) -> Iterator[np.ndarray]:
+    """Raw PCM as mono float32 pieces, -1..1, as they arrive; half a sample at the end is left out.
+
+    Raises:
+        InputError: values that are no numbers.
+    """
+    kind = np.dtype("<i2" if encoding == "s16le" else "<f4")
+    frame, rest = kind.itemsize * channels, b""
+    read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
+    while part := read(STREAM_BYTES):
+        rest += part
+        whole = len(rest) // frame * frame
+        values = np.frombuffer(rest[:whole], kind).reshape(-1, channels).astype(np.float32)
+        rest = rest[whole:]
+        if kind == np.dtype("<i2"):
+            values /= 32768.0
+        elif not np.isfinite(values).all():
+            raise InputError("standard input holds values that are no numbers; give the right --encoding")
+        if len(values):
+            yield values[:, 0] if channels == 1 else values.mean(axis=1, dtype=np.float32)
+
+
+def resampling(sample_rate: int) -> Callable[[str, int], None]:
+    """Says once for each rate unlike the model's that sounds are resampled."""
+    said: set[int] = set()
+
+    def told(name: str, rate: int) -> None:
+        if rate != sample_rate and rate not in said:
+            said.add(rate)
+            say(f"note: {shown(name)} has {rate} Hz, the model takes {sample_rate}: resampled (so is every {rate} Hz)")
+
+    return told
+
+
+def line_of(row: dict[str, Any]) -> str:
+    """One row of predictions for a person."""
+    return labels_line(row) if "labels" in row else _verbs.line_of(row)
+
+
+def labels_line(row: dict[str, Any]) -> str:
+    """The labels of a sound that may have several."""
+    named = ", ".join(f"{entry['label']} {percent(entry['score'])}" for entry in row["labels"])
+    return f"{shown(row['file'])}\t{named or 'no label'}"
+
+
+def window_line(name: str, window: dict[str, Any]) -> str:
+    """One window for a person: file, seconds, label and score."""
+    answer = line_of({"file": "", "top": [], **window})
+    return f"{shown(name)}\t{window['start']:.2f}-{window['end']:.2f} s{answer}"

@@ -1,0 +1,272 @@
+"""Label sounds: spoken words, noises, music, from a waveform of any length.
+
+convmedia audio train --data fsdd --out runs/fsdd
+convmedia audio train --data esc10 --folds --out runs/esc10
+convmedia audio predict seven.wav --model runs/fsdd
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from convmedia.apps import _commands, _verbs
+from convmedia.apps._commands import (
+    Arithmetic,
+    Backend,
+    BatchSize,
+    Epochs,
+    Examples,
+    ExportOut,
+    Folder,
+    Format,
+    Formats,
+    Inputs,
+    Json,
+    Limit,
+    Model,
+    Out,
+    Overwrite,
+    Patience,
+    Precision,
+    Resume,
+    Rows,
+    Seed,
+    Top,
+    Weights,
+    application,
+    percent,
+    say,
+    use_backend,
+)
+
+APP = "audio"
+command = application(APP, "Label sounds: spoken words, noises, music, from a waveform of any length.")
+
+
+class Network(StrEnum):
+    compact = "compact"
+    piczak = "piczak"
+    speech = "speech"
+    tagger = "tagger"
+
+
+class Split(StrEnum):
+    official = "official"
+    speaker = "speaker"
+
+
+class Augment(StrEnum):
+    auto = "auto"
+    words = "words"
+    noises = "noises"
+    none = "none"
+
+
+class Encoding(StrEnum):
+    s16le = "s16le"
+    f32le = "f32le"
+
+
+Data = Annotated[str, typer.Option(help="A named set, a folder of class folders, or a CSV with columns file, labels.")]
+SplitOption = Annotated[Split, typer.Option(help="speaker: hold each speaker of fsdd out in turn.")]
+Fold = Annotated[str | None, typer.Option(help="Test on this fold (or speaker) only; default: the first one.")]
+
+
+@command.command()
+def train(
+    context: typer.Context,
+    out: Out,
+    data: Data = "fsdd",
+    split: SplitOption = Split.official,
+    folds: Annotated[bool, typer.Option("--folds", help="Train once for each fold; mean and spread.")] = False,
+    fold: Fold = None,
+    network: Annotated[Network, typer.Option(help="The network to train.")] = Network.compact,
+    window: Annotated[
+        float | None,
+        typer.Option(min=0.05, max=60, help="Seconds that the network hears at once; default: by the set."),
+    ] = None,
+    sample_rate: Annotated[
+        int | None, typer.Option(min=1000, max=192_000, help="Hz; default: that of most files, at most 22,050.")
+    ] = None,
+    augment: Annotated[
+        Augment, typer.Option(help="words: small shifts. noises: shifts in a circle, MixUp. auto: by the window.")
+    ] = Augment.auto,
+    weights: Weights = "none",
+    epochs: Epochs = 60,
+    batch_size: BatchSize = 32,
+    limit: Limit = None,
+    seed: Seed = 1,
+    precision: Precision = Arithmetic.auto,
+    patience: Patience = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    backend: Backend = None,
+) -> None:
+    """Train a network, measure its saved file on the test sounds, write the run folder.
+
+    Sets of fewer than 800 sounds are gone through several times an epoch.
+    """
+    use_backend(backend)
+    from convmedia.apps._runs import open_run
+
+    run = open_run(APP, context, out, resume, overwrite)
+    if run.complete:
+        say(f"{out} is complete; more --epochs continue it")
+        return
+    record = train_run(run)
+    for name, figures in record["metrics"].items():
+        print(f"{name:9} {_figures_line(figures)}")
+    print(f"run {out}, report {out / 'report.html'}")
+
+
+def _figures_line(figures: dict[str, Any]) -> str:
+    shares = {name: value for name, value in figures.items() if not name.startswith("loss") and name != "examples"}
+    return ", ".join(f"{name.replace('_', ' ')} {percent(value)}" for name, value in shares.items())
+
+
+def train_run(run) -> dict[str, Any]:
+    """From a run's arguments to its complete folder: one training, or one for each fold."""
+    from convmedia.apps import _folds
+    from convmedia.data import sounds
+
+    options = run.arguments
+    if options["fold"] is None and (options["folds"] or options["split"] == "speaker"):
+        return _folds.each(run, sounds.folds(options["data"], options["split"]), train_one)
+    return train_one(run)
+
+
+def train_one(run) -> dict[str, Any]:
+    """One training: what is wrong with its arguments is said before anything is written."""
+    import keras
+
+    from convmedia.apps import _clips, _training
+    from convmedia.models import audio, load
+
+    options = run.arguments
+    data = _clips.loaded(options).required("train", "validation", "test")
+    spectrum, size = _clips.heard_as(options, data)
+    keras.utils.set_random_seed(options["seed"])
+    build = audio.NETWORKS[options["network"]]
+    network = build(spectrum.frames(size), spectrum.bands, len(data.labels), several=data.several)
+    if options["weights"] != "none":
+        _training.start_from(network, load(options["weights"], app=APP))
+    with run.begin(labels=list(data.labels), data_digest=data.digest):
+        return trained(run, data.limited(options["limit"], options["seed"]), network, spectrum, size)
+
+
+def trained(run, data, network, spectrum, size) -> dict[str, Any]:
+    """Fit, report, save: the run's record."""
+    import keras
+
+    from convmedia.apps import _clips, _heard, _training
+    from convmedia.models import audio
+    from convmedia.models.saving import save
+
+    options = run.arguments
+    examples = _clips.PreparedClips(data, spectrum, size, options["augment"])
+    details = {name: options[name] for name in ("network", "seed", "split", "fold")}
+    model = audio.whole(network, spectrum, size, *examples.moments, app=APP, labels=list(data.labels), details=details)
+    steps = max(examples.number // options["batch_size"], 1)
+    rate = _training.warm_cosine(2e-3 if options["weights"] == "none" else 5e-4, options["epochs"] * steps, steps)
+    history = _training.fit(
+        network,
+        run,
+        examples.number,
+        examples.example,
+        epochs=options["epochs"],
+        batch_size=options["batch_size"],
+        seed=options["seed"],
+        precision=options["precision"],
+        validation=examples.validation(),
+        keep=lambda: save(model, run.model_file),
+        monitor=f"val_{_clips.monitor(data)}",
+        patience=options["patience"],
+        settled=_clips.settled(options["epochs"]),
+        optimizer=keras.optimizers.AdamW(rate, weight_decay=0.02),
+        **_clips.compiling(data),
+    )
+    return _heard.finish(run, data, history)
+
+
+@command.command()
+def evaluate(
+    data: Data = "fsdd",
+    model: Model = None,
+    split: Annotated[Split | None, typer.Option(help="Default: as the model was trained.")] = None,
+    fold: Annotated[str | None, typer.Option(help="The fold to test on; default: the one the model never saw.")] = None,
+    as_json: Json = False,
+    backend: Backend = None,
+) -> None:
+    """Measure a saved file on the test sounds."""
+    use_backend(backend)
+    from convmedia.apps import _clips, _heard
+
+    predictor = _verbs.model_of(APP, model)
+    kept = predictor.details if data in ("fsdd", "esc10", "esc50") else {}
+    options = {"data": data, "split": split or kept.get("split", "official"), "fold": fold or kept.get("fold")}
+    chosen = _clips.loaded(options).required("test")
+    metrics, _ = _heard.measure(predictor, chosen)
+    _heard.print_figures(predictor, chosen, metrics, as_json)
+
+
+@command.command()
+def predict(
+    inputs: Annotated[
+        list[str] | None, typer.Argument(metavar="FILES_OR_FOLDERS...", help="Files, or folders of them.")
+    ] = None,
+    model: Model = None,
+    top: Top = None,
+    every: Annotated[
+        float | None, typer.Option(min=0, help="A line for each window, one of which starts every so many seconds.")
+    ] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Read raw PCM from standard input.")] = False,
+    rate: Annotated[int | None, typer.Option(min=1, help="Hz of the stream; default: the model's.")] = None,
+    channels: Annotated[int, typer.Option(min=1, max=64, help="Channels of the stream, sample by sample.")] = 1,
+    encoding: Annotated[Encoding, typer.Option(help="Samples of the stream.")] = Encoding.s16le,
+    as_json: Json = False,
+    out: Rows = None,
+) -> int:
+    """Say what each sound is, or what is heard on standard input."""
+    use_backend(None)
+    from convmedia.apps import _predicting
+    from convmedia.data.errors import InputError
+
+    if stream == bool(inputs):
+        raise InputError("give files or folders, or --stream and raw PCM on standard input: one of the two")
+    if stream and out is not None:
+        raise InputError("--stream prints its answers and --out is for files: leave one of them out")
+    predictor = _verbs.model_of(APP, model)
+    if stream:
+        return _predicting.predict_stream(predictor, top, every, as_json, rate, channels, str(encoding))
+    return _predicting.predict_files(predictor, inputs or [], top, every, as_json, out)
+
+
+@command.command()
+def export(
+    model: Model = None,
+    format: Formats = [*Format],  # noqa: B006
+    out: ExportOut = None,
+    data: Examples = None,
+    as_json: Json = False,
+) -> int:
+    """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
+    use_backend(None)
+    from convmedia.apps import _heard
+
+    predictor = _verbs.model_of(APP, model)
+    formats = [str(name) for name in format]
+    return _verbs.export_of(predictor, model, formats, out, lambda: _heard.examples(predictor, data), as_json)
+
+
+@command.command()
+def explain(inputs: Inputs, out: Folder, model: Model = None) -> int:
+    """Draw waveform, spectrogram and the network's Grad-CAM over it for each sound, and the filters it learned."""
+    use_backend(None)
+    from convmedia.apps import _drawing
+
+    return _drawing.explain(_verbs.model_of(APP, model), inputs, out)
+
+
+if __name__ == "__main__":
+    _commands.run(command)

@@ -1,0 +1,216 @@
+"""Paint a picture in the style of others: by descent for one picture, or by a network that learned the style.
+
+convmedia style-transfer stylize photo.jpg painting.jpg --out painted.png
+convmedia style-transfer apply photo.jpg --out painted/
+convmedia style-transfer train painting.jpg --data photos/ --out runs/painting
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convmedia.apps import _commands, _verbs
+from convmedia.apps._commands import (
+    Arithmetic,
+    Backend,
+    BatchSize,
+    Epochs,
+    Examples,
+    ExportOut,
+    Folder,
+    Format,
+    Formats,
+    Inputs,
+    Json,
+    Model,
+    Out,
+    Overwrite,
+    Precision,
+    Resume,
+    Seed,
+    application,
+    say,
+    to_json,
+    use_backend,
+)
+from convmedia.data.files import shown
+
+APP = "style-transfer"
+TOLERANCE = 1e-3  # of exported files: normalisation over the whole picture adds up roundings
+command = application(APP, "Paint pictures in the style of others.")
+
+
+class NetworkName(StrEnum):
+    vgg19 = "vgg19"
+    vgg16 = "vgg16"
+
+
+class Method(StrEnum):
+    lbfgs = "lbfgs"
+    adam = "adam"
+
+
+class Pooling(StrEnum):
+    average = "average"
+    max = "max"
+
+
+class Colour(StrEnum):
+    style = "style"
+    luminance = "luminance"
+    covariance = "covariance"
+    histogram = "histogram"
+
+
+Extracting = Annotated[
+    str, typer.Option("--weights", help="What to look with: imagenet, from Keras's cache or its download, or a file.")
+]
+Looking = Annotated[NetworkName, typer.Option("--network", help="The network that looks.")]
+ContentLayers = Annotated[
+    list[str], typer.Option("--content-layer", help="Repeat it for several; default conv4_2, or the last of a file.")
+]
+StyleLayers = Annotated[
+    list[str], typer.Option("--style-layer", help="Repeat it for several; default the first of each block.")
+]
+ContentWeight = Annotated[float, typer.Option(min=0, help="More keeps more of the photo.")]
+StyleWeight = Annotated[float, typer.Option(min=0, help="More paints more.")]
+Smoothness = Annotated[float, typer.Option("--tv-weight", min=0, help="Total variation: more is smoother.")]
+Blend = Annotated[str | None, typer.Option(help="How much of each style, such as 0.7,0.3; default the same of all.")]
+
+
+@command.command()
+def stylize(
+    context: typer.Context,
+    content: Annotated[Path, typer.Argument(metavar="CONTENT", help="The picture to paint.")],
+    styles: Annotated[list[Path], typer.Argument(metavar="STYLE...", help="One painting or several.")],
+    out: Annotated[Path, typer.Option(help="The picture to write; STEM_steps/ beside it holds steps and report.")],
+    weights: Extracting = "imagenet",
+    network: Looking = NetworkName.vgg19,
+    content_layer: ContentLayers = [],  # noqa: B006
+    style_layer: StyleLayers = [],  # noqa: B006
+    pooling: Annotated[Pooling, typer.Option(help="How the network shrinks its maps.")] = Pooling.max,
+    content_weight: ContentWeight = 1.0,
+    style_weight: StyleWeight = 500.0,
+    tv_weight: Smoothness = 1e-3,
+    blend: Blend = None,
+    mask: Annotated[list[Path], typer.Option(help="White where the styles act; or one for each style.")] = [],  # noqa: B006
+    colour: Annotated[
+        Colour, typer.Option("--colour", "--color", help="Colours of the style, or kept: by luminance or matching.")
+    ] = Colour.style,
+    start: Annotated[str, typer.Option(help="Begin with content, noise or a picture's file.")] = "content",
+    method: Annotated[Method, typer.Option(help="How to descend.")] = Method.lbfgs,
+    steps: Annotated[int, typer.Option(min=1, help="Evaluations, over all scales.")] = 200,
+    scales: Annotated[int, typer.Option(min=1, help="Coarse to fine: each is twice as large as the one before.")] = 3,
+    size: Annotated[int, typer.Option(min=0, help="Longer side, px, at most; 0 for the content's own.")] = 512,
+    style_scale: Annotated[float, typer.Option(min=0.05, help="Size of the paintings over the content's.")] = 1.0,
+    tile: Annotated[int, typer.Option(min=64, help="Side of the tiles, px; memory grows with its square.")] = 1024,
+    every: Annotated[int, typer.Option(min=1, help="Evaluations between two pictures that are kept.")] = 50,
+    animation: Annotated[Path | None, typer.Option(help="Also write the steps as an animated .gif or .webp.")] = None,
+    seed: Seed = 1,
+    as_json: Json = False,
+    backend: Backend = None,
+) -> int:
+    """Paint one picture by descent, as Gatys, Ecker and Bethge did in 2016; 1 if it had to stop early."""
+    use_backend(backend)
+    from convmedia.apps import _painting
+
+    row = _painting.painted(context.params)
+    if as_json:
+        print(to_json(row, indent=2))
+    else:
+        print(f"{row['out']}  {row['width']}x{row['height']}  loss {row['loss']}  {row['seconds']:.1f} s")
+    return int(row["stopped"] is not None)
+
+
+@command.command()
+def train(
+    context: typer.Context,
+    styles: Annotated[list[Path], typer.Argument(metavar="STYLE...", help="One painting, or several in one network.")],
+    out: Out,
+    data: Annotated[str, typer.Option(help="A folder of photos, or a named set of pictures; several joined by +.")],
+    weights: Extracting = "imagenet",
+    network: Looking = NetworkName.vgg19,
+    content_layer: ContentLayers = [],  # noqa: B006
+    style_layer: StyleLayers = [],  # noqa: B006
+    content_weight: ContentWeight = 1.0,
+    style_weight: StyleWeight = 100.0,
+    tv_weight: Smoothness = 1e-4,
+    style_size: Annotated[int, typer.Option(min=32, help="Longer side of the paintings, px.")] = 384,
+    filters: Annotated[int | None, typer.Option(min=1, help="Of the outermost layers: more is slower, finer.")] = None,
+    side: Annotated[int, typer.Option(min=32, help="Side of the windows of photos, px.")] = 256,
+    epochs: Epochs = 10,
+    batch_size: BatchSize = 4,
+    limit: Annotated[int | None, typer.Option(min=1, help="Windows an epoch; default: what covers the photos.")] = None,
+    seed: Seed = 1,
+    precision: Precision = Arithmetic.auto,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    backend: Backend = None,
+) -> None:
+    """Learn to paint in one pass; several styles share one network and can be blended."""
+    use_backend(backend)
+    from convmedia.apps import _style_training
+    from convmedia.apps._runs import open_run
+
+    run = open_run(APP, context, out, resume, overwrite)
+    if run.complete:
+        say(f"{out} is complete; more --epochs continue it")
+        return
+    record = _style_training.train_run(run)
+    print(f"validation loss {record['metrics']['validation']['loss']:.4g}")
+    print(f"model {run.model_file}, report {out / 'report.html'}")
+
+
+@command.command()
+def apply(
+    inputs: Inputs,
+    out: Folder,
+    model: Model = None,
+    blend: Blend = None,
+    size: Annotated[int, typer.Option(min=0, help="Longer side, px, at most; 0 for the picture's own.")] = 0,
+    smooth: Annotated[float, typer.Option(min=0, max=1, help="For frames of a video: how steady stills are.")] = 0.0,
+    as_json: Json = False,
+    backend: Backend = None,
+) -> int:
+    """Paint pictures in one pass; alpha, 16 bits, colour profile and Exif are kept. 1 if a file failed."""
+    use_backend(backend)
+    from convmedia.apps._styling import painted
+
+    rows = []
+    for row in painted(_verbs.model_of(APP, model), inputs, out, blend, size, smooth):
+        rows.append(row)
+        if not as_json:
+            print(line_of(row), flush=True)
+    if as_json:
+        print(to_json(rows, indent=2))
+    return int(any("error" in row for row in rows))
+
+
+def line_of(row) -> str:
+    """One row of `apply` for a person."""
+    if "error" in row:
+        return f"{shown(row['file'])}\terror: {row['error']}"
+    return f"{shown(row['file'])}\t{shown(row['out'])}\t{row['width']}x{row['height']}\t{row['seconds']:.1f} s"
+
+
+@command.command()
+def export(
+    model: Model = None,
+    format: Formats = [*Format],  # noqa: B006
+    out: ExportOut = None,
+    data: Examples = None,
+    as_json: Json = False,
+) -> int:
+    """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
+    use_backend(None)
+    from convmedia.apps._styling import examples
+
+    names = [str(name) for name in format]
+    predictor = _verbs.model_of(APP, model)
+    return _verbs.export_of(predictor, model, names, out, lambda: examples(data), as_json, tolerance=TOLERANCE)
+
+
+if __name__ == "__main__":
+    _commands.run(command)

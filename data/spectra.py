@@ -1,0 +1,180 @@
+"""Arithmetic of mel spectra: filter banks, Fourier and cosine matrices, and the fast path that training takes.
+
+    spectrum = Spectrum(sample_rate=8000, fft_samples=256, hop_samples=80, bands=40)
+    spectrum.decibels(windows)      # TensorFlow's FFT, inside tf.data
+
+The numbers are librosa's (`librosa.filters.mel`, `power_to_db`, `mfcc`), without needing it. `models.mel` puts the same
+numbers into a saved file as matrix products.
+"""
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.fft import dct
+from scipy.signal import savgol_filter
+
+from convmedia.data.errors import InputError
+
+LEAST_POWER = 1e-10
+"""Powers below this are taken for it, -100 dB, as `librosa.power_to_db` does."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """How a waveform becomes a log-mel spectrogram: frames centred at multiples of the hop, zeros beyond both ends.
+
+    Attributes:
+        sample_rate: Hz.
+        fft_samples: length of a frame and of its periodic Hann window, even.
+        hop_samples: from one frame to the next.
+        bands: mel bands between `min_hz` and `max_hz`; None is half of the sample rate.
+        htk: HTK's mel scale in place of Slaney's.
+        slaney_norm: each filter has the same area (librosa's default); without, the same height of 1.
+        top_db: what lies more than this below a window's own maximum is raised to it, dB; None raises nothing.
+        relative: decibels below the window's own maximum, in place of those of power 1.
+    """
+
+    sample_rate: int
+    fft_samples: int
+    hop_samples: int
+    bands: int
+    min_hz: float = 0.0
+    max_hz: float | None = None
+    htk: bool = False
+    slaney_norm: bool = True
+    top_db: float | None = 80.0
+    relative: bool = False
+
+    def __post_init__(self):
+        high = self.highest_hz
+        if not 0 <= self.min_hz < high <= self.sample_rate / 2:
+            raise InputError(
+                f"mel bands lie between 0 and half of the sample rate, {self.sample_rate / 2:g} Hz; "
+                f"received {self.min_hz:g} to {high:g} Hz"
+            )
+        if self.fft_samples % 2:
+            raise InputError(f"fft_samples is even; received {self.fft_samples}")
+        if min(self.fft_samples, self.hop_samples, self.bands) < 1 or (self.top_db is not None and self.top_db <= 0):
+            raise InputError(
+                f"fft_samples, hop_samples, bands and top_db are above 0; received {self.fft_samples}, "
+                f"{self.hop_samples}, {self.bands} and {self.top_db}"
+            )
+
+    @property
+    def highest_hz(self) -> float:
+        return self.sample_rate / 2 if self.max_hz is None else self.max_hz
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments that make the same one."""
+        return asdict(self)
+
+    def frames(self, samples: int) -> int:
+        """How many frames a window of this many samples has."""
+        return 1 + samples // self.hop_samples
+
+    @cached_property
+    def bank(self) -> np.ndarray:
+        """float32 (fft_samples // 2 + 1, bands): the mel filters, `librosa.filters.mel` transposed."""
+        return mel_bank(
+            self.sample_rate, self.fft_samples, self.bands, self.min_hz, self.highest_hz, self.htk, self.slaney_norm
+        )
+
+    def decibels(self, windows):
+        """Log-mel spectrograms by TensorFlow's FFT.
+
+        Args:
+            windows: float32 tensor (n, samples), -1..1; samples from one up.
+
+        Returns:
+            float32 (n, frames, bands), dB.
+        """
+        import tensorflow as tf
+
+        half = self.fft_samples // 2
+        padded = tf.pad(windows, [[0, 0], [half, self.fft_samples - half]])
+        frames = tf.signal.frame(padded, self.fft_samples, self.hop_samples)
+        frames = frames[:, : 1 + tf.shape(windows)[1] // self.hop_samples]
+        spectra = tf.signal.rfft(frames * tf.constant(hann(self.fft_samples)))
+        power = tf.math.real(spectra) ** 2 + tf.math.imag(spectra) ** 2
+        return self._logarithm(tf.tensordot(power, tf.constant(self.bank), 1))
+
+    def _logarithm(self, power):
+        import tensorflow as tf
+
+        decibels = 10.0 / np.log(10.0) * tf.math.log(tf.maximum(power, LEAST_POWER))
+        loudest = tf.reduce_max(decibels, axis=[1, 2], keepdims=True)
+        if self.top_db is not None:
+            decibels = tf.maximum(decibels, loudest - self.top_db)
+        return decibels - loudest if self.relative else decibels
+
+
+def hann(length: int) -> np.ndarray:
+    """Periodic Hann window, float32 (length,), as of `scipy.signal.get_window("hann", length)`."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
+
+
+def fourier(length: int) -> np.ndarray:
+    """Hann window and real Fourier transform in one: float32 (length, 2 * bins), cosines and then sines."""
+    bins = length // 2 + 1
+    # Products of whole numbers modulo the length: the angle stays exact for large ones.
+    angles = 2 * np.pi / length * (np.outer(np.arange(length), np.arange(bins)) % length)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+    return (window[:, None] * np.concatenate([np.cos(angles), np.sin(angles)], axis=1)).astype(np.float32)
+
+
+def cosines(bands: int, coefficients: int) -> np.ndarray:
+    """Orthonormal cosine transform (DCT-II), float32 (bands, coefficients): bands @ it is `librosa.feature.mfcc`."""
+    return dct(np.eye(bands), axis=1, norm="ortho")[:, :coefficients].astype(np.float32)
+
+
+def slopes(frames: int, width: int = 9) -> np.ndarray:
+    """Deltas along time as a matrix, float32 (frames, frames): it @ spectrogram is `librosa.feature.delta`.
+
+    Slope of a straight line through `width` frames (Savitzky-Golay), at the ends of that through the last ones. In
+    fewer frames the width is the largest odd number that fits.
+    """
+    width = min(width, frames - 1 + frames % 2)
+    if width < 3:
+        return np.zeros((frames, frames), np.float32)
+    return savgol_filter(np.eye(frames), width, polyorder=1, deriv=1, axis=0, mode="interp").astype(np.float32)
+
+
+def mel_bank(
+    sample_rate: float, fft_samples: int, bands: int, min_hz: float, max_hz: float, htk: bool, slaney_norm: bool
+) -> np.ndarray:
+    """Triangles on the mel scale, float32 (bins, bands); arguments as of `Spectrum`."""
+    bins = np.linspace(0, sample_rate / 2, fft_samples // 2 + 1)
+    edges = hz_of(np.linspace(mel_of(min_hz, htk), mel_of(max_hz, htk), bands + 2), htk)
+    widths = np.diff(edges)
+    ramps = bins[:, None] - edges[None, :]
+    rising, falling = ramps[:, :-2] / widths[:-1], -ramps[:, 2:] / widths[1:]
+    bank = np.maximum(0, np.minimum(rising, falling))
+    if slaney_norm:
+        bank *= 2.0 / (edges[2:] - edges[:-2])
+    return bank.astype(np.float32)
+
+
+# Slaney 1998, "Auditory Toolbox": linear to 1 kHz, 200/3 Hz a mel, then logarithmic, 27 mels for a factor of 6.4.
+_LINEAR_HZ, _CORNER_HZ, _LOG_STEP = 200 / 3, 1000.0, np.log(6.4) / 27
+
+
+def mel_of(hz, htk: bool):
+    """Frequency in mels: Slaney's scale, or HTK's, 2595 log10(1 + hz / 700)."""
+    hz = np.asarray(hz, np.float64)
+    if htk:
+        return 2595.0 * np.log10(1.0 + hz / 700.0)
+    above = _CORNER_HZ / _LINEAR_HZ + np.log(np.maximum(hz, _CORNER_HZ) / _CORNER_HZ) / _LOG_STEP
+    return np.where(hz < _CORNER_HZ, hz / _LINEAR_HZ, above)
+
+
+def hz_of(mels, htk: bool):
+    """Mels in Hz: the inverse of `mel_of`."""
+    mels = np.asarray(mels, np.float64)
+    if htk:
+        return 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
+    corner = _CORNER_HZ / _LINEAR_HZ
+    above = _CORNER_HZ * np.exp(_LOG_STEP * (np.maximum(mels, corner) - corner))
+    return np.where(mels < corner, mels * _LINEAR_HZ, above)

@@ -1,0 +1,33 @@
+"""Figures and thresholds of models for several labels."""
+
+import numpy as np
+import pytest
+
+from convmedia.apps import _folds, _heard
+
+
+def test_the_threshold_with_the_best_f1_lies_half_way_between_two_scores():
+    scores = np.array([[0.9, 0.2], [0.8, 0.6], [0.4, 0.7], [0.1, 0.3]])
+    truth = np.array([[1, 0], [1, 0], [0, 0], [0, 0]])
+    assert _heard.tuned(scores, truth) == pytest.approx([0.6, 0.5])
+    assert _heard.tuned(np.array([[0.5], [0.5]]), np.array([[1], [0]])) == pytest.approx([0.25])
+
+
+def test_tagging_figures_by_hand():
+    scores = np.array([[0.9, 0.8], [0.2, 0.7], [0.6, 0.1]])
+    truth = np.array([[1, 0], [0, 1], [1, 0]])
+    found = _heard.tagging(scores, truth, [0.5, 0.5])
+    assert found["mean_average_precision"] == pytest.approx((1.0 + 0.5) / 2)
+    assert found["f1"] == pytest.approx(2 * 3 / (4 + 3))
+    assert found["exact"] == pytest.approx(2 / 3)
+
+
+def test_a_label_without_examples_does_not_count():
+    found = _heard.average_precisions(np.array([[0.9, 0.1], [0.2, 0.3]]), np.array([[1, 0], [0, 0]]))
+    assert found[0] == 1.0
+    assert np.isnan(found[1])
+
+
+def test_the_summary_of_folds():
+    found = _folds.summary([{"accuracy": 0.8, "examples": 10}, {"accuracy": 0.9, "examples": 12}])
+    assert found == {"accuracy": pytest.approx(0.85), "accuracy_spread": pytest.approx(0.0707107), "examples": 22}

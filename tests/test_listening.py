@@ -1,0 +1,128 @@
+"""Windows of files and streams: the answers of the saved file, in flat memory, whatever comes beside them."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import soundfile
+
+from convmedia.models import audio
+from convmedia.models.listening import BATCH, Listener, cut, scores_of
+from convmedia.models.predicting import Predictor
+
+LABELS = [str(digit) for digit in range(10)]
+
+
+@pytest.fixture(scope="module")
+def listener():
+    import keras
+
+    spectrum, size = audio.heard_as("compact", 8000, 1.0)
+    keras.utils.set_random_seed(4)
+    network = audio.compact(spectrum.frames(size), spectrum.bands, 10)
+    moments = np.full(spectrum.bands, -40.0), np.full(spectrum.bands, 15.0)
+    return Listener(Predictor(audio.whole(network, spectrum, size, *moments, app="audio", labels=LABELS, details={})))
+
+
+def sound(samples, seed=0):
+    rng = np.random.default_rng([seed, samples])
+    return (0.3 * rng.normal(size=samples) * np.abs(np.sin(np.arange(samples) / 5000))).clip(-1, 1).astype("float32")
+
+
+def written(path, samples):
+    soundfile.write(path, samples, 8000, subtype="FLOAT")
+    return path
+
+
+def blocks_of(values, size):
+    return [values[start : start + size] for start in range(0, len(values), size)]
+
+
+@pytest.mark.parametrize("block", [1, 3, 7, 100])
+def test_windows_do_not_depend_on_the_blocks(block):
+    values = np.arange(1, 24, dtype="float32")
+    windows = list(cut(blocks_of(values, block), 5, every=2))
+    answer = [window for window in windows if not window.listed]
+    assert [(window.start, window.heard) for window in answer] == [(0, 5), (5, 5), (10, 5), (15, 5), (20, 3)]
+    assert answer[-1].samples.tolist() == [21, 22, 23, 0, 0]
+    listed = [window for window in windows if window.listed]
+    assert [window.start for window in listed] == list(range(0, 20, 2))  # that of 18 reaches the end
+    assert (listed[-1].start, listed[-1].heard) == (18, 5)
+
+
+def test_windows_may_leave_gaps():
+    listed = [window.start for window in cut([np.ones(20, "float32")], 3, every=8) if window.listed]
+    assert listed == [0, 8, 16]
+
+
+def test_files_of_any_length_get_the_answers_of_the_saved_file(listener, tmp_path):
+    lengths = [1, 3, 500, 8000, 8001, 23_456, 95_000]
+    files = [written(tmp_path / f"{number}.wav", sound(number)) for number in lengths]
+    expected = [listener.predictor(sound(number)[None])[0] for number in lengths]
+    np.testing.assert_allclose(scores_of(listener.predictor, files), expected, atol=1e-6)
+
+
+def test_rows_are_in_order_with_errors_between_them(listener, tmp_path):
+    files = [written(tmp_path / f"{number:03}.wav", sound(number % 9000 + 1)) for number in range(0, 3000, 30)]
+    (tmp_path / "004.wav").write_text("no sound")
+    files.insert(4, tmp_path / "004.wav")
+    rows = listener.predictor.predict_files(files, top=3)
+    assert len(rows) == 101 > BATCH
+    assert [row["file"] for row in rows] == [str(file) for file in files]
+    assert [place for place, row in enumerate(rows) if "error" in row] == [4]
+    assert rows[7]["label"] == rows[7]["top"][0]["label"]
+    assert len(rows[7]["top"]) == 3
+
+
+def test_a_row_for_each_window(listener, tmp_path):
+    file = written(tmp_path / "long.wav", sound(20_000))
+    row = next(listener.rows([file], every_seconds=1.0))
+    assert [(window["start"], window["end"]) for window in row["windows"]] == [(0, 1), (1, 2), (2, 2.5)]
+    scores = [listener.predictor(sound(20_000)[None, start : start + 8000])[0] for start in (0, 8000, 16_000)]
+    assert [window["score"] for window in row["windows"]] == pytest.approx([one.max() for one in scores], abs=1e-6)
+    assert next(listener.rows([file]))["score"] == row["score"]
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_stream_gets_the_answers_of_the_file(listener, tmp_path, live):
+    values = sound(50_021)
+    file = written(tmp_path / "whole.wav", values)
+    offline = next(listener.rows([file], every_seconds=0.5))
+    heard = list(listener.heard([("-", blocks_of(values, 1234))], every=4000, live=live))
+    (whole,) = [one for one, _ in heard if one is not None]
+    online = listener.row(whole, None, windows=True)
+    assert {**online, "file": str(file)} == offline
+    assert [row for _, row in heard if row is not None] == online["windows"]
+
+
+def test_a_live_window_is_answered_before_the_next_block_is_waited_for(listener):
+    given = []
+
+    def blocks():
+        for block in blocks_of(sound(32_000), 8000):
+            given.append(len(block))
+            yield block
+
+    counts = [len(given) for _, row in listener.heard([("-", blocks())], every=8000, live=True) if row is not None]
+    assert counts == [1, 2, 3, 4]
+
+
+def test_ten_hours_take_no_more_memory_than_ten_minutes(listener):
+    def peak(blocks):
+        silence = np.zeros(80_000, "float32")
+        tracemalloc.start()
+        for _ in cut((silence for _ in range(blocks)), listener.size):
+            pass
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    assert peak(3600) < 1.1 * peak(60) < 5e6
+
+
+def test_labels_above_their_thresholds_are_named(listener):
+    tagger = Listener(listener.predictor)
+    tagger.predictor.details["thresholds"] = [0.5] * 3 + [0.1] + [0.9] * 6
+    named = tagger.named(np.array([0.6, 0.4, 0.7, 0.2, 0.8] + [0.0] * 5))
+    del tagger.predictor.details["thresholds"]
+    assert [entry["label"] for entry in named["labels"]] == ["2", "0", "3"]

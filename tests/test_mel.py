@@ -1,0 +1,158 @@
+"""The layers of the front end: against librosa on sounds, window by window, in exported files."""
+
+import warnings
+
+import keras
+import librosa
+import numpy as np
+import pytest
+
+from convmedia.data import clips
+from convmedia.data.spectra import Spectrum
+from convmedia.models import formats, mel, saving, verifying
+from convmedia.models.answer import Answer
+
+FRONT = {"fft_samples": 256, "hop_samples": 80, "bands": 40}
+BANKS = [{"htk": htk, "slaney_norm": norm} for htk in (False, True) for norm in (True, False)]
+
+
+def numbers(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+def sound(samples, seed=0, loudness=0.3):
+    """A chord that fades, and noise: float32 (samples,)."""
+    rng = np.random.default_rng(seed)
+    times = np.arange(samples) / 8000
+    tones = sum(np.sin(2 * np.pi * hertz * times) for hertz in rng.uniform(60, 3900, 4))
+    return (loudness * (0.25 * tones * np.exp(-2 * times) + rng.normal(0, 0.01, samples))).astype("float32")
+
+
+def librosas(samples, htk, slaney_norm, **changes):
+    """librosa's decibels, (frames, bands)."""
+    options = {"sr": 8000, "n_fft": 256, "hop_length": 80, "n_mels": 40} | changes
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # clips shorter than a frame
+        power = librosa.feature.melspectrogram(y=samples, htk=htk, norm="slaney" if slaney_norm else None, **options)
+    return librosa.power_to_db(power).T
+
+
+def real_clips(folder, number):
+    files = sorted((folder / "audio" / "fsdd" / "recordings").glob("*.wav"))
+    return [clips.read(file, 8000) for file in files[:: len(files) // number][:number]]
+
+
+@pytest.mark.parametrize("bank", BANKS, ids=str)
+def test_log_mel_is_librosas_on_two_hundred_clips(convmedia_data, bank):
+    layer = mel.LogMel(8000, **FRONT, **bank)
+    for samples in real_clips(convmedia_data, 200 if bank["slaney_norm"] else 20):
+        expected = librosas(samples, **bank)
+        assert np.abs(numbers(layer(samples[None]))[0] - expected).max() <= 0.01
+        assert np.abs(numbers(layer.spectrum.decibels(samples[None]))[0] - expected).max() <= 0.01
+
+
+@pytest.mark.parametrize("bank", BANKS, ids=str)
+@pytest.mark.parametrize("samples", [1, 79, 80, 255, 256, 4001])
+def test_log_mel_is_librosas_for_any_length(samples, bank):
+    values = sound(samples)
+    layer = mel.LogMel(8000, **FRONT, **bank)
+    ours = numbers(layer(values[None]))[0]
+    np.testing.assert_allclose(ours, librosas(values, **bank), rtol=0, atol=0.005)
+    assert ours.shape == (1 + samples // 80, 40) == layer.compute_output_shape((1, samples))[1:]
+
+
+def test_log_mel_is_librosas_on_long_frames():
+    values = librosa.resample(sound(16_000), orig_sr=8000, target_sr=22_050)
+    layer = mel.LogMel(22_050, 1024, 512, 64, min_hz=30.0, max_hz=10_000.0)
+    changes = {"sr": 22_050, "n_fft": 1024, "hop_length": 512, "n_mels": 64, "fmin": 30.0, "fmax": 10_000.0}
+    expected = librosas(values, False, True, **changes)
+    np.testing.assert_allclose(numbers(layer(values[None]))[0], expected, rtol=0, atol=0.005)
+
+
+@pytest.mark.parametrize("htk", [False, True])
+def test_mfcc_is_librosas(htk):
+    values = sound(6000, seed=3)
+    layer = mel.MFCC(8000, 13, htk=htk, **FRONT)
+    expected = librosa.feature.mfcc(y=values, sr=8000, n_mfcc=13, n_fft=256, hop_length=80, n_mels=40, htk=htk).T
+    assert np.abs(numbers(layer(values[None]))[0] - expected).max() <= 1e-3 * np.abs(expected).max()
+
+
+def test_a_quiet_window_is_the_same_alone_and_beside_a_loud_one():
+    quiet, loud = sound(4000, loudness=1e-3), sound(4000, seed=1, loudness=1.0)
+    layer = mel.LogMel(8000, **FRONT)
+    alone, beside = numbers(layer(quiet[None]))[0], numbers(layer(np.stack([quiet, loud])))[0]
+    assert np.array_equal(alone, beside)
+
+
+def test_relative_decibels_do_not_depend_on_the_level():
+    layer = mel.LogMel(8000, relative=True, **FRONT)
+    values = sound(4000)
+    louder, softer = (numbers(layer((factor * values)[None])) for factor in (1.0, 0.25))
+    assert louder.max() == softer.max() == 0
+    np.testing.assert_allclose(louder, softer, atol=1e-3)
+
+
+def test_silence_is_the_least_power_everywhere():
+    assert np.unique(numbers(mel.LogMel(8000, **FRONT)(np.zeros((1, 800), "float32")))).tolist() == [-100.0]
+
+
+def test_windows_lie_one_after_the_other_and_the_last_is_filled_up():
+    values = np.arange(1, 22, dtype="float32").reshape(2 + 1, 7)
+    windows, heard = map(numbers, mel.Windows(3)(values))
+    assert windows.reshape(3, 3, 3)[1].tolist() == [[8, 9, 10], [11, 12, 13], [14, 0, 0]]
+    assert heard.tolist() == [3, 3, 1] * 3
+
+
+@pytest.mark.parametrize(("samples", "expected"), [(1, [1]), (3, [3]), (4, [3, 1]), (6, [3, 3])])
+def test_every_sample_is_in_one_window(samples, expected):
+    windows, heard = map(numbers, mel.Windows(3)(np.ones((1, samples), "float32")))
+    assert heard.tolist() == expected
+    assert windows.sum() == samples
+
+
+def test_standardised_values_and_their_mask_by_hand():
+    layer = mel.Standardised(10, [1.0, 2.0], [2.0, 4.0])
+    decibels = np.array([[[3.0, 6.0], [5.0, 2.0], [9.0, 9.0]]], "float32")
+    result = numbers(layer([decibels, np.array([11], "int32")]))[0]
+    assert result[..., 0].tolist() == [[1.0, 1.0], [2.0, 0.0], [0.0, 0.0]]
+    assert result[..., 1].tolist() == [[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]]
+
+
+def test_the_mean_of_windows_counts_each_by_its_sound():
+    scores = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [0.5, 0.5]], "float32")
+    heard, waveforms = np.array([3, 1, 3, 1], "int32"), np.zeros((2, 4), "float32")
+    result = numbers(mel.MeanOfWindows()([scores, heard, waveforms]))
+    assert result.tolist() == [[0.75, 0.25], [0.5, 0.5]]
+
+
+def front_model():
+    """Waveform to coefficients of any number of frames, as a saved file."""
+    raw = keras.Input((None,), name="sound")
+    described = {"kind": "sound", "dtype": "float32", "shape": [None], "sample_rate": 8000, "window_seconds": 1.0}
+    return keras.Model(raw, Answer("audio", None, described)(mel.MFCC(8000, 13, **FRONT)(raw)))
+
+
+@pytest.mark.parametrize("name", list(formats.FORMATS))
+def test_exported_layers_answer_alike_for_free_lengths(name, tmp_path):
+    saving.save(front_model(), tmp_path / "model.keras")
+    model = saving.read(tmp_path / "model.keras")
+    kind = formats.FORMATS[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kind.write(model, tmp_path / kind.file)
+    run = verifying.RUNTIMES[kind.runtime](str(tmp_path / kind.file))
+    for samples in (1, 300, 8000, 20_001):
+        batch = np.stack([sound(samples, seed) for seed in (1, 2)])
+        expected = numbers(model(batch))
+        assert np.abs(run(batch) - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+def test_a_loaded_layer_keeps_its_bank(tmp_path):
+    model = front_model()
+    layer = model.layers[1]
+    layer.bank.assign(2.0 * numbers(layer.bank))  # as another edition of the bank would be
+    saving.save(model, tmp_path / "model.keras")
+    again = saving.read(tmp_path / "model.keras").layers[1]
+    assert np.array_equal(numbers(again.bank), numbers(layer.bank))
+    assert again.get_config() == layer.get_config()
+    assert Spectrum(**layer.spectrum.config) == layer.spectrum

@@ -67,15 +67,17 @@ def lbfgs(seen: Seen, start: np.ndarray) -> None:
     scales: list[tuple[float, float]] = []
 
     def scaled(values: np.ndarray) -> tuple[float, np.ndarray]:
-        free = unit * values.reshape(start.shape)
-        picture = np.clip(free, 0.0, 255.0)
-        outside = free - picture
+        outside = (unit * values).astype(np.float32).reshape(start.shape)
+        picture = np.clip(outside, 0.0, 255.0)
+        outside -= picture
         loss, gradient = seen(picture)
         if not scales:
             scales.append((1.0 / max(abs(loss), 1e-30), 0.1 * loss / (255.0 * start.size)))
         scale, pull = scales[0]
-        gradient = np.where(outside == 0.0, gradient, 2.0 * pull * outside)
-        return scale * (loss + pull * np.vdot(outside, outside)), (scale * unit) * gradient.ravel()
+        gradient = np.where(outside == 0.0, gradient, np.float32(2.0 * pull) * outside)
+        gradient = gradient.ravel().astype(np.float64)
+        gradient *= scale * unit
+        return scale * (loss + pull * float(np.vdot(outside, outside))), gradient
 
     memory = max(3, min(10, MEMORY_VALUES // start.size))
     limits = {"maxcor": memory, "maxfun": 10**9, "maxiter": 10**9, "ftol": 0.0, "gtol": 0.0}

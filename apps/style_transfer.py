@@ -105,7 +105,7 @@ def stylize(
     scales: Annotated[int, typer.Option(min=1, help="Coarse to fine: each is twice as large as the one before.")] = 3,
     size: Annotated[int, typer.Option(min=0, help="Longer side, px, at most; 0 for the content's own.")] = 512,
     style_scale: Annotated[float, typer.Option(min=0.05, help="Size of the paintings over the content's.")] = 1.0,
-    tile: Annotated[int, typer.Option(min=64, help="Side of the tiles, px; memory grows with its square.")] = 1024,
+    tile: Annotated[int, typer.Option(min=64, help="Longer pictures, px, go in tiles of half of it.")] = 1024,
     every: Annotated[int, typer.Option(min=1, help="Evaluations between two pictures that are kept.")] = 50,
     animation: Annotated[Path | None, typer.Option(help="Also write the steps as an animated .gif or .webp.")] = None,
     seed: Seed = 1,

@@ -55,7 +55,8 @@ class Degradation:
     def __call__(self, batch, seed):
         rng = np.random.default_rng(np.asarray(seed, np.int32).view(np.uint32))
         turned = [_turned(window, way) for window, way in zip(batch, rng.integers(8, size=len(batch)), strict=True)]
-        windows = np.moveaxis(np.stack(turned), 3, 1).astype(np.float32)
+        # In float64: what a matrix product rounds away depends on the number of threads, and is gone in float32.
+        windows = np.moveaxis(np.stack(turned), 3, 1).astype(np.float64)
         side = windows.shape[-1]
         if side > self.window_px:
             shrink = resample.matrix(side, self.window_px, self.window_px / side)
@@ -64,7 +65,7 @@ class Degradation:
         if not self.enlarged:
             inputs = np.clip(np.round(inputs), 0, 255)
         targets = windows[..., self.cut_px : -self.cut_px, self.cut_px : -self.cut_px]
-        return tuple(np.ascontiguousarray(np.moveaxis(x, 1, 3)) / np.float32(255) for x in (inputs, targets))
+        return tuple(np.float32(np.moveaxis(pixels, 1, 3) / 255.0) for pixels in (inputs, targets))
 
 
 def _turned(window, way: int):

@@ -64,11 +64,10 @@ def taps(
 
 @lru_cache(maxsize=64)
 def matrix(size: int, new_size: int, scale: float, border: Border = "symmetric") -> np.ndarray:
-    """The same as a matrix, (new_size, size) float32, read-only: for small lines, many at a time."""
+    """The same as a matrix, (new_size, size) float64, read-only: for small lines, many at a time."""
     indices, weights = taps(size, new_size, scale, border)
     dense = np.zeros((new_size, size))
     np.add.at(dense, (np.arange(new_size), indices), weights)
-    dense = dense.astype(np.float32)
     dense.setflags(write=False)
     return dense
 

@@ -34,12 +34,13 @@ class windows:
         rng = np.random.default_rng(np.asarray(seed, np.int32).view(np.uint32))
         mirrored = rng.random(len(batch)) < 0.5
         pictures = np.stack([one[:, ::-1] if turn else one for one, turn in zip(batch, mirrored, strict=True)])
-        pictures = np.moveaxis(pictures, 3, 1).astype(np.float32)
+        # In float64: what a matrix product rounds away depends on the number of threads, and is gone in float32.
+        pictures = np.moveaxis(pictures, 3, 1).astype(np.float64)
         side = pictures.shape[-1]
         if side > self.size_px:
             shrink = resample.matrix(side, self.size_px, self.size_px / side)
             pictures = shrink @ pictures @ shrink.T
-        pictures = np.moveaxis(pictures, 1, 3)
+        pictures = np.moveaxis(pictures, 1, 3).astype(np.float32)
         draw = rng.uniform(-self.jitter, self.jitter, (3, len(batch), 1, 1, 1)).astype(np.float32)
         grey = luma(pictures)
         pictures = grey + (pictures - grey) * (1 + draw[0])

@@ -80,7 +80,7 @@ class Objective:
         content: float32 (height, width, channels), RGB or grey, 0..255.
         guides: at least one.
         content_weight, style_weight, tv_weight: of the three losses.
-        tile_px: greatest side of a tile; memory grows with its square.
+        tile_px: greatest side of a picture that goes at once; larger ones go in tiles of half of it.
     """
 
     def __init__(
@@ -220,7 +220,8 @@ def cut(seen: Extractor, size: tuple[int, int], masks: Sequence[np.ndarray | Non
     Tiles begin at multiples of the deepest stride, so that each place of a map is seen as in the whole picture.
     """
     step, reach = seen.deepest_stride, seen.reach_px
-    side = max(tile_px // step, 1) * step
+    # All that is kept of a large picture lies beside its tiles: they are smaller than a picture that goes at once.
+    side = max(size) if max(size) <= tile_px else max(tile_px // 2 // step, 1) * step
     shrunk = [{layer: _guidance(mask, size, stride(layer)) for layer in seen.style_layers} for mask in masks]
     found = []
     for place in tiles(*size, side):

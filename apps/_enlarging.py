@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
 from convmedia.data import augmentation, patches, resample
 from convmedia.data.degrading import Degradation
 from convmedia.models import metrics
+from convmedia.models.optimizers import ConvolutionMuon, warm_cosine
 
 LEAST_ERROR = 1e-5  # 50 dB: flat patches, which have less, count no more than this
 VALIDATION_PX = 144  # side of what is cut out of the middle of each held-out picture
@@ -23,14 +26,25 @@ class Training:
         context_px: how much wider inputs are than targets, so that no padding is seen.
         rate: greatest learning rate.
         loss: of pixels in 0..1, a name that Keras knows or a function.
+        optimizer: its class.
         clip: most of the gradient's norm, or None.
     """
 
     size_px: int
     rate: float
     loss: str | Callable
+    optimizer: type[keras.optimizers.Optimizer]
     context_px: int = 0
     clip: float | None = None
+
+    def compiling(self, steps: int) -> dict[str, Any]:
+        """What `keras.Model.compile` takes, for a training of so many steps."""
+        rate = warm_cosine(self.rate, steps, min(steps // 10, 200))
+        return {
+            "optimizer": self.optimizer(rate, global_clipnorm=self.clip),
+            "loss": on_centre(keras.losses.get(self.loss)),
+            "metrics": [keras.metrics.MeanMetricWrapper(on_centre(decibels), name="psnr")],
+        }
 
 
 def recipe(training: Training, kind: str, scale: int) -> Degradation:
@@ -89,10 +103,10 @@ def decibels(truth, answer):
 
 
 TRAININGS = {
-    "srcnn": Training(72, 1e-3, "mean_squared_error", context_px=12),
-    "srcnn-9-1-5": Training(72, 1e-3, "mean_squared_error", context_px=12),
+    "srcnn": Training(72, 1e-3, "mean_squared_error", keras.optimizers.Adam, context_px=12),
+    "srcnn-9-1-5": Training(72, 1e-3, "mean_squared_error", keras.optimizers.Adam, context_px=12),
     # Clipping is what lets it learn fast (Kim et al. 2016, section 3.2).
-    "vdsr": Training(48, 5e-4, log_error, clip=1.0),
-    "carn": Training(96, 1e-3, "mean_absolute_error"),
-    "carn-m": Training(96, 1e-3, "mean_absolute_error"),
+    "vdsr": Training(48, 2e-3, log_error, ConvolutionMuon, clip=1.0),
+    "carn": Training(96, 2e-3, "mean_absolute_error", ConvolutionMuon),
+    "carn-m": Training(96, 2e-3, "mean_absolute_error", ConvolutionMuon),
 }

@@ -17,10 +17,12 @@ from convmedia.apps._stylizing import fitted, resized
 from convmedia.data import augmentation, images, patches
 from convmedia.data.errors import InputError
 from convmedia.data.files import digest, shown
+from convmedia.data.patches import middle
 from convmedia.models import load
 from convmedia.models.answer import PICTURE
 from convmedia.models.exporting import write_examples
 from convmedia.models.matching import grams_of
+from convmedia.models.optimizers import warm_cosine
 from convmedia.models.saving import assemble, save
 from convmedia.models.style import Extractor, gram_loss, mean_gram
 from convmedia.models.stylizing import painter
@@ -90,22 +92,15 @@ def trained(run: Run, data: patches.HighResolution, paintings: Sequence[np.ndarr
         validation=_training.held_out(inputs, targets, batch_size=4),
         keep=lambda: save(model, run.model_file),
         monitor="val_loss",
-        optimizer=keras.optimizers.Adam(_training.warm_cosine(RATE, steps, min(steps // 10, 100)), global_clipnorm=1.0),
+        optimizer=keras.optimizers.Adam(warm_cosine(RATE, steps, min(steps // 10, 100)), global_clipnorm=1.0),
         loss=Perceptual(seen, paintings, tuple(options[name] for name in WEIGHTS)),
     )
     write_examples(run.folder / "examples.npz", [middle(photo, 96) for photo in data.train[:12]])
     best = history[_training.best_epoch(history, "val_loss")]
-    facts = {"name": options["data"], "train": len(data.train), "validation": len(data.validation)}
-    facts |= {"left_out": len(data.bad), "digest": data.digest}
-    run.finish(history, input=PICTURE, metrics={"validation": {"loss": best["val_loss"]}}, data=facts)
+    figures = {"validation": {"loss": best["val_loss"]}}
+    run.finish(history, input=PICTURE, metrics=figures, data=data.facts(options["data"]))
     write_report(run, data, history, paintings)
     return run.record
-
-
-def middle(photo: np.ndarray, side_px: int) -> np.ndarray:
-    """The middle of a picture, at most `side_px` a side."""
-    top, left = (max(0, size - side_px) // 2 for size in photo.shape[:2])
-    return photo[top : top + side_px, left : left + side_px]
 
 
 class Perceptual(keras.losses.Loss):

@@ -10,13 +10,14 @@ import numpy as np
 
 from convmedia.apps import _training
 from convmedia.apps._commands import progress, say
-from convmedia.apps._enlarging import TRAININGS, Training, decibels, on_centre, recipe, validation
+from convmedia.apps._enlarging import TRAININGS, Training, recipe, validation
 from convmedia.apps._pictures import sample_photos
 from convmedia.apps._quality import FIGURES, compared, picture_sets, written
 from convmedia.apps._runs import Run, open_part
 from convmedia.data import images, patches, resample
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
+from convmedia.data.patches import middle
 from convmedia.models import load, shipped
 from convmedia.models.answer import PICTURE
 from convmedia.models.exporting import write_examples
@@ -64,7 +65,7 @@ def in_parts(run: Run, data: patches.HighResolution, groups: list[list[int]], tr
         figures |= part.record["metrics"]
         histories[f"Training for scale {scale}"] = part.load_state()[1]
         weights = str(part.model_file)
-    run.finish(input=PICTURE, metrics=figures, data=facts(run.arguments["data"], data))
+    run.finish(input=PICTURE, metrics=figures, data=data.facts(run.arguments["data"]))
     write_report(run, data, histories, {scale: run.folder / f"model_x{scale}.keras" for (scale,) in groups})
     return run.record
 
@@ -96,7 +97,6 @@ def trained(run: Run, data: patches.HighResolution, scales: list[int], training:
     bank = patches.Patches(data.train, [recipe(training, row.kind, scale) for scale in scales])
     number = min(len(bank), options["limit"] or len(bank))
     steps = max(number // options["batch_size"], 1)
-    rate = _training.warm_cosine(training.rate, options["epochs"] * steps, min(steps, 200))
     history = _training.fit(
         network,
         run,
@@ -110,13 +110,11 @@ def trained(run: Run, data: patches.HighResolution, scales: list[int], training:
         keep=keep,
         monitor="val_psnr",
         patience=options["patience"],
-        optimizer=keras.optimizers.Adam(rate, global_clipnorm=training.clip),
-        loss=on_centre(keras.losses.get(training.loss)),
-        metrics=[keras.metrics.MeanMetricWrapper(on_centre(decibels), name="psnr")],
+        **training.compiling(options["epochs"] * steps),
     )
     figures = {f"x{scale}": measured(load(path, app=APP), data, row.kind, scale) for scale, path in files.items()}
-    write_examples(run.folder / "examples.npz", [small_cut(images.decode(path)) for path in data.train_files[:12]])
-    run.finish(history, input=PICTURE, metrics=figures, data=facts(options["data"], data))
+    write_examples(run.folder / "examples.npz", [middle(images.decode(path), 64) for path in data.train_files[:12]])
+    run.finish(history, input=PICTURE, metrics=figures, data=data.facts(options["data"]))
     write_report(run, data, {"Training": history}, files)
     return run.record
 
@@ -131,18 +129,12 @@ def measured(predictor: Predictor, data: patches.HighResolution, kind: str, scal
     return {name: float(np.mean([row[name] for row in rows])) for name in FIGURES}
 
 
-def small_cut(picture: np.ndarray, side_px: int = 64) -> np.ndarray:
-    """The middle of a picture, at most `side_px` a side."""
-    top, left = (max(0, size - side_px) // 2 for size in picture.shape[:2])
-    return picture[top : top + side_px, left : left + side_px]
-
-
 def examples(data: str | None) -> list[np.ndarray]:
     """Raw pictures to verify an export with: cuts of a set, or without one of the photos that scikit-learn carries."""
     if data:
         files = [file for found in picture_sets(data).values() for file in found]
-        return [small_cut(images.decode(file)) for file in files[:12]]
-    return [small_cut(picture, side_px=40 + 3 * number) for number, picture in enumerate(sample_photos()[:12])]
+        return [middle(images.decode(file), 64) for file in files[:12]]
+    return [middle(picture, 40 + 3 * number) for number, picture in enumerate(sample_photos()[:12])]
 
 
 def chosen(model: str | None, network: str | None, scale: int | None) -> tuple[Predictor, int]:
@@ -204,7 +196,7 @@ def drawn(predictor: Predictor, file: Path, scale: int) -> tuple[np.ndarray, str
     small = resample.imresize(original, 1 / scale, border="symmetric")
     answer = whole_picture(predictor, small, scale)
     three = [original, resample.imresize(small, scale), np.clip(np.round(answer), 0, 255).astype(np.uint8)]
-    return np.concatenate([small_cut(picture, 120) for picture in three], axis=1), file.name
+    return np.concatenate([middle(picture, 120) for picture in three], axis=1), file.name
 
 
 def model_files(run: Run, scales: Sequence[int]) -> dict[int, Path]:
@@ -212,12 +204,6 @@ def model_files(run: Run, scales: Sequence[int]) -> dict[int, Path]:
     if len(scales) == 1:
         return {scales[0]: run.model_file}
     return {scale: run.folder / f"model_x{scale}.keras" for scale in scales}
-
-
-def facts(name: str, data: patches.HighResolution) -> dict[str, Any]:
-    """What `run.json` says of the data."""
-    counts = {"train": len(data.train), "validation": len(data.validation), "left_out": len(data.bad)}
-    return {"name": name, **counts, "digest": data.digest}
 
 
 def example_of(bank: patches.Patches):

@@ -41,13 +41,6 @@ def start_from(network: keras.Model, predictor: Predictor) -> None:
     say(f"starting from {predictor.path}: {len(fitting)} layers")
 
 
-def warm_cosine(peak: float, steps: int, warmup: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Learning rate that rises for `warmup` steps to `peak`, then falls to nearly 0 at `steps` along a cosine."""
-    return keras.optimizers.schedules.CosineDecay(
-        peak / 30, max(steps - warmup, 1), alpha=1 / 500, warmup_target=peak, warmup_steps=warmup
-    )
-
-
 def stream(number: int, batch_size: int, example: Example, *, seed: int, epochs: range) -> tuple[tf.data.Dataset, int]:
     """Training batches of all epochs in a row, and how many make an epoch.
 

@@ -15,6 +15,7 @@ from convmedia.apps._twin import precision_here, twin
 from convmedia.data.pictures import Decoded, Pictures
 from convmedia.models import backbones, finetuning
 from convmedia.models.answer import PICTURE
+from convmedia.models.optimizers import warm_cosine
 from convmedia.models.saving import assemble, save
 
 LOWER = 0.6  # each block learns this much slower than the one above it
@@ -139,7 +140,7 @@ def trained_head(options: dict[str, Any], parts: Parts) -> dict[str, float]:
         (held, parts.held_targets),
         epochs=HEAD_EPOCHS,
         batch_size=HEAD_BATCH,
-        **parts.compiling(keras.optimizers.Adam(_training.warm_cosine(HEAD_RATE, steps, steps // 10))),
+        **parts.compiling(keras.optimizers.Adam(warm_cosine(HEAD_RATE, steps, steps // 10))),
     )
 
 
@@ -153,7 +154,7 @@ def optimizer_of(run: Run, parts: Parts, steps: int):
     factors = {name: LOWER**depth for name, depth in depths.items()}
     share = steps // 2 // max(options["blocks"], 1)
     starts = {name: depth * share for name, depth in depths.items() if depth < options["blocks"]}
-    rate = _training.warm_cosine(options["rate"], steps, max(steps // 10, 1))
+    rate = warm_cosine(options["rate"], steps, max(steps // 10, 1))
     return finetuning.LayerwiseAdam(rate, factors, starts)
 
 

@@ -1,7 +1,7 @@
 """The verbs that applications share: `predict` for every classifier, `export` for all."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,21 @@ def line_of(row: dict[str, Any]) -> str:
     file = shown(row["file"])
     others = ", ".join(f"{entry['label']} {percent(entry['score'])}" for entry in row["top"][1:3])
     return f"{file}\t{row['label']}\t{percent(row['score'])}" + (f"\t({others})" if others else "")
+
+
+def print_made(rows: Iterable[dict[str, Any]], as_json: bool) -> int:
+    """What verbs that make pictures of pictures print, row by row as they come; 1 if any file failed."""
+    made = []
+    for row in rows:
+        made.append(row)
+        if as_json:
+            continue
+        what = f"error: {row['error']}" if "error" in row else shown(row["out"])
+        size = "" if "error" in row else f"\t{row['width']}x{row['height']}\t{row['seconds']:.1f} s"
+        print(f"{shown(row['file'])}\t{what}{size}", flush=True)
+    if as_json:
+        print(to_json(made, indent=2))
+    return int(any("error" in row for row in made))
 
 
 def predict_to_file(predictor, files, top, as_json, out: Path) -> int:

@@ -161,6 +161,7 @@ def trained(run, data, network, spectrum, size) -> dict[str, Any]:
 
     from convmedia.apps import _clips, _heard, _training
     from convmedia.models import audio
+    from convmedia.models.optimizers import warm_cosine
     from convmedia.models.saving import save
 
     options = run.arguments
@@ -168,7 +169,7 @@ def trained(run, data, network, spectrum, size) -> dict[str, Any]:
     details = {name: options[name] for name in ("network", "seed", "split", "fold")}
     model = audio.whole(network, spectrum, size, *examples.moments, app=APP, labels=list(data.labels), details=details)
     steps = max(examples.number // options["batch_size"], 1)
-    rate = _training.warm_cosine(2e-3 if options["weights"] == "none" else 5e-4, options["epochs"] * steps, steps)
+    rate = warm_cosine(2e-3 if options["weights"] == "none" else 5e-4, options["epochs"] * steps, steps)
     history = _training.fit(
         network,
         run,

@@ -154,7 +154,7 @@ def optimizer(options, number: int):
     """RMSprop for `small`, as published; AdamW for the default network; the rate of both falls along a cosine."""
     import keras
 
-    from convmedia.apps._training import warm_cosine
+    from convmedia.models.optimizers import warm_cosine
 
     steps = max(number // options["batch_size"], 1)
     peak = 1.0 if options["weights"] == "none" else 0.3  # fine-tuning changes what is there by small steps

@@ -106,6 +106,7 @@ def trained(run, data, network) -> dict[str, Any]:
     from convmedia.apps._classifiers import finish
     from convmedia.models import digits as networks
     from convmedia.models.answer import PICTURE
+    from convmedia.models.optimizers import warm_cosine
     from convmedia.models.saving import assemble, save
 
     options = run.arguments
@@ -118,7 +119,7 @@ def trained(run, data, network) -> dict[str, Any]:
     number = len(examples.regular)
     steps = max(number // options["batch_size"], 1)
     peak = 2e-3 if options["weights"] == "none" else 1e-3  # fine-tuning changes what is there by small steps
-    rate = _training.warm_cosine(peak, options["epochs"] * steps, min(steps, 500))
+    rate = warm_cosine(peak, options["epochs"] * steps, min(steps, 500))
     history = _training.fit(
         network,
         run,

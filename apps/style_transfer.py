@@ -35,7 +35,6 @@ from convmedia.apps._commands import (
     to_json,
     use_backend,
 )
-from convmedia.data.files import shown
 
 APP = "style-transfer"
 TOLERANCE = 1e-3  # of exported files: normalisation over the whole picture adds up roundings
@@ -178,21 +177,7 @@ def apply(
     use_backend(backend)
     from convmedia.apps._styling import painted
 
-    rows = []
-    for row in painted(_verbs.model_of(APP, model), inputs, out, blend, size, smooth):
-        rows.append(row)
-        if not as_json:
-            print(line_of(row), flush=True)
-    if as_json:
-        print(to_json(rows, indent=2))
-    return int(any("error" in row for row in rows))
-
-
-def line_of(row) -> str:
-    """One row of `apply` for a person."""
-    if "error" in row:
-        return f"{shown(row['file'])}\terror: {row['error']}"
-    return f"{shown(row['file'])}\t{shown(row['out'])}\t{row['width']}x{row['height']}\t{row['seconds']:.1f} s"
+    return _verbs.print_made(painted(_verbs.model_of(APP, model), inputs, out, blend, size, smooth), as_json)
 
 
 @command.command()

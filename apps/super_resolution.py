@@ -33,10 +33,8 @@ from convmedia.apps._commands import (
     Weights,
     application,
     say,
-    to_json,
     use_backend,
 )
-from convmedia.data.files import shown
 
 APP = "super-resolution"
 command = application(APP, "Enlarge pictures two, three or four times.")
@@ -133,21 +131,7 @@ def upscale(
 
     predictor, factor = chosen(model, network, scale)
     out.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for row in upscaled(predictor, inputs, out, factor, tile, compare):
-        rows.append(row)
-        if not as_json:
-            print(line_of(row), flush=True)
-    if as_json:
-        print(to_json(rows, indent=2))
-    return int(any("error" in row for row in rows))
-
-
-def line_of(row) -> str:
-    """One row of `upscale` for a person."""
-    if "error" in row:
-        return f"{shown(row['file'])}\terror: {row['error']}"
-    return f"{shown(row['file'])}\t{shown(row['out'])}\t{row['width']}x{row['height']}\t{row['seconds']:.1f} s"
+    return _verbs.print_made(upscaled(predictor, inputs, out, factor, tile, compare), as_json)
 
 
 @command.command()

@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,7 +23,7 @@ os.environ.setdefault("KERAS_BACKEND", next(name for name in ("jax", "torch", "t
 import keras
 import numpy as np
 
-from convmedia.apps._enlarging import TRAININGS, decibels, on_centre, recipe, validation
+from convmedia.apps._enlarging import TRAININGS, recipe, validation
 from convmedia.apps._twin import precision_here, twin
 from convmedia.data.patches import HighResolution, Patches
 from convmedia.models.answer import PICTURE
@@ -82,6 +83,8 @@ def count(arrays: dict, split: str) -> int:
 def train(options: argparse.Namespace) -> None:
     """Train to `--epochs`, from the last complete epoch if there is one."""
     row, training = NETWORKS[options.network], TRAININGS[options.network]
+    if options.rate:
+        training = replace(training, rate=options.rate)
     scales = options.scale or [2]
     if len(scales) > 1 and not row.every_scale:
         raise SystemExit(f"{options.network} is trained for one --scale at a time")
@@ -92,19 +95,8 @@ def train(options: argparse.Namespace) -> None:
         network.load_weights(options.weights, skip_mismatch=True)
     bank = Patches(data.train, [recipe(training, row.kind, scale) for scale in scales])
     steps = max(len(bank) // options.batch_size, 1) * options.epochs
-    rate = keras.optimizers.schedules.CosineDecay(
-        options.rate / 30,
-        steps - min(steps // 20, 500),
-        1 / 500,
-        warmup_target=options.rate,
-        warmup_steps=min(steps // 20, 500),
-    )
     trained = twin(network, precision_here(options.precision))
-    trained.compile(
-        optimizer=keras.optimizers.Adam(rate, global_clipnorm=training.clip),
-        loss=on_centre(keras.losses.get(training.loss)),
-        metrics=[keras.metrics.MeanMetricWrapper(on_centre(decibels), name="psnr")],
-    )
+    trained.compile(**training.compiling(steps))
     trained.optimizer.build(trained.trainable_variables)
     history = restored(trained, options.out)
     held = validation(data, row.kind, scales)
@@ -169,7 +161,7 @@ def main() -> None:
     training.add_argument("--scale", type=int, choices=(2, 3, 4), action="append")
     training.add_argument("--epochs", type=int, default=80)
     training.add_argument("--batch-size", type=int, default=64)
-    training.add_argument("--rate", type=float, default=5e-4, help="greatest learning rate")
+    training.add_argument("--rate", type=float, help="greatest learning rate; default: the network's")
     training.add_argument("--precision", choices=("auto", "bfloat16", "float32"), default="auto")
     training.add_argument("--weights", type=Path, help="network.weights.h5 of another training, such as of scale 2")
     training.add_argument("--seed", type=int, default=1)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,11 @@ class HighResolution:
     validation_files: list[Path]
     digest: str
     bad: list[tuple[Path, str]]
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """What `run.json` says of it."""
+        counts = {"train": len(self.train), "validation": len(self.validation), "left_out": len(self.bad)}
+        return {"name": name, **counts, "digest": self.digest}
 
 
 def load(files: Sequence[Path], least_px: int, grey: bool, update: Callable[[int, int | None], None]) -> HighResolution:
@@ -121,6 +127,12 @@ class Patches:
         across = np.arange(side)
         at = first[:, None, None] + across[:, None] * widths[:, None, None] + across
         return recipe(self.pixels[at], seed)
+
+
+def middle(picture: np.ndarray, side_px: int) -> np.ndarray:
+    """The middle of a picture, at most `side_px` a side."""
+    top, left = (max(0, size - side_px) // 2 for size in picture.shape[:2])
+    return picture[top : top + side_px, left : left + side_px]
 
 
 def at_least(picture: np.ndarray, side: int) -> np.ndarray:

@@ -9,7 +9,6 @@ import time
 
 import keras
 import numpy as np
-import pytest
 
 from convmedia.apps import _training
 
@@ -47,15 +46,6 @@ def test_a_set_smaller_than_a_batch_is_one_step():
     steps, rows = indices_of_epochs(3, 128, range(1))
     assert steps == 1
     assert sorted(rows[0][0]) == [0, 1, 2]
-
-
-def test_warm_cosine_rises_then_falls_to_nearly_nothing():
-    rate = _training.warm_cosine(1e-2, steps=100, warmup=10)
-    values = np.array([float(rate(step)) for step in range(101)])
-    assert values.argmax() == 10
-    assert values[10] == pytest.approx(1e-2, rel=1e-5)
-    assert values[55] == pytest.approx(0.5 * (1e-2 + 1e-2 / 500), rel=1e-2)
-    assert values[100] == pytest.approx(1e-2 / 500, rel=1e-3)
 
 
 def test_the_best_epoch_is_the_first_of_equals_unless_its_loss_is_higher():

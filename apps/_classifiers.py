@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.apps._commands import percent, progress, say, table, to_json
+from convmedia.apps._commands import percent, progress, say, say_left_out, table, to_json
 from convmedia.apps._runs import Run
 from convmedia.data import images
 from convmedia.data.errors import InputError
-from convmedia.data.files import replacing, shown
+from convmedia.data.files import replacing
 from convmedia.data.labelled import Labelled, truth_in
 from convmedia.models.predicting import Predictor, in_batches
 
@@ -52,14 +52,11 @@ def reduced(picture: np.ndarray, side_px: int = 512) -> np.ndarray:
     return picture if factor == 1 else np.asarray(Image.fromarray(picture).reduce(factor))
 
 
-def say_left_out(data: Labelled) -> None:
+def say_problems(data: Labelled) -> None:
     """Say what is to be looked at in a set, and the first of the files that cannot be used."""
     for line in data.warnings:
         say(f"note: {line}")
-    for path, reason in data.bad[:5]:
-        say(f"left out: {shown(path)}: {reason.removeprefix(f'{shown(path)} ')}")
-    if len(data.bad) > 5:
-        say(f"left out: {len(data.bad)} files in all, named in the report")
+    say_left_out(data.bad)
 
 
 def first_network(networks: dict[str, Callable], run: Run, labels: Sequence[str]):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.apps._classifiers import say_left_out
+from convmedia.apps._classifiers import say_problems
 from convmedia.apps._commands import progress, say
 from convmedia.data import augmentation, recordings, sounds
 from convmedia.data.spectra import Spectrum
@@ -24,7 +24,7 @@ def loaded(options: dict[str, Any]) -> sounds.Sounds:
     """The set that `--data`, `--split` and `--fold` name; what was left out of it is said."""
     with progress("reading sounds") as update:
         found = sounds.load(options["data"], options["split"], options["fold"], update)
-    say_left_out(found)
+    say_problems(found)
     return found
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from importlib.util import find_spec
@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from convmedia.data.errors import InputError
+from convmedia.data.files import shown
 
 
 class Arithmetic(StrEnum):
@@ -197,6 +198,14 @@ def to_json(document: Any, indent: int | None = None) -> str:
 def say(text: str) -> None:
     """A line for the person at the terminal, on standard error."""
     print(text, file=sys.stderr, flush=True)
+
+
+def say_left_out(bad: Sequence[tuple[Path, str]]) -> None:
+    """Say which files cannot be used and why: the first five, and how many there are."""
+    for path, reason in bad[:5]:
+        say(f"left out: {shown(path)}: {reason.removeprefix(f'{shown(path)} ')}")
+    if len(bad) > 5:
+        say(f"left out: {len(bad)} files in all, named in the report")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.apps._classifiers import measure, print_figures, raw_examples, say_left_out
+from convmedia.apps._classifiers import measure, print_figures, raw_examples, say_problems
 from convmedia.apps._commands import progress
 from convmedia.apps._verbs import model_of
 from convmedia.data import augmentation, pictures
@@ -15,7 +15,7 @@ def loaded(data: str) -> pictures.Pictures:
     """The set that `--data` names; what was left out of it is said."""
     with progress("reading pictures") as update:
         found = pictures.load(data, update)
-    say_left_out(found)
+    say_problems(found)
     return found
 
 

@@ -9,14 +9,14 @@ import numpy as np
 from keras import ops
 
 from convmedia.apps import _training
-from convmedia.apps._commands import progress, say
+from convmedia.apps._commands import progress, say_left_out
 from convmedia.apps._painting import WEIGHTS, extractor
 from convmedia.apps._quality import picture_sets
 from convmedia.apps._runs import Run
 from convmedia.apps._stylizing import fitted, resized
 from convmedia.data import augmentation, images, patches
 from convmedia.data.errors import InputError
-from convmedia.data.files import digest, shown
+from convmedia.data.files import digest
 from convmedia.data.patches import middle
 from convmedia.models import load
 from convmedia.models.answer import PICTURE
@@ -48,8 +48,7 @@ def train_run(run: Run) -> dict[str, Any]:
     with progress("reading photos") as update:
         files = [file for found in picture_sets(options["data"]).values() for file in found]
         data = patches.load(files, LEAST_PX, False, update)
-    for path, reason in data.bad[:5]:
-        say(f"left out: {shown(path)}: {reason.removeprefix(f'{shown(path)} ')}")
+    say_left_out(data.bad)
     with run.begin(data_digest=data.digest, style_digests=[digest(path) for path in options["styles"]]):
         return trained(run, data, paintings, seen)
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from convmedia.apps import _training
-from convmedia.apps._commands import progress, say
+from convmedia.apps._commands import progress, say, say_left_out
 from convmedia.apps._enlarging import TRAININGS, Training, recipe, validation
 from convmedia.apps._pictures import sample_photos
 from convmedia.apps._quality import FIGURES, compared, picture_sets, written
@@ -40,8 +40,7 @@ def train_run(run: Run) -> dict[str, Any]:
         data = patches.load(
             [file for files in picture_sets(options["data"]).values() for file in files], 48, grey, update
         )
-    for path, reason in data.bad[:5]:
-        say(f"left out: {shown(path)}: {reason.removeprefix(f'{shown(path)} ')}")
+    say_left_out(data.bad)
     groups = [scales] if row.every_scale else [[scale] for scale in scales]
     with run.begin(data_digest=data.digest):
         if len(groups) == 1:

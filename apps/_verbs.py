@@ -63,17 +63,27 @@ def add(
         return explain(app, inputs, out, model, before)
 
 
-def train(app: str, context: typer.Context, out: Path, resume: bool, overwrite: bool, train_run) -> None:
-    """The `train` verb of every classifier: `train_run` makes a run complete and gives its record."""
+def train(
+    app: str,
+    context: typer.Context,
+    out: Path,
+    resume: bool,
+    overwrite: bool,
+    train_run: Callable[..., dict[str, Any]],
+    line: Callable[[str, dict[str, Any]], str] | None = None,
+) -> None:
+    """The `train` verb: `train_run` makes a run complete and gives its record, `line` says one row of its metrics."""
     from convmedia.apps._runs import open_run
 
     run = open_run(app, context, out, resume, overwrite)
     if run.complete:
         say(f"{out} is complete; more --epochs continue it")
         return
-    for split, figures in train_run(run)["metrics"].items():
-        print(f"{split:9} accuracy {percent(figures['accuracy'])}")
-    print(f"model {run.model_file}, report {out / 'report.html'}")
+    metrics = train_run(run)["metrics"]
+    width = max(map(len, metrics))
+    for name, figures in metrics.items():
+        print(f"{name:{width}}  {line(name, figures) if line else 'accuracy ' + percent(figures['accuracy'])}")
+    print(f"run {out}, report {out / 'report.html'}")
 
 
 def predict(app: str, inputs: list[str], model: str | None, top: int | None, as_json: bool, out: Path | None) -> int:

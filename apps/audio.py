@@ -36,7 +36,6 @@ from convmedia.apps._commands import (
     Weights,
     application,
     percent,
-    say,
     use_backend,
 )
 
@@ -108,19 +107,11 @@ def train(
     Sets of fewer than 800 sounds are gone through several times an epoch.
     """
     use_backend(backend)
-    from convmedia.apps._runs import open_run
-
-    run = open_run(APP, context, out, resume, overwrite)
-    if run.complete:
-        say(f"{out} is complete; more --epochs continue it")
-        return
-    record = train_run(run)
-    for name, figures in record["metrics"].items():
-        print(f"{name:9} {_figures_line(figures)}")
-    print(f"run {out}, report {out / 'report.html'}")
+    _verbs.train(APP, context, out, resume, overwrite, train_run, figures_line)
 
 
-def _figures_line(figures: dict[str, Any]) -> str:
+def figures_line(_: str, figures: dict[str, Any]) -> str:
+    """The figures of one split or fold for a person."""
     shares = {name: value for name, value in figures.items() if not name.startswith("loss") and name != "examples"}
     return ", ".join(f"{name.replace('_', ' ')} {percent(value)}" for name, value in shares.items())
 

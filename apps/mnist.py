@@ -85,14 +85,14 @@ def train(
 
 def train_run(run) -> dict[str, Any]:
     """From a run's arguments to its complete folder; what is wrong with them is said before anything is written."""
-    from convmedia.apps._classifiers import first_network, say_left_out
+    from convmedia.apps._classifiers import first_network, say_problems
     from convmedia.data import digits
     from convmedia.models.digits import NETWORKS
 
     options = run.arguments
     with progress("reading examples") as update:
         data = digits.load(options["data"], update).required("train", "validation", "test")
-    say_left_out(data)
+    say_problems(data)
     network = first_network(NETWORKS, run, data.labels)
     with run.begin(labels=list(data.labels), data_digest=data.digest):
         return trained(run, data.limited(options["limit"], options["seed"]), network)

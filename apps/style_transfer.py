@@ -31,7 +31,6 @@ from convmedia.apps._commands import (
     Resume,
     Seed,
     application,
-    say,
     to_json,
     use_backend,
 )
@@ -151,15 +150,11 @@ def train(
     """Learn to paint in one pass; several styles share one network and can be blended."""
     use_backend(backend)
     from convmedia.apps import _style_training
-    from convmedia.apps._runs import open_run
 
-    run = open_run(APP, context, out, resume, overwrite)
-    if run.complete:
-        say(f"{out} is complete; more --epochs continue it")
-        return
-    record = _style_training.train_run(run)
-    print(f"validation loss {record['metrics']['validation']['loss']:.4g}")
-    print(f"model {run.model_file}, report {out / 'report.html'}")
+    def line(_, figures):
+        return f"loss {figures['loss']:.4g}"
+
+    _verbs.train(APP, context, out, resume, overwrite, _style_training.train_run, line)
 
 
 @command.command()

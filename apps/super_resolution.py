@@ -32,7 +32,6 @@ from convmedia.apps._commands import (
     Seed,
     Weights,
     application,
-    say,
     use_backend,
 )
 
@@ -82,17 +81,11 @@ def train(
     """Learn to undo bicubic shrinking from patches of pictures; some pictures are held out for validation."""
     use_backend(backend)
     from convmedia.apps import _super_resolution
-    from convmedia.apps._runs import open_run
 
-    run = open_run(APP, context, out, resume, overwrite)
-    if run.complete:
-        say(f"{out} is complete; more --epochs continue it")
-        return
-    for scale_name, figures in _super_resolution.train_run(run)["metrics"].items():
-        print(
-            f"{scale_name}  PSNR {figures['psnr']:.2f} dB, bicubic {figures['bicubic_psnr']:.2f} dB (held-out pictures)"
-        )
-    print(f"models and report in {out}")
+    def line(_, figures):
+        return f"PSNR {figures['psnr']:.2f} dB, bicubic {figures['bicubic_psnr']:.2f} dB (held-out pictures)"
+
+    _verbs.train(APP, context, out, resume, overwrite, _super_resolution.train_run, line)
 
 
 @command.command()

@@ -10,7 +10,7 @@ from convmedia.data import resample
 from convmedia.data.recolouring import luma
 
 
-class windows:
+def windows(size_px: int, jitter: float = 0.3) -> "Windows":
     """Recipe for photos that are content only: nothing is learned of them but how to keep what they show.
 
     Half of the windows are mirrored; contrast, saturation and brightness change, each window by itself.
@@ -19,14 +19,22 @@ class windows:
         size_px: side of what comes out.
         jitter: greatest relative change of contrast and saturation, and of brightness in shares of 255.
 
-    Attributes:
-        window_px: side of the windows that are not shrunk; larger ones are shrunk to it.
+    Returns:
+        recipe(batch, seed): (n, side, side, 3) in [0, 255], uint8 or float32, with sides of at least its `window_px`
+        (larger ones are shrunk to that), and a seed of two int32, to float32 (n, size_px, size_px, 3) in [0, 255].
+        NumPy only.
+    """
+    return Windows(size_px, jitter)
 
-    Calling it: (batch, seed) with (n, side, side, 3) in [0, 255], uint8 or float32, side at least `window_px`, and a
-    seed of two int32, gives float32 (n, size_px, size_px, 3) in [0, 255]. NumPy only.
+
+class Windows:
+    """What `windows` gives.
+
+    Attributes:
+        window_px: side of the windows that are not shrunk.
     """
 
-    def __init__(self, size_px: int, jitter: float = 0.3):
+    def __init__(self, size_px: int, jitter: float):
         self.size_px = self.window_px = size_px
         self.jitter = jitter
 

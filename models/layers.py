@@ -1,4 +1,5 @@
-"""Preparation that travels inside the saved file: resampling of pictures of any size by small matrices.
+"""Preparation that travels inside the saved file: resampling of pictures of any size by small matrices; of sounds the
+layers in `mel`, which have their names here, too.
 
 A resampling is `rows @ picture @ columns`: two matrices that depend on the picture's size. TensorFlow, ONNX Runtime and
 plain LiteRT all have what that needs, with free height and width.
@@ -8,6 +9,7 @@ import keras
 from keras import ops
 
 from convmedia.data.colouring import LUMA
+from convmedia.models.mel import MFCC, LogMel  # noqa: F401  their names here
 
 
 def axis_size(tensor, axis):

@@ -11,7 +11,6 @@ def warm_cosine(peak: float, steps: int, warmup: int) -> keras.optimizers.schedu
     )
 
 
-@keras.saving.register_keras_serializable("convmedia")
 class ConvolutionMuon(keras.optimizers.Muon):
     """Muon (K. Jordan et al. 2024; step sizes as in Liu et al. 2025, "Muon is scalable for LLM training") for networks
     of convolutions.

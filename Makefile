@@ -20,7 +20,7 @@ demo: $(READY)
 	echo "The main job took $$(( $$(date +%s) - start )) s. Its report: runs/demo/report.html"
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 # mypy does not see the mapping of an editable install; links laid out as the packages are do.
 lint: $(READY)

@@ -33,17 +33,25 @@ def fetch(name: Annotated[str, typer.Argument(help="A name that `convmedia data 
 
 
 @command.command()
-def check(folder: Annotated[str, typer.Argument(help="A folder of class folders.")], as_json: Json = False) -> int:
+def check(
+    folder: Annotated[str, typer.Argument(help="A folder of class folders, of pictures or sounds.")],
+    as_json: Json = False,
+) -> int:
     """Scan a folder before training: counts, warnings, files that would be left out. Files are never changed.
+
+    What most of its files are called tells whether it is read as pictures or as sounds.
 
     Exit code 1 tells that some cannot be used.
     """
     from pathlib import Path
 
-    from convmedia.data import folders
+    from convmedia.data import clips, folders, images
 
+    endings = [path.suffix.lower() for path in Path(folder).rglob("*")]
+    sounds = sum(end in clips.EXTENSIONS for end in endings) > sum(end in images.EXTENSIONS for end in endings)
+    decode, extensions = (clips.check, clips.EXTENSIONS) if sounds else (images.decode, images.EXTENSIONS)
     with progress("scanning") as update:
-        scan = folders.scan(Path(folder), progress=update)
+        scan = folders.scan(Path(folder), update, decode=decode, extensions=extensions)
     print(to_json(document(scan), indent=2) if as_json else text(scan))
     return int(bool(scan.bad))
 

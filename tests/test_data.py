@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from convmedia.apps._commands import exit_code
@@ -89,3 +90,16 @@ def test_what_is_no_data_set_is_one_line_and_two(
     assert exit_code(command, ["check", str(pets.parent / name), "--json"]) == 2
     printed = capsys.readouterr()
     assert printed.out == "" and words in printed.err and printed.err.count("\n") == 1
+
+
+def test_a_folder_of_sounds_is_read_as_sounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for label in ("beep", "hiss"):
+        (tmp_path / label).mkdir()
+        for number in range(12):
+            noise = np.random.default_rng([ord(label[0]), number]).uniform(-0.3, 0.3, 800)
+            soundfile.write(tmp_path / label / f"{number}.wav", noise, 8000)
+    (tmp_path / "hiss" / "text.wav").write_text("no sound")
+    assert exit_code(command, ["check", str(tmp_path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3].split()[0] == "all" and sum(map(int, lines[3].split()[1:])) == 24
+    assert [line.split("\t")[1].endswith("hiss/text.wav") for line in lines if line.startswith("left out\t")] == [True]

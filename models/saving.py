@@ -13,6 +13,7 @@ from keras import ops
 
 from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import replacing, shown
+from convmedia.models import archives
 from convmedia.models.answer import Answer
 from convmedia.models.predicting import Predictor, every_layer
 
@@ -110,7 +111,7 @@ def read(path: str | Path) -> keras.Model:
     """Read a file that `save` wrote, with Keras's safe mode on.
 
     Raises:
-        InputError: no such file, not a Keras file, damaged, or a Keras model of other origin.
+        InputError: no such file, not a Keras file, damaged, altered (see `archives.check`), or of other origin.
     """
     path = Path(path)
     if not path.is_file():
@@ -122,6 +123,7 @@ def read(path: str | Path) -> keras.Model:
             f"{shown(path)} is no Keras file, or only a part of one; give a run folder or a complete .keras."
         )
     try:
+        archives.check(path)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except UNREADABLE as error:
         raise InputError(f"{shown(path)} cannot be read as a Keras model ({in_one_line(error)}).") from error

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -243,6 +245,68 @@ def test_a_model_with_a_lambda_is_not_run(tmp_path):
     keras.Model(raw, answer).save(tmp_path / "m.keras")
     with pytest.raises(InputError, match=r"(?i)lambda"):
         load(tmp_path / "m.keras")
+
+
+def added(source, target, **members):
+    """A copy of an archive with further members, or others in the place of its own."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, members.pop(name, None) or old.read(name))
+        for name, content in members.items():
+            new.writestr(name, content)
+    return target
+
+
+def test_a_compressed_copy_of_a_file_is_loaded(run, tmp_path):
+    assert load(added(run / "model.keras", tmp_path / "packed.keras")).labels == load(run).labels
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"../../outside.txt": b"x"}, "path outside of its folder, '../../outside.txt'"),
+        ({"/etc/cron.d/x": b"x"}, "path outside of its folder"),
+        ({"..\\..\\x.dll": b"x"}, "path outside of its folder"),
+        ({"C:/x.dll": b"x"}, "path outside of its folder"),
+        ({"run.py": b"print(1)"}, "'run.py', which no Keras file"),
+        ({"metadata.json": b" " * 50_000_000}, "oversized member, metadata.json of 50,000,000 bytes"),
+        ({"model.weights.h5": bytes(300_000_000)}, "oversized member, model.weights.h5 of 300,000,000"),
+    ],
+    ids=["above", "absolute", "windows", "drive", "unknown", "swollen-json", "swollen-weights"],
+)
+def test_altered_archives_are_refused_before_anything_is_read(run, tmp_path, monkeypatch, members, said):
+    path = added(run / "model.keras", tmp_path / "altered.keras", **members)
+    monkeypatch.setattr(keras.saving, "load_model", lambda *_, **__: pytest.fail("it was loaded"))
+    with pytest.raises(InputError, match=re.escape(said)) as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_doubled_member_is_refused(run, tmp_path):
+    shutil.copy(run / "model.keras", tmp_path / "doubled.keras")
+    with zipfile.ZipFile(tmp_path / "doubled.keras", "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("config.json", "{}")
+    with pytest.raises(InputError, match=r"config\.json not once"):
+        load(tmp_path / "doubled.keras")
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "said"),
+    [
+        (
+            b'"registered_name": "convmedia>Answer"',
+            b'"registered_name": "evil>Answer"',
+            "convmedia.models.answer.Answer",
+        ),
+        (b'"module": "keras.layers"', b'"module": "os.path"', "neither Keras nor this program, os.path."),
+        (b'"class_name": "InputLayer"', b'"class_name": "TFSMLayer"', "holds code, TFSMLayer"),
+    ],
+)
+def test_foreign_classes_are_refused_by_name(run, tmp_path, there, here, said):
+    rewritten(run / "model.keras", tmp_path / "foreign.keras", "config.json", lambda c: c.replace(there, here))
+    with pytest.raises(InputError, match=re.escape(said)) as caught:
+        load(tmp_path / "foreign.keras")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_model_of_another_application_is_refused(run):

@@ -1,4 +1,4 @@
-"""`convmedia inspect`: what a run folder or a saved file takes and gives, its labels, figures, size and digest."""
+"""`convmedia inspect`: what a run folder, a saved or an exported file takes and gives, labels, figures and size."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,15 +10,22 @@ from convmedia.apps._commands import Json, table, to_json, use_backend
 
 def inspect(
     source: Annotated[
-        str, typer.Argument(metavar="RUN_OR_FILE", help="A run folder, a .keras file or a shipped name.")
+        str,
+        typer.Argument(
+            metavar="RUN_OR_FILE", help="A run folder, a .keras or an exported file or folder, or a shipped name."
+        ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Show what a model takes and gives, its labels, figures, size and digest."""
+    """Show what a model takes and gives, its labels, figures, size and digest; of an exported file the operators."""
     use_backend(None)
     from convmedia.apps._runs import recorded
-    from convmedia.models import load
+    from convmedia.models import describing, load
 
+    exported = describing.exported(source)
+    if exported is not None:
+        print(to_json(exported, indent=2) if as_json else exported_text(exported))
+        return
     facts = load(source).describe()
     run = recorded(Path(source)) or {}
     facts.update({name: run[name] for name in ("status", "metrics", "data", "arguments", "versions") if name in run})
@@ -30,13 +37,10 @@ def inspect(
 
 def show(facts: dict[str, Any]) -> None:
     """The facts for a person: one line each, then the layers as a table."""
-    shape = ", ".join("any" if size is None else str(size) for size in facts["input"]["shape"])
     lines = {
         "application": facts["app"],
-        "takes": f"{facts['input']['kind']} {facts['input']['dtype']} ({shape})",
-        "gives": f"{len(facts['labels'])} probabilities: {', '.join(facts['labels'])}"
-        if facts["labels"]
-        else "pictures",
+        "takes": takes(facts["input"]),
+        "gives": gives(facts["labels"]),
         "made with": ", ".join(f"{name} {value}" for name, value in facts["details"].items()),
         "parameters": f"{facts['parameters']:,}",
         "size": f"{facts['bytes']:,} bytes",
@@ -49,6 +53,30 @@ def show(facts: dict[str, Any]) -> None:
     for name, value in lines.items():
         print(f"{name:12} {value}")
     print("\n" + table(["layer", "type", "parameters"], [list(layer.values()) for layer in facts["layers"]]))
+
+
+def exported_text(facts: dict[str, Any]) -> str:
+    """The facts of an exported file for a person."""
+    said = facts["description"]
+    lines = {"format": facts["format"], "size": f"{facts['bytes']:,} bytes"}
+    if said is None:
+        lines["says"] = "nothing of itself: no file of this program"
+    else:
+        lines |= {"application": said["app"], "takes": takes(said["input"]), "gives": gives(said["labels"])}
+        lines |= {"made with": listed(said["details"]), "model sha256": str(said["model_sha256"])}
+    rows = [[name, str(count)] for name, count in facts["operators"].items()]
+    return "\n".join([*(f"{name:12} {value}" for name, value in lines.items()), "", table(["operator", "times"], rows)])
+
+
+def takes(described: dict[str, Any]) -> str:
+    """What goes in: kind, dtype and shape without the batch."""
+    shape = ", ".join("any" if size is None else str(size) for size in described["shape"])
+    return f"{described['kind']} {described['dtype']} ({shape})"
+
+
+def gives(labels: list[str] | None) -> str:
+    """What comes out."""
+    return f"{len(labels)} probabilities: {', '.join(labels)}" if labels else "pictures"
 
 
 def listed(values: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing, shown
-from convmedia.models import verifying
+from convmedia.models import serving, verifying
 from convmedia.models.formats import FORMATS, Format, Refused
 from convmedia.models.predicting import Predictor, every_layer, in_batches
 from convmedia.models.verifying import read_arrays, write_arrays
@@ -35,6 +35,8 @@ ENLARGED_VALUES = 200_000  # examples above this are only cut
 REPEAT_TOLERANCE = 1e-5  # between two runs of one file on one input: rounding of threads, no random numbers
 PARITY_FILE = "parity.json"
 BATCHES, EXPECTED, ANSWERS = "batches.npz", "expected.npz", "answers.npz"
+ENCODED, EXPECTED_OF_ENCODED = "encoded.npz", "expected-of-encoded.npz"
+ENCODED_LIMIT = 12
 AUGMENTING = {"AugMix", "CutMix", "MixUp", "RandAugment", "Solarization"}  # beside everything called Random...
 
 
@@ -91,7 +93,8 @@ def export(
 
     Returns:
         The content of `parity.json`, which is written to `out`: per format {"max_abs_diff", "same_top1" (fraction; None
-        without labels), "bytes", "seconds_per_example", "model_sha256" (of the model file)} or {"refused": reason}.
+        without labels), "bytes", "seconds_per_example", "model_sha256" (of the model file)} or {"refused": reason}; of
+        the SavedModel of a classifier also "max_abs_diff_bytes", of `serve_bytes` on encoded examples.
         Formats exported earlier from the same model file, and still there, stay in it.
 
     Raises:
@@ -215,6 +218,11 @@ def _write_evidence(predictor: Predictor, examples: list[np.ndarray], folder: Pa
         raise Refused(f"the model itself fails on an example: {_first_line(str(error))}") from error
     if not all(np.isfinite(answer).all() for answer in read_arrays(folder / EXPECTED)):
         raise Refused("the model itself answers NaN or infinity")
+    if predictor.labels is not None:
+        files = [serving.encoded(one, predictor.input.get("sample_rate")) for one in examples[:ENCODED_LIMIT]]
+        write_arrays(folder / ENCODED, (np.frombuffer(content, np.uint8) for content, _ in files))
+        with _full_precision():
+            write_arrays(folder / EXPECTED_OF_ENCODED, (predictor(raw[np.newaxis]) for _, raw in files))
     return {"examples": len(examples), "batches": len(batches), "inputs": inputs}
 
 
@@ -268,24 +276,42 @@ def _prove(
     timeout_seconds: float,
 ) -> dict[str, Any]:
     path = folder / kind.file
-    _convert(kind, predictor.model, path)
-    _run_child(kind.runtime, path, folder, counts["inputs"], timeout_seconds)
-    entry = _compared(folder, counts, predictor.labels is not None, tolerance)
+    _convert(kind, predictor, path)
+    _run_child(kind.runtime, path, folder / BATCHES, counts["inputs"], timeout_seconds)
+    entry = _compared(folder / EXPECTED, counts, predictor.labels is not None, tolerance)
+    if kind.runtime == "saved-model" and predictor.labels is not None:
+        _run_child("serve-bytes", path, folder / ENCODED, 1, timeout_seconds)
+        files = {"examples": 1, "batches": 1}
+        entry["max_abs_diff_bytes"] = _compared(folder / EXPECTED_OF_ENCODED, files, True, tolerance)["max_abs_diff"]
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     entry["bytes"] = sum(file.stat().st_size for file in files)
     entry["model_sha256"] = predictor.digest
     return entry
 
 
-def _convert(kind: Format, model: keras.Model, path: Path) -> None:
+def _convert(kind: Format, predictor: Predictor, path: Path) -> None:
     import tensorflow as tf
 
     try:
         with _standard_output_to_error(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the converters' own, about their own insides
-            kind.write(model, path)
+            kind.write(predictor.model, path)
+            _describe(kind, path, json.dumps(description(predictor), allow_nan=False))
     except (ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError) as error:
         raise Refused(f"the converter failed: {_first_line(str(error))}") from error
+
+
+def _describe(kind: Format, path: Path, text: str) -> None:
+    try:
+        kind.describe(path, text)
+    except Exception as error:  # what the parsers of the three formats let out on a file that is none
+        raise Refused(f"the converter wrote no {kind.runtime} file: {_first_line(str(error))}") from error
+
+
+def description(predictor: Predictor) -> dict[str, Any]:
+    """What an exported file says of itself: application, labels, raw input, details, digest of the model file."""
+    facts = {"app": predictor.app, "labels": predictor.labels, "input": predictor.input}
+    return {**facts, "details": predictor.details, "model_sha256": predictor.digest}
 
 
 @contextlib.contextmanager
@@ -302,11 +328,12 @@ def _standard_output_to_error() -> Iterator[None]:
         os.close(kept)
 
 
-def _run_child(runtime: str, path: Path, folder: Path, inputs: int, timeout_seconds: float) -> None:
+def _run_child(runtime: str, path: Path, batches: Path, inputs: int, timeout_seconds: float) -> None:
     """Answer the batches in another process: a file can crash its runtime, and then it must not crash us."""
-    files: list[str | Path] = [path, folder / BATCHES, folder / ANSWERS]
+    answers = batches.with_name(ANSWERS)
+    files: list[str | Path] = [path, batches, answers]
     settings = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    (folder / ANSWERS).unlink(missing_ok=True)
+    answers.unlink(missing_ok=True)
     try:
         done = subprocess.run(
             [sys.executable, "-P", verifying.__file__, runtime, *files, str(inputs)],
@@ -334,10 +361,10 @@ def _last_words(text: str) -> str:
     return _first_line("\n".join(reversed(text.splitlines())))
 
 
-def _compared(folder: Path, counts: dict[str, int], labelled: bool, tolerance: float) -> dict[str, Any]:
-    answers = read_arrays(folder / ANSWERS)
+def _compared(expecting: Path, counts: dict[str, int], labelled: bool, tolerance: float) -> dict[str, Any]:
+    answers = read_arrays(expecting.with_name(ANSWERS))
     differences, same = [], []
-    for expected in read_arrays(folder / EXPECTED):
+    for expected in read_arrays(expecting):
         answer = next(answers)
         if answer.shape != expected.shape:
             raise Refused(f"answers {answer.shape} where Keras answers {expected.shape}")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import keras
 
+from convmedia.models import describing, serving
+
 
 class Refused(Exception):
     """An exported file that is not kept; the message is the reason, one line."""
@@ -20,6 +22,7 @@ class Format:
     Attributes:
         file: its name in the export folder.
         write: writes a model to a path (a folder, where the format is one).
+        describe: puts a text into what was written.
         runtime: which of `verifying.RUNTIMES` answers it.
         modules: what must be importable, all named by `extra`.
         extra: optional dependencies of this package that install them; None where nothing is optional.
@@ -27,14 +30,15 @@ class Format:
 
     file: str
     write: Callable[[keras.Model, Path], None]
+    describe: Callable[[Path, str], None]
     runtime: str
     modules: tuple[str, ...] = ()
     extra: str | None = None
 
 
 def write_saved_model(model: keras.Model, path: Path) -> None:
-    """A TensorFlow SavedModel folder; its endpoint is `serve`."""
-    model.export(path, format="tf_saved_model", input_signature=_signature(model), verbose=False)
+    """A TensorFlow SavedModel folder; its endpoints are `serve` and, for encoded files, `serve_bytes`."""
+    serving.write(model, path, _signature(model))
 
 
 def write_onnx(model: keras.Model, path: Path) -> None:
@@ -52,7 +56,7 @@ def write_litert(model: keras.Model, path: Path) -> None:
     from tensorflow.lite.python.convert import ConverterError
 
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        write_saved_model(model, Path(folder))
+        model.export(folder, format="tf_saved_model", input_signature=_signature(model), verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         # Keras's own LiteRT export always allows Flex, TensorFlow's kernels, which plain LiteRT has not.
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -79,7 +83,7 @@ def _signature(model: keras.Model) -> list:
 
 
 FORMATS: dict[str, Format] = {
-    "saved-model": Format("saved_model", write_saved_model, "saved-model"),
-    "onnx": Format("model.onnx", write_onnx, "onnx", ("tf2onnx", "onnx", "onnxruntime"), "onnx"),
-    "litert": Format("model.tflite", write_litert, "litert", ("ai_edge_litert",), "litert"),
+    "saved-model": Format("saved_model", write_saved_model, describing.write_saved_model, "saved-model"),
+    "onnx": Format("model.onnx", write_onnx, describing.write_onnx, "onnx", ("tf2onnx", "onnx", "onnxruntime"), "onnx"),
+    "litert": Format("model.tflite", write_litert, describing.write_litert, "litert", ("ai_edge_litert",), "litert"),
 }

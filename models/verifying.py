@@ -48,6 +48,14 @@ def saved_model(path: str) -> Run:
     return run
 
 
+def serve_bytes(path: str) -> Run:
+    """TensorFlow's loader: `serve_bytes` of a SavedModel folder; a batch is the bytes of one file, uint8 (bytes,)."""
+    import tensorflow as tf
+
+    serve = tf.saved_model.load(path).signatures["serve_bytes"]
+    return lambda content: serve(file_bytes=tf.constant([content.tobytes()]))["scores"].numpy()
+
+
 def onnx(path: str) -> Run:
     """ONNX Runtime on the CPU."""
     import onnxruntime
@@ -97,7 +105,12 @@ def _refuse_custom_operators(path: str) -> None:
         raise ValueError(f"plain LiteRT has no operator {', '.join(custom)}")
 
 
-RUNTIMES: dict[str, Callable[[str], Run]] = {"saved-model": saved_model, "onnx": onnx, "litert": litert}
+RUNTIMES: dict[str, Callable[[str], Run]] = {
+    "saved-model": saved_model,
+    "serve-bytes": serve_bytes,
+    "onnx": onnx,
+    "litert": litert,
+}
 
 
 def answers(run: Run, arrays: Iterable[np.ndarray], inputs: int = 1) -> Iterator[np.ndarray]:

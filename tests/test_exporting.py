@@ -207,7 +207,7 @@ def test_a_truncated_file_is_refused(tmp_path, writers, name):
 
     writers(name, truncated)
     parity = export(classifier(), [name], tmp_path, EXAMPLES)
-    assert parity[name]["refused"].startswith("its runtime failed: ")
+    assert parity[name]["refused"].startswith(("its runtime failed: ", "the converter wrote no "))
     assert [path.name for path in tmp_path.iterdir()] == ["parity.json"]
 
 

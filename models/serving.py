@@ -1,0 +1,108 @@
+"""The SavedModel that is exported: one endpoint takes tensors, the other one files as they lie on a disk.
+
+`serve` takes what the other formats take. `serve_bytes` takes the bytes of encoded files, so that a client of
+TensorFlow Serving sends a picture or a sound as it is: JPEG and PNG of 8 bits, RGB or grey, as they are stored (an Exif
+rotation is not applied); WAV of 16 bits at the model's sample rate. The rest is the client's to convert.
+"""
+
+import io
+import wave
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from PIL import Image
+
+BYTES = "serve_bytes"
+RATE_REFUSED = "the sample rate of a sound is not the model's"
+
+
+def write(model: keras.Model, path: Path, signature: list) -> None:
+    """Write the folder.
+
+    Args:
+        model: an assembled one.
+        signature: of `serve`, as `keras.Model.export` takes it.
+    """
+    import tensorflow as tf
+
+    archive = keras.export.ExportArchive()
+    archive.track_and_add_endpoint("serve", model, signature)
+    others = [tf.TensorSpec([None, *tensor.shape[1:]], tf.float32, tensor.name) for tensor in model.inputs[1:]]
+    archive.add_endpoint(BYTES, endpoint(model), [tf.TensorSpec([None], tf.string, "file_bytes"), *others])
+    archive.write_out(path, verbose=False)
+
+
+def endpoint(model: keras.Model) -> Callable[..., dict[str, Any]]:
+    """Encoded files, a string each, and further inputs of the model to its answers.
+
+    Returns:
+        Function of (n,) strings to {"scores": float32 (n, labels), "labels": strings (n, labels)}, the labels once for
+        each file, because TensorFlow Serving wants as many rows of each output; or for models that give pictures
+        {"picture_bytes": (n,) strings, PNG}.
+    """
+    import tensorflow as tf
+
+    description = model.layers[-1]
+    rate = description.input_description.get("sample_rate")
+
+    def answer(given):
+        content, *others = given
+        raw = decoded_picture(content) if rate is None else decoded_sound(content, rate)
+        batch = [raw[tf.newaxis], *(other[tf.newaxis] for other in others)]
+        answered = model(batch if others else batch[0], training=False)[0]
+        if description.labels is not None:
+            return answered
+        return tf.io.encode_png(tf.cast(tf.round(tf.clip_by_value(answered, 0.0, 255.0)), tf.uint8))
+
+    given_as = tf.float32 if description.labels is not None else tf.string
+
+    def serve_bytes(file_bytes, *others):
+        answers = tf.map_fn(answer, [file_bytes, *others], fn_output_signature=given_as)
+        if description.labels is None:
+            return {"picture_bytes": answers}
+        labels = tf.tile([description.labels], [tf.size(file_bytes), 1])
+        return {"scores": answers, "labels": labels}
+
+    return serve_bytes
+
+
+def decoded_picture(content):
+    """Bytes of a JPEG or PNG to float32 (height, width, 3), 0..255, as `data.images.decode` reads them."""
+    import tensorflow as tf
+
+    def jpeg():
+        return tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
+
+    picture = tf.cond(tf.io.is_jpeg(content), jpeg, lambda: tf.io.decode_png(content, channels=3))
+    return tf.cast(picture, tf.float32)
+
+
+def decoded_sound(content, sample_rate: int):
+    """Bytes of a WAV of 16 bits to float32 (samples,), -1..1, the mean of its channels."""
+    import tensorflow as tf
+
+    samples, rate = tf.audio.decode_wav(content)
+    same = tf.debugging.assert_equal(rate, int(sample_rate), f"{RATE_REFUSED}, {int(sample_rate)} Hz")
+    with tf.control_dependencies([same]):
+        return tf.reduce_mean(samples, axis=-1)
+
+
+def encoded(example: np.ndarray, sample_rate: float | None) -> tuple[bytes, np.ndarray]:
+    """A raw example as a file that `serve_bytes` takes, and what is in that file, as the model takes it.
+
+    Args:
+        example: uint8 (height, width, 3), or float32 (samples,) of a sound.
+        sample_rate: Hz, of sounds.
+    """
+    content = io.BytesIO()
+    if sample_rate is None:
+        Image.fromarray(example).save(content, "PNG", compress_level=1)
+        return content.getvalue(), example
+    samples = np.round(np.clip(example, -1.0, 1.0 - 2.0**-15) * 2.0**15).astype("<i2")
+    with wave.open(content, "wb") as file:
+        file.setparams((1, 2, int(sample_rate), len(samples), "NONE", "not compressed"))
+        file.writeframes(samples.tobytes())
+    return content.getvalue(), samples.astype(np.float32) / 2.0**15

@@ -281,8 +281,8 @@ def _prove(
     entry = _compared(folder / EXPECTED, counts, predictor.labels is not None, tolerance)
     if kind.runtime == "saved-model" and predictor.labels is not None:
         _run_child("serve-bytes", path, folder / ENCODED, 1, timeout_seconds)
-        files = {"examples": 1, "batches": 1}
-        entry["max_abs_diff_bytes"] = _compared(folder / EXPECTED_OF_ENCODED, files, True, tolerance)["max_abs_diff"]
+        encoded = _compared(folder / EXPECTED_OF_ENCODED, {"examples": 1, "batches": 1}, True, tolerance)
+        entry["max_abs_diff_bytes"] = encoded["max_abs_diff"]
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     entry["bytes"] = sum(file.stat().st_size for file in files)
     entry["model_sha256"] = predictor.digest

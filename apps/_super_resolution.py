@@ -27,7 +27,7 @@ from convmedia.models.super_resolution import NETWORKS, SCALES, whole
 from convmedia.models.tiling import whole_picture
 
 APP = "super-resolution"
-DEFAULT = "vdsr"  # of the shipped networks
+DEFAULT = "carn-m"  # of the shipped networks
 
 
 def train_run(run: Run) -> dict[str, Any]:

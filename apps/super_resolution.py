@@ -54,7 +54,7 @@ class Scale(StrEnum):
 
 
 NetworkOption = Annotated[NetworkName, typer.Option(help="The network to train.")]
-NetworkChoice = Annotated[NetworkName | None, typer.Option(help="Whose shipped weights; default vdsr.")]
+NetworkChoice = Annotated[NetworkName | None, typer.Option(help="Whose shipped weights; default carn-m.")]
 ScaleChoice = Annotated[Scale | None, typer.Option(help="Default: the model's, or 2 with the shipped weights.")]
 
 

@@ -24,7 +24,7 @@ from convmedia.models.formats import FORMATS
 from convmedia.models.tiling import TILE_PX, whole_picture
 from convmedia.models.verifying import RUNTIMES
 
-NETWORKS = ("srcnn", "vdsr")
+NETWORKS = ("srcnn", "vdsr", "carn-m")
 
 
 def timed(call) -> tuple[float, np.ndarray]:

@@ -1,9 +1,12 @@
 """The one place that calls `fit`: example order, exact resume, checkpoints, progress, early stopping."""
 
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -135,20 +138,22 @@ def fit(
             network.set_weights(trained.get_weights())
             keep()
 
-        trained.fit(
-            batches,
-            initial_epoch=len(history),
-            epochs=epochs,
-            steps_per_epoch=steps,
-            validation_data=validation,
-            shuffle=False,
-            verbose=0,
-            callbacks=[
-                EpochSeeds(seed),
-                Progress(epochs, steps),
-                Checkpoints(run, history, monitor, patience, keep_best, beat, settled),
-            ],
-        )
+        with between_steps() as interrupts:
+            trained.fit(
+                batches,
+                initial_epoch=len(history),
+                epochs=epochs,
+                steps_per_epoch=steps,
+                validation_data=validation,
+                shuffle=False,
+                verbose=0,
+                callbacks=[
+                    EpochSeeds(seed),
+                    Progress(epochs, steps),
+                    Checkpoints(run, history, monitor, patience, keep_best, beat, settled),
+                    interrupts,
+                ],
+            )
     network.set_weights(trained.get_weights())
     return history
 
@@ -237,6 +242,42 @@ def state_variables(network: keras.Model) -> dict[str, Any]:
         **{f"weight{i}": variable for i, variable in enumerate(network.weights)},
         **{f"optimizer{i}": variable for i, variable in enumerate(network.optimizer.variables)},
     }
+
+
+class Interrupts(keras.callbacks.Callback):
+    """Raises KeyboardInterrupt after a step in which it was asked to."""
+
+    asked = False
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.asked:
+            raise KeyboardInterrupt
+
+    def on_test_batch_end(self, batch, logs=None):
+        if self.asked:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def between_steps() -> Iterator[Interrupts]:
+    """Ctrl-C waits for the end of a step: raised inside of TensorFlow, it can crash the process. A second one does not
+    wait.
+    """
+    interrupts = Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(*_) -> None:
+        interrupts.asked = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class EpochSeeds(keras.callbacks.Callback):

@@ -15,6 +15,8 @@ import keras
 import numpy as np
 from PIL import Image
 
+from convmedia.models.answer import Answer
+
 BYTES = "serve_bytes"
 RATE_REFUSED = "the sample rate of a sound is not the model's"
 
@@ -23,16 +25,23 @@ def write(model: keras.Model, path: Path, signature: list) -> None:
     """Write the folder.
 
     Args:
-        model: an assembled one.
+        model: an assembled one that labels or gives pictures; another one gets `serve` alone.
         signature: of `serve`, as `keras.Model.export` takes it.
     """
-    import tensorflow as tf
-
     archive = keras.export.ExportArchive()
     archive.track_and_add_endpoint("serve", model, signature)
+    last = model.layers[-1]
+    if isinstance(last, Answer) and (last.labels is not None or len(model.output_shape) == 4):
+        add_bytes(archive, model)
+    archive.write_out(path, verbose=False)
+
+
+def add_bytes(archive: Any, model: keras.Model) -> None:
+    """Add `serve_bytes` to an archive that has `serve`."""
+    import tensorflow as tf
+
     others = [tf.TensorSpec([None, *tensor.shape[1:]], tf.float32, tensor.name) for tensor in model.inputs[1:]]
     archive.add_endpoint(BYTES, endpoint(model), [tf.TensorSpec([None], tf.string, "file_bytes"), *others])
-    archive.write_out(path, verbose=False)
 
 
 def endpoint(model: keras.Model) -> Callable[..., dict[str, Any]]:

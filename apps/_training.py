@@ -267,7 +267,7 @@ def between_steps() -> Iterator[Interrupts]:
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(signal.SIGINT) or signal.default_int_handler  # None: set by an extension
 
     def ask(*_) -> None:
         interrupts.asked = True

@@ -128,6 +128,8 @@ def test_a_header_from_a_pipe_does_not_know_the_length(tmp_path):
 
 
 def test_real_clips_can_be_used(convmedia_data):
-    for folder in ("fsdd/recordings", "esc10/audio"):
+    for folder, rate, seconds in (("fsdd/recordings", 8000, 0.1), ("esc10/audio", 44_100, 0.3)):
         for path in sorted((convmedia_data / "audio" / folder).iterdir())[::40]:
             clips.check(path)
+            assert clips.rate_of(path) == rate, path
+            assert len(clips.read(path, rate)) == soundfile.info(path).frames > seconds * rate, path

@@ -151,7 +151,6 @@ SAID = {"app": "transfer", "labels": LABELS, "input": PICTURE, "details": {"netw
 
 
 def test_every_format_says_what_it_is_to_its_own_runtime(exported):
-    import flatbuffers  # noqa: F401  what the LiteRT file is made of
     import onnxruntime
     from tensorflow.lite.tools import flatbuffer_utils
 

@@ -93,13 +93,25 @@ class Spectrum:
         """
         import tensorflow as tf
 
-        half = self.fft_samples // 2
-        padded = tf.pad(windows, [[0, 0], [half, self.fft_samples - half]])
-        frames = tf.signal.frame(padded, self.fft_samples, self.hop_samples)
-        frames = frames[:, : 1 + tf.shape(windows)[1] // self.hop_samples]
-        spectra = tf.signal.rfft(frames * tf.constant(hann(self.fft_samples)))
+        length, bins = self.fft_samples, self.fft_samples // 2 + 1
+        spectra = tf.signal.rfft(self._framed(windows) * tf.constant(hann(length)))
         power = tf.math.real(spectra) ** 2 + tf.math.imag(spectra) ** 2
-        return self._logarithm(tf.tensordot(power, tf.constant(self.bank), 1))
+        # One matrix product of all frames is faster than tf.tensordot.
+        mel = tf.matmul(tf.reshape(power, (-1, bins)), tf.constant(self.bank))
+        return self._logarithm(tf.reshape(mel, (tf.shape(windows)[0], -1, self.bands)))
+
+    def _framed(self, windows):
+        """Frames (n, frames, fft_samples): pieces of a hop's length side by side, which tf.signal.frame would gather."""
+        import tensorflow as tf
+
+        length, hop = self.fft_samples, self.hop_samples
+        pieces = -(-length // hop)
+        number = 1 + tf.shape(windows)[1] // hop
+        after = (number + pieces - 1) * hop - length // 2 - tf.shape(windows)[1]
+        # Where hops are longer than frames, the last samples may lie beyond the last frame.
+        padded = tf.pad(windows, [[0, 0], [length // 2, tf.maximum(after, 0)]])[:, : (number + pieces - 1) * hop]
+        cut = tf.reshape(padded, (-1, number + pieces - 1, hop))
+        return tf.concat([cut[:, i : i + number, : min(hop, length - i * hop)] for i in range(pieces)], axis=-1)
 
     def _logarithm(self, power):
         import tensorflow as tf

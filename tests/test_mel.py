@@ -61,6 +61,15 @@ def test_log_mel_is_librosas_for_any_length(samples, bank):
     assert ours.shape == (1 + samples // 80, 40) == layer.compute_output_shape((1, samples))[1:]
 
 
+@pytest.mark.parametrize("hop", [16, 80, 128, 200, 256, 300])
+@pytest.mark.parametrize("samples", [1, 256, 4001])
+def test_the_path_of_training_is_librosas_for_any_hop(samples, hop):
+    values = np.stack([sound(samples), sound(samples, seed=1)])
+    ours = numbers(Spectrum(8000, 256, hop, 40).decibels(values))
+    for row, own in zip(ours, values, strict=True):
+        np.testing.assert_allclose(row, librosas(own, False, True, hop_length=hop), rtol=0, atol=0.005)
+
+
 def test_log_mel_is_librosas_on_long_frames():
     values = librosa.resample(sound(16_000), orig_sr=8000, target_sr=22_050)
     layer = mel.LogMel(22_050, 1024, 512, 64, min_hz=30.0, max_hz=10_000.0)

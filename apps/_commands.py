@@ -26,6 +26,11 @@ class Arithmetic(StrEnum):
     float32 = "float32"
 
 
+class Engine(StrEnum):
+    local = "local"
+    ray = "ray"
+
+
 class Format(StrEnum):
     saved_model = "saved-model"
     onnx = "onnx"
@@ -56,9 +61,20 @@ Model = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
 Inputs = Annotated[list[str], typer.Argument(metavar="FILES_OR_FOLDERS...", help="Files, or folders of them.")]
+InputsOrList = Annotated[
+    list[str] | None, typer.Argument(metavar="FILES_OR_FOLDERS...", help="Files, or folders of them.")
+]
+FilesFrom = Annotated[
+    Path | None, typer.Option(help="A text file that names files or folders, one a line; - is standard input.")
+]
+EngineChoice = Annotated[
+    Engine, typer.Option("--engine", help="This process, or the actors of a Ray cluster (extra ray).")
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="Ray actors; default one for every two CPUs.")]
 Top = Annotated[int | None, typer.Option(min=1, help="How many labels to give for each file.")]
 Rows = Annotated[
-    Path | None, typer.Option("--out", help="Append rows to this JSON Lines file; files already in it are skipped.")
+    Path | None,
+    typer.Option("--out", help="Append rows to this .jsonl or .parquet file; files already in it are skipped."),
 ]
 Formats = Annotated[list[Format], typer.Option("--format", help="Repeat it for several.")]
 ExportOut = Annotated[
@@ -229,6 +245,24 @@ def counted(items: Iterable, total: int, label: str) -> Iterator:
         for done, item in enumerate(items, start=1):
             yield item
             update(done, total)
+
+
+def given(inputs: list[str] | None, files_from: Path | None) -> list[str]:
+    """Files and folders of the command line, then those that `--files-from` names.
+
+    Raises:
+        InputError: none, or the list cannot be read.
+    """
+    names = list(inputs or [])
+    if files_from is not None:
+        try:
+            content = sys.stdin.buffer.read() if str(files_from) == "-" else files_from.read_bytes()
+        except OSError as error:
+            raise InputError(f"--files-from {shown(files_from)}: {error.strerror}") from error
+        names += [os.fsdecode(line) for line in content.splitlines() if line.strip()]
+    if not names:
+        raise InputError("no file is named: give files or folders, or --files-from LIST")
+    return names
 
 
 def table(header: list[str], rows: list[list[Any]]) -> str:

@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from convmedia.apps import _verbs
-from convmedia.apps._commands import counted, percent, say, to_json
+from convmedia.apps._commands import Engine, percent, say, to_json
+from convmedia.apps._engines import Answering
 from convmedia.data import clips
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
@@ -19,23 +19,14 @@ STREAM = "-"
 STREAM_BYTES = 1 << 16
 
 
-def predict_files(predictor, inputs: list[str], top, every: float | None, as_json: bool, out: Path | None) -> int:
+def predict_files(
+    answering: Answering, inputs: list[str], as_json: bool, out: Path | None, engine: Engine, workers: int | None
+) -> int:
     """Rows in the order given; 1 if any file failed."""
-    listener, files = Listener(predictor), clips.find(inputs)
+    listener, files = Listener(answering.predictor), clips.find(inputs)
+    listener.step(answering.every)
     told = resampling(listener.sample_rate)
-    listener.step(every)
-    if out is not None:
-        rows_of = SimpleNamespace(predict_rows=lambda left, top: listener.rows(left, top, every, told))
-        return _verbs.predict_to_file(rows_of, files, top, as_json, out)
-    rows = []
-    for row in counted(listener.rows(files, top, every, told), len(files), "predicting"):
-        rows.append({name: value for name, value in row.items() if as_json or name == "error"})
-        if not as_json:
-            listed = (window_line(row["file"], one) for one in row.get("windows", []))
-            print("\n".join([*listed, line_of(row)]), flush=True)
-    if as_json:
-        print(to_json(rows, indent=2))
-    return int(any("error" in row for row in rows))
+    return _verbs.predict(answering, files, as_json, out, engine, workers, told, lines_of)
 
 
 def predict_stream(
@@ -94,8 +85,13 @@ def resampling(sample_rate: int) -> Callable[[str, int], None]:
     return told
 
 
+def lines_of(row: dict[str, Any]) -> str:
+    """A row for a person: its windows, if they are listed, and its own line."""
+    return "\n".join([*(window_line(row["file"], window) for window in row.get("windows", [])), line_of(row)])
+
+
 def line_of(row: dict[str, Any]) -> str:
-    """One row of predictions for a person."""
+    """One row of predictions for a person, without its windows."""
     return labels_line(row) if "labels" in row else _verbs.line_of(row)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from convmedia.apps._commands import counted, progress, table, to_json
-from convmedia.apps._upscaling import in_eight_bits
+from convmedia.apps._twin import precision_here
+from convmedia.apps._upscaling import at_precision, in_eight_bits
 from convmedia.data import images, originals, resample, sources
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
@@ -134,8 +135,9 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def evaluate(predictor: Predictor, scale: int, data: str, ensemble: bool, as_json: bool) -> int:
+def evaluate(predictor: Predictor, scale: int, data: str, ensemble: bool, precision: str, as_json: bool) -> int:
     """The `evaluate` verb: a table for each set that `data` names; 1 if a picture could not be measured."""
+    predictor, precision = at_precision(predictor, scale, precision), precision_here(precision)
     means: dict[str, dict[str, float]] = {}
     every: list[dict[str, Any]] = []
     for name, files in picture_sets(data).items():
@@ -143,12 +145,18 @@ def evaluate(predictor: Predictor, scale: int, data: str, ensemble: bool, as_jso
         means[name] = mean
         every += rows
         if not as_json:
-            print(f"{name}, {predictor.details['network']} x{scale}{', ensemble' if ensemble else ''}")
+            said = ", ensemble" * ensemble + ", bfloat16" * (precision == "bfloat16")
+            print(f"{name}, {predictor.details['network']} x{scale}{said}")
             print(quality_table(rows, mean))
     failed = [row for row in every if "error" in row]
     if as_json:
-        facts = {"network": predictor.details["network"], "scale": scale, "ensemble": ensemble, "metrics": means}
-        print(to_json({**facts, "images": every, "peak_bytes": peak_bytes(), "model": predictor.digest}, indent=2))
+        facts = {"network": predictor.details["network"], "scale": scale, "ensemble": ensemble, "precision": precision}
+        print(
+            to_json(
+                {**facts, "metrics": means, "images": every, "peak_bytes": peak_bytes(), "model": predictor.digest},
+                indent=2,
+            )
+        )
         return int(bool(failed))
     for row in failed:
         print(f"{shown(row['file'])}\terror: {row['error']}")

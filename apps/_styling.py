@@ -1,8 +1,9 @@
 """The `apply` verb: files painted by a trained network in one pass each, frames of a video kept steady."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,13 @@ CHANGE = 12.0  # of 255: what differs by more from the frame before is taken fro
 
 
 def painted(
-    predictor: Predictor, inputs: Iterable[str], out: Path, blend: str | None, size: int, smooth: float
+    predictor: Predictor,
+    inputs: Iterable[str],
+    out: Path,
+    blend: str | None,
+    size: int,
+    smooth: float,
+    done: Mapping[str, dict[str, Any]] = MappingProxyType({}),
 ) -> Iterator[dict[str, Any]]:
     """Paint files one after the other: {"file", "out", "width", "height", "seconds"}, or {"file", "error"}.
 
@@ -28,6 +35,7 @@ def painted(
         blend: how much of each style, as `_painting.shares` takes it.
         size: longer side of the results, px, at most; 0 is as they are.
         smooth: of 0..1, how much of the frame before stays where a frame shows the same.
+        done: rows of files that are to be left out.
 
     Raises:
         InputError: a blend that does not fit the model; a folder without pictures, where nothing else is given.
@@ -35,9 +43,16 @@ def painted(
     """
     weights = styles_of(predictor, blend)
     steady = Steady(smooth)
-    made: set[Path] = set()
+    made = {Path(row["out"]) for row in done.values() if "out" in row}
+    before: tuple[Path, Path] | None = None
     for file, place in [pair for given in inputs for pair in within(Path(given))]:
+        if row := done.get(str(file)):
+            before = (file, Path(row["out"])) if "out" in row else None
+            continue
         try:
+            if before is not None:
+                steady.go_on(*before, size)
+                before = None
             start = time.perf_counter()
             original = originals.read(file)
             photo = in_rgb(original)
@@ -78,6 +93,17 @@ class Steady:
         self.share = share
         self.photo: np.ndarray | None = None
         self.picture: np.ndarray | None = None
+
+    def go_on(self, file: Path, painting: Path, size: int) -> None:
+        """After a frame that an earlier call has painted.
+
+        Raises:
+            InputError: one of its files cannot be read.
+        """
+        if self.share:
+            photo = in_rgb(originals.read(file))
+            self.photo = resized(photo, fitted(photo.shape[:2], size))
+            self.picture = in_rgb(originals.read(painting))
 
     def __call__(self, photo: np.ndarray, picture: np.ndarray) -> np.ndarray:
         """The frame to show, of a photo and its painting, float32 (height, width, 3), 0..255."""

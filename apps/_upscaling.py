@@ -1,19 +1,23 @@
 """Enlarging picture files: everything the file holds stays, large ones go tile by tile."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from convmedia.apps._commands import progress
+from convmedia.apps._twin import precision_here, twin
 from convmedia.data import images, originals, resample
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.data.originals import Original
 from convmedia.models.predicting import Predictor
+from convmedia.models.saving import assemble
+from convmedia.models.super_resolution import network_in, whole
 from convmedia.models.tiling import enlarged, tiles
 
 GAP_PX = 8  # between the two pictures of a comparison
@@ -37,20 +41,35 @@ def within(given: Path) -> list[tuple[Path, Path]]:
 
 
 def upscaled(
-    predictor: Predictor, inputs: Iterable[str], out: Path, scale: int, tile_px: int, compare: bool
+    predictor: Predictor,
+    inputs: Iterable[str],
+    out: Path,
+    scale: int,
+    tile_px: int,
+    compare: bool,
+    precision: str,
+    done: Mapping[str, dict[str, Any]] = MappingProxyType({}),
 ) -> Iterator[dict[str, Any]]:
-    """Enlarge files one after the other: {"file", "out", "width", "height", "seconds"}, or {"file", "error"}.
+    """Enlarge files one after the other: {"file", "out", "width", "height", "precision", "seconds"}, or {"file",
+    "error"}. Pictures of 16 bits are computed in float32 whatever `precision` says.
+
+    Args:
+        done: rows of files that are to be left out.
 
     Raises:
         OSError: as writing raises it; what is under a final name is complete.
     """
-    made: set[Path] = set()
+    made = {Path(row["out"]) for row in done.values() if "out" in row}
+    quick, precision = at_precision(predictor, scale, precision), precision_here(precision)
     for file, stem in targets(inputs, out, scale):
+        if str(file) in done:
+            continue
         try:
             start = time.perf_counter()
             original = originals.read(file)
+            fine = original.colour.dtype == np.uint16
             with progress(shown(file.name)) as update:
-                larger = upscale(predictor, original, scale, tile_px, update)
+                larger = upscale(predictor if fine else quick, original, scale, tile_px, update)
             # JPEG may not be able to hold the larger picture, and GIF is not written: the suffix may change.
             path = stem.with_name(stem.name + originals.suffix_for(larger, file.suffix))
             if path in made:
@@ -63,8 +82,20 @@ def upscaled(
             yield {"file": str(file), "error": str(error)}
             continue
         height, width = larger.colour.shape[:2]
-        seconds = round(time.perf_counter() - start, 3)
-        yield {"file": str(file), "out": str(path), "width": width, "height": height, "seconds": seconds}
+        size = {"width": width, "height": height, "precision": "float32" if fine else precision}
+        yield {"file": str(file), "out": str(path), **size, "seconds": round(time.perf_counter() - start, 3)}
+
+
+def at_precision(predictor: Predictor, scale: int, wanted: str) -> Predictor:
+    """The predictor, or where `wanted` means bfloat16 here one whose network multiplies in it, with the same weights.
+
+    What is around the network, from pixels to its input and from its answer to pixels, stays in float32.
+    """
+    if precision_here(wanted) == "float32":
+        return predictor
+    network = whole(twin(network_in(predictor.model), "bfloat16"), scale)
+    model = assemble(network, app=predictor.app, labels=None, input=predictor.input, details=predictor.details)
+    return Predictor(model, predictor.path)
 
 
 def upscale(

@@ -1,6 +1,5 @@
 """The verbs that applications share: `predict` for every classifier, `export` for all."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,24 +7,29 @@ from typing import Any
 import typer
 
 from convmedia.apps._commands import (
+    Engine,
+    EngineChoice,
     Examples,
     ExportOut,
+    FilesFrom,
     Folder,
     Format,
     Formats,
     Inputs,
+    InputsOrList,
     Json,
     Model,
     Rows,
     Top,
+    Workers,
     counted,
+    given,
     percent,
     say,
     table,
     to_json,
     use_backend,
 )
-from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 
 
@@ -41,10 +45,22 @@ def add(
 
     @command.command("predict")
     def predict_files(
-        inputs: Inputs, model: Model = None, top: Top = None, as_json: Json = False, out: Rows = None
+        inputs: InputsOrList = None,
+        files_from: FilesFrom = None,
+        model: Model = None,
+        top: Top = None,
+        as_json: Json = False,
+        out: Rows = None,
+        engine: EngineChoice = Engine.local,
+        workers: Workers = None,
     ) -> int:
         """Say what each picture shows."""
-        return predict(app, inputs, model, top, as_json, out)
+        use_backend(None)
+        from convmedia.apps._engines import Answering
+        from convmedia.data.images import find
+
+        files = find(given(inputs, files_from))
+        return predict(Answering(app, model, top), files, as_json, out, engine, workers)
 
     @command.command("export")
     def export_files(
@@ -86,23 +102,49 @@ def train(
     print(f"run {out}, report {out / 'report.html'}")
 
 
-def predict(app: str, inputs: list[str], model: str | None, top: int | None, as_json: bool, out: Path | None) -> int:
-    """The `predict` verb of every classifier: rows in the order given; 1 if any file failed."""
-    use_backend(None)
-    from convmedia.data.images import find
+def predict(
+    answering,
+    files: list[Path],
+    as_json: bool,
+    out: Path | None,
+    engine: Engine,
+    workers: int | None,
+    told: Callable[[str, int], None] | None = None,
+    line: Callable[[dict[str, Any]], str] | None = None,
+) -> int:
+    """The `predict` verb of every classifier: rows in the order given; 1 if any file failed.
 
-    predictor = model_of(app, model)
-    files = find(inputs)
+    Args:
+        answering: an `_engines.Answering`.
+        told: called with each sound and its own sample rate, Hz.
+        line: says a row for a person; `line_of` where it is left out.
+    """
+    from convmedia.apps import _engines, _rows
+
+    answering.predictor  # noqa: B018  what is wrong with the model is said here, and by no actor
+
+    def rows_of(files: list[Path]) -> Iterable[dict[str, Any]]:
+        if engine == Engine.ray:
+            return _engines.ray_rows(answering, files, workers)
+        return answering.rows(files, told)
+
     if out is not None:
-        return predict_to_file(predictor, files, top, as_json, out)
-    rows = []
-    for row in counted(predictor.predict_rows(files, top=top), len(files), "predicting"):
-        rows.append(row)
-        if not as_json:
-            print(line_of(row), flush=True)
+        return _rows.to_file(rows_of, files, as_json, out)
+    return printed(counted(rows_of(files), len(files), "predicting"), as_json, line or line_of)
+
+
+def printed(rows: Iterable[dict[str, Any]], as_json: bool, line: Callable[[dict[str, Any]], str]) -> int:
+    """Rows as they come, a line for each, or one JSON list; 1 if any file failed."""
+    failed, kept = False, []
+    for row in rows:
+        failed |= "error" in row
+        if as_json:
+            kept.append(row)
+        else:
+            print(line(row), flush=True)
     if as_json:
-        print(to_json(rows, indent=2))
-    return int(any("error" in row for row in rows))
+        print(to_json(kept, indent=2))
+    return int(failed)
 
 
 def line_of(row: dict[str, Any]) -> str:
@@ -114,62 +156,19 @@ def line_of(row: dict[str, Any]) -> str:
     return f"{file}\t{row['label']}\t{percent(row['score'])}" + (f"\t({others})" if others else "")
 
 
-def print_made(rows: Iterable[dict[str, Any]], as_json: bool) -> int:
-    """What verbs that make pictures of pictures print, row by row as they come; 1 if any file failed."""
-    made = []
-    for row in rows:
-        made.append(row)
-        if as_json:
-            continue
-        what = f"error: {row['error']}" if "error" in row else shown(row["out"])
-        size = "" if "error" in row else f"\t{row['width']}x{row['height']}\t{row['seconds']:.1f} s"
-        print(f"{shown(row['file'])}\t{what}{size}", flush=True)
-    if as_json:
-        print(to_json(made, indent=2))
-    return int(any("error" in row for row in made))
+def made_line(row: dict[str, Any]) -> str:
+    """One row of a verb that makes pictures of pictures: file, result, size, seconds."""
+    what = f"error: {row['error']}" if "error" in row else shown(row["out"])
+    size = "" if "error" in row else f"\t{row['width']}x{row['height']}\t{row['seconds']:.1f} s"
+    return f"{shown(row['file'])}\t{what}{size}"
 
 
-def predict_to_file(predictor, files, top, as_json, out: Path) -> int:
-    """Append rows to a JSON Lines file, leaving out the files that are already in it, and print a summary."""
-    done = finished(out)
-    left = [file for file in files if str(file) not in done]
-    errors = sum("error" in row for row in done.values())
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("a", encoding="utf-8") as stream:
-        for row in counted(predictor.predict_rows(left, top=top), len(left), "predicting"):
-            errors += "error" in row
-            stream.write(to_json(row) + "\n")
-            stream.flush()
-    summary = {"out": str(out), "files": len(files), "skipped": len(files) - len(left), "errors": errors}
-    text = f"{len(left)} rows added to {out}, {summary['skipped']} were there, {errors} with an error"
-    print(to_json(summary) if as_json else text)
-    return int(errors > 0)
-
-
-ROW_START = b'{"file": '
-
-
-def finished(out: Path) -> dict[str, dict[str, Any]]:
-    """The complete rows of a JSON Lines file by their file; half a last row, left by a kill, is cut off.
-
-    Raises:
-        InputError: the file holds something else; it is left as it is.
-    """
-    if not out.exists():
-        return {}
-    content = out.read_bytes()
-    complete = content.rfind(b"\n") + 1
-    half = content[complete:]
-    try:
-        rows = [json.loads(line) for line in content[:complete].split(b"\n")[:-1]]
-        done = {row["file"]: row for row in rows}
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{out} holds something else than rows of predictions; give another --out") from error
-    if not (half.startswith(ROW_START) or ROW_START.startswith(half)):
-        raise InputError(f"{out} holds something else than rows of predictions; give another --out")
-    with out.open("rb+") as stream:
-        stream.truncate(complete)
-    return done
+def print_made(rows: Iterable[dict[str, Any]], results, as_json: bool) -> int:
+    """Rows of a verb that makes pictures, as they come and into `results`, a `_rows.Results`; 1 if any file failed."""
+    if results.rows:
+        say(f"{len(results.rows)} files are in {results.path} from a call that was cut short; going on")
+    failed = any("error" in row for row in results.rows.values())
+    return printed(results.kept(rows), as_json, made_line) or int(failed)
 
 
 def explain(app: str, inputs: list[str], out: Path, model: str | None, before) -> int:

@@ -15,13 +15,17 @@ from convmedia.apps._commands import (
     Arithmetic,
     Backend,
     BatchSize,
+    Engine,
+    EngineChoice,
     Epochs,
     Examples,
     ExportOut,
+    FilesFrom,
     Folder,
     Format,
     Formats,
     Inputs,
+    InputsOrList,
     Json,
     Limit,
     Model,
@@ -34,7 +38,9 @@ from convmedia.apps._commands import (
     Seed,
     Top,
     Weights,
+    Workers,
     application,
+    given,
     percent,
     use_backend,
 )
@@ -204,9 +210,8 @@ def evaluate(
 
 @command.command()
 def predict(
-    inputs: Annotated[
-        list[str] | None, typer.Argument(metavar="FILES_OR_FOLDERS...", help="Files, or folders of them.")
-    ] = None,
+    inputs: InputsOrList = None,
+    files_from: FilesFrom = None,
     model: Model = None,
     top: Top = None,
     every: Annotated[
@@ -218,20 +223,24 @@ def predict(
     encoding: Annotated[Encoding, typer.Option(help="Samples of the stream.")] = Encoding.s16le,
     as_json: Json = False,
     out: Rows = None,
+    engine: EngineChoice = Engine.local,
+    workers: Workers = None,
 ) -> int:
     """Say what each sound is, or what is heard on standard input."""
     use_backend(None)
     from convmedia.apps import _predicting
+    from convmedia.apps._engines import Answering
     from convmedia.data.errors import InputError
 
-    if stream == bool(inputs):
+    if stream == bool(inputs or files_from):
         raise InputError("give files or folders, or --stream and raw PCM on standard input: one of the two")
     if stream and out is not None:
         raise InputError("--stream prints its answers and --out is for files: leave one of them out")
-    predictor = _verbs.model_of(APP, model)
     if stream:
+        predictor = _verbs.model_of(APP, model)
         return _predicting.predict_stream(predictor, top, every, as_json, rate, channels, str(encoding))
-    return _predicting.predict_files(predictor, inputs or [], top, every, as_json, out)
+    answering = Answering(APP, model, top, every)
+    return _predicting.predict_files(answering, given(inputs, files_from), as_json, out, engine, workers)
 
 
 @command.command()

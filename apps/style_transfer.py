@@ -19,10 +19,11 @@ from convmedia.apps._commands import (
     Epochs,
     Examples,
     ExportOut,
+    FilesFrom,
     Folder,
     Format,
     Formats,
-    Inputs,
+    InputsOrList,
     Json,
     Model,
     Out,
@@ -31,6 +32,7 @@ from convmedia.apps._commands import (
     Resume,
     Seed,
     application,
+    given,
     to_json,
     use_backend,
 )
@@ -159,8 +161,9 @@ def train(
 
 @command.command()
 def apply(
-    inputs: Inputs,
     out: Folder,
+    inputs: InputsOrList = None,
+    files_from: FilesFrom = None,
     model: Model = None,
     blend: Blend = None,
     size: Annotated[int, typer.Option(min=0, help="Longer side, px, at most; 0 for the picture's own.")] = 0,
@@ -168,11 +171,15 @@ def apply(
     as_json: Json = False,
     backend: Backend = None,
 ) -> int:
-    """Paint pictures in one pass; alpha, 16 bits, colour profile and Exif are kept. 1 if a file failed."""
+    """Paint pictures in one pass; alpha, 16 bits, colour profile and Exif are kept. 1 if a file failed; rows are in
+    results.jsonl."""
     use_backend(backend)
+    from convmedia.apps._rows import Results
     from convmedia.apps._styling import painted
 
-    return _verbs.print_made(painted(_verbs.model_of(APP, model), inputs, out, blend, size, smooth), as_json)
+    predictor, files = _verbs.model_of(APP, model), given(inputs, files_from)
+    results = Results(out, {"model": predictor.digest, "blend": blend, "size": size, "smooth": smooth})
+    return _verbs.print_made(painted(predictor, files, out, blend, size, smooth, results.rows), results, as_json)
 
 
 @command.command()

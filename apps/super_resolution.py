@@ -17,10 +17,11 @@ from convmedia.apps._commands import (
     Epochs,
     Examples,
     ExportOut,
+    FilesFrom,
     Folder,
     Format,
     Formats,
-    Inputs,
+    InputsOrList,
     Json,
     Limit,
     Model,
@@ -32,6 +33,7 @@ from convmedia.apps._commands import (
     Seed,
     Weights,
     application,
+    given,
     use_backend,
 )
 
@@ -95,6 +97,9 @@ def evaluate(
     network: NetworkChoice = None,
     scale: ScaleChoice = None,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average the eight flips and quarter turns.")] = False,
+    precision: Annotated[
+        Arithmetic, typer.Option(help="What the network computes in; bfloat16 to see what it costs.")
+    ] = Arithmetic.float32,
     as_json: Json = False,
     backend: Backend = None,
 ) -> int:
@@ -103,28 +108,38 @@ def evaluate(
     from convmedia.apps import _quality
 
     predictor, factor = chosen(model, network, scale)
-    return _quality.evaluate(predictor, factor, data, ensemble, as_json)
+    return _quality.evaluate(predictor, factor, data, ensemble, str(precision), as_json)
 
 
 @command.command()
 def upscale(
-    inputs: Inputs,
     out: Folder,
+    inputs: InputsOrList = None,
+    files_from: FilesFrom = None,
     scale: ScaleChoice = None,
     network: NetworkChoice = None,
     model: Model = None,
-    tile: Annotated[int, typer.Option(min=16, help="Side of the tiles, px of the result; memory grows with it.")] = 768,
+    tile: Annotated[
+        int, typer.Option(min=16, help="Side of the tiles, px of the result; memory grows with it.")
+    ] = 1024,
     compare: Annotated[bool, typer.Option("--compare", help="Write bicubic and ours side by side, too.")] = False,
+    precision: Annotated[
+        Arithmetic, typer.Option(help="What 8-bit pictures are computed in; auto: bfloat16 where the hardware does.")
+    ] = Arithmetic.auto,
     as_json: Json = False,
     backend: Backend = None,
 ) -> int:
-    """Enlarge pictures; alpha, 16 bits, colour profile and Exif are kept. 1 if a file failed."""
+    """Enlarge pictures; alpha, 16 bits, colour profile and Exif are kept. 1 if a file failed; rows: results.jsonl."""
     use_backend(backend)
+    from convmedia.apps._rows import Results
     from convmedia.apps._upscaling import upscaled
 
     predictor, factor = chosen(model, network, scale)
-    out.mkdir(parents=True, exist_ok=True)
-    return _verbs.print_made(upscaled(predictor, inputs, out, factor, tile, compare), as_json)
+    files = given(inputs, files_from)
+    settings = {"model": predictor.digest, "scale": factor, "compare": compare, "precision": str(precision)}
+    results = Results(out, settings)
+    rows = upscaled(predictor, files, out, factor, tile, compare, str(precision), results.rows)
+    return _verbs.print_made(rows, results, as_json)
 
 
 @command.command()

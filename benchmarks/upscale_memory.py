@@ -1,6 +1,6 @@
 """The memory that upscaling a 6000x4000 picture by two takes: `convmedia super-resolution upscale` in a child process.
 
-    python benchmarks/upscale_memory.py [--network srcnn] [--width 6000] [--height 4000] [--tile 768]
+    python benchmarks/upscale_memory.py [--network srcnn] [--width 6000] [--height 4000] [--tile 1024]
 
 Prints the most memory that the process and its parts have had (as the kernel counts it) and the seconds.
 """
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--network", default="srcnn")
     parser.add_argument("--width", type=int, default=6000)
     parser.add_argument("--height", type=int, default=4000)
-    parser.add_argument("--tile", type=int, default=768)
+    parser.add_argument("--tile", type=int, default=1024)
     options = parser.parse_args()
     photo = load_sample_image("flower.jpg")
     copies = (-(-options.height // photo.shape[0]), -(-options.width // photo.shape[1]), 1)

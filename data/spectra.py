@@ -101,7 +101,7 @@ class Spectrum:
         return self._logarithm(tf.reshape(mel, (tf.shape(windows)[0], -1, self.bands)))
 
     def _framed(self, windows):
-        """Frames (n, frames, fft_samples): pieces of a hop's length side by side, which tf.signal.frame would gather."""
+        """Frames (n, frames, fft_samples), of pieces as long as a hop side by side: tf.signal.frame gathers each."""
         import tensorflow as tf
 
         length, hop = self.fft_samples, self.hop_samples

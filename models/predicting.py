@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from keras import ops
 
 from convmedia.data.errors import InputError
 from convmedia.data.files import digest
+from convmedia.data.parallel import THREADS, in_order
 
 BATCH_VALUES = 12_000_000  # most input values of one batch, 48 MB as float32: bounds memory on large pictures
 
@@ -136,17 +138,25 @@ class Predictor:
             return
         if self.labels is None or self.input["kind"] != "image":
             raise InputError(f"The model of {self.app!r} does not label files; see its other commands.")
-        for batch in in_batches(map(_decoded, files), lambda item: item[1], batch_size):
-            pictures = [picture for _, picture, _ in batch if picture is not None]
-            scores = iter(self(np.stack(pictures)) if pictures else ())
-            for file, picture, error in batch:
-                yield {"file": file, "error": error} if picture is None else self._row(file, next(scores), top)
+        decoded = enumerate(in_order(_decoded, files, ahead=2 * THREADS))
+        # Batches end at multiples of their size, whatever pictures they hold: parts of a list are answered as the list.
+        for _, part in groupby(decoded, lambda numbered: numbered[0] // batch_size):
+            for batch in in_batches((item for _, item in part), lambda item: item[1], batch_size):
+                yield from self._answered(batch, top)
 
     def predict_files(
         self, files: Iterable[str | Path], top: int | None = None, batch_size: int = 32
     ) -> list[dict[str, Any]]:
         """The rows of `predict_rows` as a list."""
         return list(self.predict_rows(files, top, batch_size))
+
+    def _answered(
+        self, batch: list[tuple[str, np.ndarray | None, str | None]], top: int | None
+    ) -> Iterator[dict[str, Any]]:
+        pictures = [picture for _, picture, _ in batch if picture is not None]
+        scores = iter(self(np.stack(pictures)) if pictures else ())
+        for file, picture, error in batch:
+            yield {"file": file, "error": error} if picture is None else self._row(file, next(scores), top)
 
     def _row(self, file: str, scores: np.ndarray, top: int | None) -> dict[str, Any]:
         assert self.labels is not None

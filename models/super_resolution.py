@@ -215,6 +215,12 @@ def whole(network: keras.Model, scale: int) -> keras.Model:
     return keras.Model(pictures, answer, name=network.name)
 
 
+def network_in(model: keras.Model) -> keras.Model:
+    """What `whole` was given, out of a model that was made of its answer: the innermost one."""
+    inner = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    return network_in(inner[0]) if inner else model
+
+
 @keras.saving.register_keras_serializable("convmedia")
 class Luma(layers.Layer):
     """MATLAB's Y: (batch, height, width, 3) RGB 0..255 to (batch, height, width, 1), 16/255..235/255."""

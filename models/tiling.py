@@ -7,7 +7,7 @@ import numpy as np
 from convmedia.models.predicting import Predictor
 from convmedia.models.receptive_field import reach_px
 
-TILE_PX = 768  # of the enlarged picture: 64 maps of that size are 151 MB
+TILE_PX = 1024  # of the enlarged picture: 64 maps of that size are 268 MB
 Tile = tuple[slice, slice]
 
 

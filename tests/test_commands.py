@@ -1,4 +1,4 @@
-"""What every command shares: exit codes, one-line errors, strict JSON, tables, resumable rows."""
+"""What every command shares: exit codes, one-line errors, strict JSON, tables."""
 
 import errno
 import json
@@ -6,7 +6,7 @@ import json
 import pytest
 import typer
 
-from convmedia.apps import _commands, _verbs
+from convmedia.apps import _commands
 from convmedia.data.errors import InputError
 
 
@@ -72,22 +72,6 @@ def test_json_has_no_nan_and_no_numpy():
 def test_table_puts_numbers_to_the_right():
     lines = _commands.table(["name", "count"], [["a", 1], ["longer", 100]]).splitlines()
     assert lines == ["name    count", "a           1", "longer    100"]
-
-
-def test_finished_cuts_off_half_a_row_and_keeps_the_complete_ones(tmp_path):
-    rows = tmp_path / "rows.jsonl"
-    rows.write_bytes(b'{"file": "a.png", "label": "1"}\n{"file": "b.png", "error": "x"}\n{"file": "c.p')
-    assert set(_verbs.finished(rows)) == {"a.png", "b.png"}
-    assert rows.read_bytes().endswith(b'"x"}\n')
-
-
-@pytest.mark.parametrize("theirs", ["notes\nof mine\n", "notes without an end", "[1, 2]\n", '{"file": "a"}\nnotes'])
-def test_finished_leaves_a_file_that_holds_something_else(tmp_path, theirs):
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text(theirs)
-    with pytest.raises(InputError, match="something else"):
-        _verbs.finished(rows)
-    assert rows.read_text() == theirs
 
 
 def test_quiet_start_shows_what_was_held_back_when_loading_fails(capfd):

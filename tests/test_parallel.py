@@ -23,10 +23,9 @@ def test_work_runs_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(list(parallel.in_order(lambda _: together.wait(), range(9)))) == 9
 
 
-def test_it_never_runs_far_ahead_of_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "AHEAD", 10)
+def test_it_never_runs_far_ahead_of_its_reader() -> None:
     begun: list[int] = []
-    results = parallel.in_order(begun.append, range(1000))
+    results = parallel.in_order(begun.append, range(1000), ahead=10)
     next(results)
     time.sleep(0.05)
     assert 1 <= len(begun) <= 11

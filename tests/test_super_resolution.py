@@ -15,11 +15,13 @@ from PIL import Image
 
 from convmedia.apps import _commands, super_resolution
 from convmedia.apps._quality import averaged
+from convmedia.apps._upscaling import at_precision
 from convmedia.data import resample
-from convmedia.models import load
+from convmedia.models import load, shipped
 from convmedia.models.answer import PICTURE
 from convmedia.models.saving import assemble, save
 from convmedia.models.super_resolution import NETWORKS, whole
+from convmedia.models.tiling import whole_picture
 
 QUICK = ["--network", "srcnn", "--epochs", "2", "--batch-size", "4", "--limit", "24", "--precision", "float32"]
 
@@ -175,8 +177,8 @@ def test_bicubic_rows_are_the_published_ones(name, bicubic, capsys):
     assert found["metrics"][name]["bicubic_psnr"] == pytest.approx({"Set5": 33.661, "Set14": 30.232}[name], abs=0.01)
 
 
-def upscaled(capsys, *arguments):
-    code, out, err = run(capsys, "upscale", *arguments, "--json")
+def upscaled(capsys, *arguments, precision="float32"):
+    code, out, err = run(capsys, "upscale", *arguments, "--precision", precision, "--json")
     return code, json.loads(out) if out else None, err
 
 
@@ -188,12 +190,46 @@ def test_an_identity_enlarges_as_imresize_does(bicubic, tmp_path, capsys):
     assert rows[0] == {"file": str(tmp_path / "a.png"), "out": str(tmp_path / "out" / "a_x2.png")} | {
         "width": 62,
         "height": 46,
+        "precision": "float32",
         "seconds": rows[0]["seconds"],
     }
     expected = np.clip(np.round(resample.imresize(picture.astype(np.float64), 2)), 0, 255)
     answer = opened(rows[0]["out"]).astype(float)
     assert np.mean(np.abs(answer - expected) > 0) < 0.01  # halves may be rounded either way
     assert np.abs(answer - expected).max() <= 1
+
+
+def test_bfloat16_differs_by_a_level_or_two_and_sixteen_bits_stay_exact(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    Image.fromarray(drawn(40, 50)).save(tmp_path / "in" / "eight.png")
+    Image.fromarray(drawn(40, 50)[..., 0].astype(np.uint16) * 257).save(tmp_path / "in" / "sixteen.png")
+    answers = {}
+    for precision in ("float32", "bfloat16"):
+        code, rows, _ = upscaled(capsys, tmp_path / "in", "--out", tmp_path / precision, precision=precision)
+        assert code == 0
+        assert [row["precision"] for row in rows] == [precision, "float32"]
+        answers[precision] = [opened(row["out"]).astype(int) for row in rows]
+    (exact, fine), (quick, as_fine) = answers["float32"], answers["bfloat16"]
+    assert np.abs(exact - quick).max() <= 4
+    assert 0 < np.sqrt(np.mean((exact - quick) ** 2)) < 0.75
+    np.testing.assert_array_equal(fine, as_fine)
+
+
+@pytest.mark.parametrize("network", ["srcnn", "vdsr", "carn-m"])
+def test_in_bfloat16_tiles_are_the_whole_picture_too(network):
+    predictor = at_precision(shipped(f"{network}_x2"), 2, "bfloat16")
+    picture = drawn(70, 83)
+    whole_one, tiled = whole_picture(predictor, picture, 2), whole_picture(predictor, picture, 2, 48)
+    assert np.abs(whole_one - tiled).max() / 255 <= 1e-5
+
+
+def test_evaluate_says_what_it_computed_in(folder, trained, capsys):
+    arguments = ["evaluate", "--data", folder, "--model", trained]
+    exact, quick = (run(capsys, *arguments, "--precision", name, "--json")[1] for name in ("float32", "bfloat16"))
+    (exact, quick) = json.loads(exact), json.loads(quick)
+    assert (exact["precision"], quick["precision"]) == ("float32", "bfloat16")
+    assert 0 < abs(exact["metrics"][str(folder)]["psnr"] - quick["metrics"][str(folder)]["psnr"]) < 0.5
+    assert run(capsys, *arguments, "--precision", "bfloat16")[1].startswith(f"{folder}, srcnn x2, bfloat16\n")
 
 
 def test_alpha_grey_depth_profile_and_exif_are_kept(bicubic, tmp_path, capsys):

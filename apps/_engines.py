@@ -1,0 +1,106 @@
+"""Who answers many files: this process, or the actors of a Ray cluster. Their rows are equal."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from convmedia.apps._commands import to_json, use_backend
+from convmedia.data.errors import InputError
+
+TASK_FILES = 256
+"""Files that an actor is given at once: a multiple of every batch, so that batches are the same as in one process."""
+
+Told = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class Answering:
+    """What answers files with a model; the same object in this process and in every actor.
+
+    Attributes:
+        app: the application.
+        model: path of a run folder or .keras file, None for the shipped weights.
+        top: how many labels a row names.
+        every: seconds from one listed window of a sound to the next.
+    """
+
+    app: str
+    model: str | None
+    top: int | None = None
+    every: float | None = None
+
+    @cached_property
+    def predictor(self):
+        from convmedia.apps._verbs import model_of
+
+        return model_of(self.app, self.model)
+
+    def rows(self, files: Sequence[str | Path], told: Told | None = None) -> Iterator[dict[str, Any]]:
+        """As `Predictor.predict_rows` and `Listener.rows`."""
+        if self.predictor.input["kind"] == "sound":
+            from convmedia.models.listening import Listener
+
+            return Listener(self.predictor).rows(files, self.top, self.every, told)
+        return self.predictor.predict_rows(files, self.top)
+
+
+class Actor:
+    """An `Answering` in a process of Ray's, with its model loaded once."""
+
+    def __init__(self, arguments: dict[str, Any]):
+        use_backend(None)
+        self.answering = Answering(**arguments)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
+        """JSON lists of files to JSON lists of their rows."""
+        return {"rows": [to_json(list(self.answering.rows(json.loads(files)))) for files in batch["files"]]}
+
+
+def ray_rows(answering: Answering, files: Sequence[Path], workers: int | None) -> Iterator[dict[str, Any]]:
+    """Rows in the order of the files, from as many actors as there are workers; every machine must see the files.
+
+    Joins the cluster that RAY_ADDRESS names, or starts Ray on this machine.
+
+    Args:
+        workers: None is one for every two CPUs.
+
+    Raises:
+        InputError: Ray is not installed.
+    """
+    if find_spec("ray") is None:
+        raise InputError("--engine ray needs ray, not installed here; run: pip install 'convmedia[ray]'")
+    import ray
+    import ray.data
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    started = not ray.is_initialized()
+    if started:
+        ray.init(include_dashboard=False, log_to_driver=False, configure_logging=True, logging_level=logging.ERROR)
+    try:
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.execution_options.preserve_order = True
+        arguments = asdict(answering)
+        arguments["model"] = None if answering.model is None else str(Path(answering.model).resolve())
+        number = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // 2)
+        tasks = ray.data.from_items([{"files": to_json(part)} for part in in_parts(list(map(str, files)))])
+        answers = tasks.map_batches(
+            Actor, batch_size=1, compute=ray.data.ActorPoolStrategy(size=number), fn_constructor_args=[arguments]
+        )
+        for answer in answers.iter_rows():
+            yield from json.loads(answer["rows"])
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def in_parts(items: Sequence[str]) -> Iterator[list[str]]:
+    rest = iter(items)
+    while part := list(islice(rest, TASK_FILES)):
+        yield part

@@ -1,0 +1,213 @@
+"""Rows of many files: half rows, other content, Parquet, folders of results, a killed process, Ray."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from convmedia.apps import _commands, _rows, mnist, super_resolution
+from convmedia.data.errors import InputError
+
+SCORED = {"label": "7", "score": 0.75, "top": [{"label": "7", "score": 0.75}, {"label": "1", "score": 0.1}]}
+ROWS = [
+    {"file": "a.png", **SCORED},
+    {"file": "b.png", "error": "damaged"},
+    {"file": "c.wav", **SCORED, "windows": [{"start": 0.0, "end": 1.0, "label": "7", "score": 0.5}]},
+    {"file": "d.wav", "labels": [], "top": SCORED["top"]},
+]
+
+
+def run(capsys, command, *arguments):
+    code = _commands.exit_code(command, [str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """A folder of 70 pictures, of which one is damaged."""
+    folder = tmp_path_factory.mktemp("digits")
+    for place, digit in enumerate((load_digits().images[:70] * 15.9).astype(np.uint8)):
+        Image.fromarray(digit).resize((40 + 8 * (place // 30), 48)).save(folder / f"{place:02}.png")
+    (folder / "05.png").write_bytes(b"damaged")
+    return folder
+
+
+def test_half_a_row_is_cut_off_and_the_complete_ones_are_kept(tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_bytes(b'{"file": "a.png", "label": "1"}\n{"file": "b.png", "error": "x"}\n{"file": "c.p')
+    assert _rows.finished(rows) == {"a.png": False, "b.png": True}
+    assert rows.read_bytes().endswith(b'"x"}\n')
+
+
+@pytest.mark.parametrize("theirs", ["notes\nof mine\n", "notes without an end", "[1, 2]\n", '{"file": "a"}\nnotes'])
+def test_a_file_that_holds_something_else_is_left_as_it_is(tmp_path, theirs):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(theirs)
+    with pytest.raises(InputError, match="something else"):
+        _rows.finished(rows)
+    assert rows.read_text() == theirs
+
+
+def test_rows_are_added_once_and_counted(tmp_path, capsys):
+    out, asked = tmp_path / "deep" / "rows.jsonl", []
+
+    def rows_of(files):
+        asked.extend(files)
+        return [row for row in ROWS if row["file"] in files]
+
+    names = [row["file"] for row in ROWS]
+    assert _rows.to_file(rows_of, names[:2], True, out) == 1
+    assert _rows.to_file(rows_of, names, True, out) == 1
+    assert asked == names
+    assert lines(out) == ROWS
+    summaries = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["files"], one["skipped"], one["errors"]) for one in summaries] == [(2, 0, 1), (4, 2, 1)]
+
+
+def test_parquet_holds_the_same_rows_and_is_continued(tmp_path, monkeypatch):
+    pq = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr(_rows, "PARQUET_ROWS", 3)
+    out = tmp_path / "rows.parquet"
+
+    def rows_of(files):
+        return [row for row in ROWS if row["file"] in files]
+
+    for number in (3, 4):
+        _rows.to_file(rows_of, [row["file"] for row in ROWS[:number]], False, out)
+        table = pq.read_table(out)
+        assert [_rows._without_null(row) for row in table.to_pylist()] == ROWS[:number]
+    assert table.column("score").to_pylist() == [0.75, None, 0.75, None]
+    assert [file.name for file in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+def test_other_parquet_is_left_as_it_is(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    out = tmp_path / "theirs.parquet"
+    parquet.write_table(pa.table({"mine": [1, 2]}), out)
+    for content, said in ((out.read_bytes(), "something else"), (b"text", "no Parquet")):
+        out.write_bytes(content)
+        with pytest.raises(InputError, match=said):
+            _rows.to_file(lambda files: [], ["a"], False, out)
+        assert out.read_bytes() == content
+
+
+def results(folder, settings, rows):
+    """What is kept of a call that makes pictures, and the files that it was asked for."""
+    kept = _rows.Results(folder, settings)
+    made = []
+    with contextlib.closing(kept.kept(row for row in rows if row["file"] not in kept.rows)) as left:
+        for row in left:
+            made.append(row["file"])
+            if row.get("error") == "stop":
+                break
+    return made
+
+
+def made_rows(folder, names):
+    for name in names:
+        (folder / f"{name}_x2").touch()
+    return [{"file": name, "out": str(folder / f"{name}_x2")} for name in names]
+
+
+def test_a_call_that_was_cut_short_goes_on(tmp_path):
+    rows = made_rows(tmp_path, "abc")
+    assert results(tmp_path, {"scale": 2}, [rows[0], {"file": "x", "error": "stop"}, *rows[1:]]) == ["a", "x"]
+    with (tmp_path / "results.jsonl").open("a") as stream:
+        stream.write('{"file": "b", "o')
+    assert results(tmp_path, {"scale": 2}, [rows[0], {"file": "x", "error": "stop"}, *rows[1:]]) == ["b", "c"]
+    assert [row["file"] for row in lines(tmp_path / "results.jsonl")] == ["a", "x", "b", "c"]
+
+
+@pytest.mark.parametrize("change", ["complete", "settings", "gone"])
+def test_what_does_not_hold_any_more_is_made_anew(tmp_path, change):
+    rows = made_rows(tmp_path, "ab")
+    stop = [] if change == "complete" else [{"file": "x", "error": "stop"}]
+    results(tmp_path, {"scale": 2}, [*rows, *stop])
+    if change == "gone":
+        (tmp_path / "a_x2").unlink()
+        assert results(tmp_path, {"scale": 2}, rows) == ["a"]
+    else:
+        scale = 3 if change == "settings" else 2
+        assert results(tmp_path, {"scale": scale}, rows) == ["a", "b"]
+    assert sorted(row["file"] for row in lines(tmp_path / "results.jsonl") if "out" in row) == ["a", "b"]
+
+
+def test_upscale_killed_goes_on_where_it_stopped(digits, tmp_path, capsys):
+    out = tmp_path / "larger"
+    options = ["upscale", str(digits), "--network", "srcnn", "--out", str(out), "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "convmedia.apps", "super-resolution", *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while process.poll() is None and not ((out / "results.jsonl").exists() and len(lines_so_far(out)) > 10):
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = len(lines_so_far(out))
+    if before == 70:
+        pytest.skip("it was done before it could be killed")
+    code, printed, said = run(capsys, super_resolution.command, *options)
+    assert code == 1
+    assert f"{before} files" in said
+    assert len(json.loads(printed)) == 70 - before
+    names = [row["file"] for row in lines(out / "results.jsonl")]
+    assert sorted(names) == sorted(map(str, digits.iterdir())) and len(set(names)) == 70
+    assert run(capsys, super_resolution.command, *options)[1].count('"file"') == 70  # complete: from the start
+
+
+def lines_so_far(out):
+    return (out / "results.jsonl").read_text().split("\n")[:-1]
+
+
+def test_files_are_named_by_a_list(digits, tmp_path, capsys):
+    listed = tmp_path / "list.txt"
+    listed.write_bytes(b"\n".join(os.fsencode(digits / name) for name in ("01.png", "02.png")) + b"\n\n")
+    code, printed, _ = run(capsys, mnist.command, "predict", digits / "00.png", "--files-from", listed, "--json")
+    assert code == 0
+    assert [row["file"][-6:] for row in json.loads(printed)] == ["00.png", "01.png", "02.png"]
+    for arguments, said in ((("predict",), "no file is named"), (("predict", "--files-from", "no"), "No such file")):
+        code, _, err = run(capsys, mnist.command, *arguments)
+        assert code == 2
+        assert said in err
+
+
+def test_parts_of_a_list_are_answered_as_the_list(digits):
+    from convmedia.models import shipped
+
+    predictor, files = shipped("mnist"), sorted(digits.iterdir())
+    together = predictor.predict_files(files)
+    assert [*predictor.predict_files(files[:32]), *predictor.predict_files(files[32:])] == together
+
+
+def test_rays_rows_are_those_of_one_process(digits, tmp_path):
+    pytest.importorskip("ray")
+    for engine in ("local", "ray"):
+        arguments = ["mnist", "predict", str(digits), "--out", str(tmp_path / f"{engine}.jsonl"), "--engine", engine]
+        done = subprocess.run([sys.executable, "-m", "convmedia.apps", *arguments], timeout=300, check=False)
+        assert done.returncode == 1  # one file is damaged
+    assert lines(tmp_path / "ray.jsonl") == lines(tmp_path / "local.jsonl")
+
+
+def test_without_ray_one_line_says_what_to_install(digits, tmp_path, monkeypatch, capsys):
+    from convmedia.apps import _engines
+
+    monkeypatch.setattr(_engines, "find_spec", lambda name: None)
+    code, _, err = run(capsys, mnist.command, "predict", digits, "--engine", "ray")
+    assert code == 2
+    assert "pip install 'convmedia[ray]'" in err and err.count("\n") == 1

@@ -2,9 +2,9 @@
 
     python benchmarks/upscale_speed.py [--side 1000] [--scale 2] [--rounds 3] [--precision auto]
 
-For each shipped network, both ways in turn in one run on a square picture; prints seconds, the ratio of the medians, and
-how far their answers are apart. `upscale` multiplies in bfloat16 where the hardware does, `model.predict` in float32.
-Then one tile in float32 in Keras, ONNX Runtime and LiteRT.
+For each shipped network, both ways in turn in one run on a square picture: seconds, the ratio of the medians, and how
+far their answers are apart. `upscale` multiplies in bfloat16 where the hardware does, `model.predict` in float32. Then
+one tile in float32 in Keras, ONNX Runtime and LiteRT.
 """
 
 import argparse

@@ -83,7 +83,7 @@ class Spectrum:
         )
 
     def decibels(self, windows):
-        """Log-mel spectrograms by TensorFlow's FFT.
+        """Log-mel spectrograms by TensorFlow's FFT, compiled by XLA for each shape.
 
         Args:
             windows: float32 tensor (n, samples), -1..1; samples from one up.
@@ -91,6 +91,15 @@ class Spectrum:
         Returns:
             float32 (n, frames, bands), dB.
         """
+        return self._compiled(windows)
+
+    @cached_property
+    def _compiled(self):
+        import tensorflow as tf
+
+        return tf.function(self._decibels, jit_compile=True, reduce_retracing=True)
+
+    def _decibels(self, windows):
         import tensorflow as tf
 
         length, bins = self.fft_samples, self.fft_samples // 2 + 1

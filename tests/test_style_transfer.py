@@ -14,10 +14,11 @@ from PIL import Image
 
 from convmedia.apps import _commands, _painting, _stylizing, style_transfer
 from convmedia.apps._styling import Steady
-from convmedia.data import recolouring
-from convmedia.models import load
+from convmedia.data import images, recolouring
+from convmedia.models import load, matching, style
 
 RNG = np.random.default_rng(0)
+STARRY = "style/starry_night.jpg"
 
 
 def run(capsys, *arguments):
@@ -347,3 +348,19 @@ def test_the_bridge_is_painted_as_a_starry_night(convmedia_data, tmp_path, capsy
     with (tmp_path / "out_steps" / "history.csv").open() as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
     assert min(losses) < 0.05 * losses[0]
+
+
+def test_the_included_network_paints_as_a_starry_night(convmedia_data, tmp_path, capsys):
+    photo, painting = (images.decode(convmedia_data / "style" / name) for name in ("content/golden_gate.jpg", STARRY))
+    Image.fromarray(photo[100:340, 200:520]).save(tmp_path / "bridge.png")
+    code, printed, err = run(capsys, "apply", tmp_path / "bridge.png", "--out", tmp_path / "out", "--json")
+    assert code == 0, err
+    assert json.loads(printed)[0]["width"] == 320
+    seen = style.extractor(convmedia_data / "backbones/vgg19_normalised_conv1_1_to_conv3_1_with_decoders.npz")
+    painting = _stylizing.resized(painting.astype(np.float32), _stylizing.fitted(painting.shape[:2], 320))
+    wanted = matching.grams_of(seen, painting)
+
+    def loss(picture):
+        return float(keras.ops.sum(style.style_loss(matching.grams_of(seen, picture.astype(np.float32)), wanted)))
+
+    assert loss(opened(tmp_path / "out" / "bridge.png")) < 0.2 * loss(photo[100:340, 200:520])

@@ -131,7 +131,7 @@ def content_loss(maps, targets, weights=1.0):
         maps, targets: F and P, (batch, height, width, filters).
         weights: of each place, broadcast against (batch, height, width, 1).
     """
-    return 0.5 * ops.sum(weights * ops.square(maps - targets))
+    return 0.5 * ops.sum(weights * ops.square(ops.subtract(maps, targets)))
 
 
 def gram_loss(grams, targets):
@@ -145,7 +145,7 @@ def gram_loss(grams, targets):
         (batch,).
     """
     filters = grams.shape[-1]
-    return ops.sum(ops.square(grams - targets), axis=(1, 2)) / (4.0 * filters**2)
+    return ops.sum(ops.square(ops.subtract(grams, targets)), axis=(1, 2)) / (4.0 * filters**2)
 
 
 def style_loss(grams, targets):

@@ -106,7 +106,7 @@ def joined(distribute: bool) -> Iterator[None]:
         meet(*job)
     devices = Devices()
     _joined.append(devices)
-    say(f"training on {devices.num_model_replicas} devices of {processes()} processes, of which this is {rank()}")
+    say(f"training on {devices.num_model_replicas} devices, process {rank()} of {processes()}")
     try:
         with losses():
             yield
@@ -245,8 +245,9 @@ def packed(run: Run) -> bytes:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
         for path in sorted(run.folder.rglob("*")) if not run.fresh else ():
-            if path.is_file() and path.name not in ("report.html", ".lock") and "export" not in path.parts:
-                archive.add(path, path.relative_to(run.folder))
+            name = path.relative_to(run.folder)
+            if path.is_file() and path.name not in ("report.html", ".lock") and "export" not in name.parts:
+                archive.add(path, name)
     record = to_json({"record": run.record, "fresh": run.fresh}).encode()
     return record + b"\n" + content.getvalue()
 

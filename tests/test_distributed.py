@@ -166,7 +166,7 @@ def test_all_devices_of_a_machine_train_as_one_does(start, tmp_path):
     for process in (one, two):
         code, _, err = ended(process)
         assert code == 0, err
-    assert "training on 2 devices of 1 processes" in err
+    assert "training on 2 devices, process 0 of 1" in err
     assert_same_curve(history(tmp_path / "one"), history(tmp_path / "two"))
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,9 +64,9 @@ def free_port():
         return held.getsockname()[1]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start():
-    """Starts child processes; `place` is (address, number of processes, rank). None outlives the test."""
+    """Starts child processes; `place` is (address, number of processes, rank). None outlives the tests."""
     names = (_distributed.ADDRESSES, _distributed.NUMBER, _distributed.RANK)
     inherited = {name: value for name, value in os.environ.items() if name not in (*names, "KERAS_BACKEND")}
     one_thread = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
@@ -90,7 +91,14 @@ def start():
         process.communicate()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def alone(start, tmp_path_factory):
+    """The training in one process, begun: its folder, which holds `run` and `state.npz`, and the process."""
+    folder = tmp_path_factory.mktemp("alone")
+    return folder, start(TRAIN, folder / "state.npz", "--backend", "jax", "--out", folder / "run")
+
+
+@pytest.fixture(scope="module")
 def start_pair(start):
     """Starts two processes that train together."""
 
@@ -128,10 +136,8 @@ def assert_same_curve(one, other):
 
 
 @needs_jax
-def test_two_processes_one_of_them_killed_and_resumed_train_as_one_does(start, start_pair, tmp_path):
-    whole, shared = tmp_path / "whole", tmp_path / "shared"
-    states = [tmp_path / "0.npz", tmp_path / "1.npz"]
-    alone = start(TRAIN, tmp_path / "alone.npz", "--backend", "jax", "--out", whole)
+def test_two_processes_one_of_them_killed_and_resumed_train_as_one_does(alone, start_pair, tmp_path):
+    shared, states = tmp_path / "shared", [tmp_path / "0.npz", tmp_path / "1.npz"]
     pair = start_pair(TRAIN, lambda rank: (states[rank], "--distribute", "--out", shared))
     while not (shared / "checkpoint" / "state.npz").exists() and pair[0].poll() is None:
         time.sleep(0.01)
@@ -148,9 +154,10 @@ def test_two_processes_one_of_them_killed_and_resumed_train_as_one_does(start, s
         code, _, err = ended(process)
         assert (code, errors_in(err)) == (0, []), err
         assert "continuing after epoch" in err
-    assert ended(alone)[0] == 0
-    assert_same_curve(history(whole), history(shared))
-    first, second, single = state(states[0]), state(states[1]), state(tmp_path / "alone.npz")
+    whole, process = alone
+    assert process.wait(200) == 0
+    assert_same_curve(history(whole / "run"), history(shared))
+    first, second, single = state(states[0]), state(states[1]), state(whole / "state.npz")
     assert first.keys() == second.keys() == single.keys()
     for name, values in first.items():
         assert np.array_equal(values, second[name]), name
@@ -158,22 +165,19 @@ def test_two_processes_one_of_them_killed_and_resumed_train_as_one_does(start, s
 
 
 @needs_jax
-def test_all_devices_of_a_machine_train_as_one_does(start, tmp_path):
-    """Two processors stand in for accelerators; validation's batches are not shared evenly by them."""
-    one = start(TRAIN, tmp_path / "1.npz", "--backend", "jax", "--out", tmp_path / "one")
+def test_all_devices_of_a_machine_train_as_one_does(alone, start, tmp_path):
+    """Two processors stand in for accelerators."""
     flags = "--xla_force_host_platform_device_count=2"
-    two = start(TRAIN, tmp_path / "2.npz", "--distribute", "--out", tmp_path / "two", XLA_FLAGS=flags)
-    for process in (one, two):
-        code, _, err = ended(process)
-        assert code == 0, err
+    code, _, err = ended(start(TRAIN, tmp_path / "2.npz", "--distribute", "--out", tmp_path / "two", XLA_FLAGS=flags))
+    assert code == 0, err
     assert "training on 2 devices, process 0 of 1" in err
-    assert_same_curve(history(tmp_path / "one"), history(tmp_path / "two"))
+    whole, process = alone
+    assert process.wait(200) == 0
+    assert_same_curve(history(whole / "run"), history(tmp_path / "two"))
 
 
 @needs_jax
-@pytest.mark.parametrize(
-    "lost, how", [(0, signal.SIGKILL), (1, signal.SIGKILL), (0, signal.SIGINT), (1, signal.SIGINT)]
-)
+@pytest.mark.parametrize("lost, how", [(0, signal.SIGKILL), (1, signal.SIGINT)])
 def test_when_a_process_ends_the_other_says_one_line(start_pair, lost, how):
     pair = start_pair(STEPS)
     for process in pair:
@@ -209,6 +213,12 @@ def test_the_number_of_processes_is_that_of_the_addresses(monkeypatch):
     monkeypatch.setenv(_distributed.ADDRESSES, "one:4000,two:4000")
     monkeypatch.setenv(_distributed.RANK, "1")
     assert _distributed.place() == ("one:4000", 2, 1)
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused(monkeypatch):
+    monkeypatch.setattr(_distributed, "_joined", [SimpleNamespace(num_model_replicas=4, num_processes=1, rank=0)])
+    with pytest.raises(InputError, match="--batch-size 50"), _distributed.scope(50, None, {}):
+        pass
 
 
 def test_a_run_reaches_another_process_with_its_files(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 from convmedia.apps._classifiers import say_problems
 from convmedia.apps._commands import progress, say
 from convmedia.data import augmentation, recordings, sounds
+from convmedia.data.seeded import uniform
 from convmedia.data.spectra import Spectrum
 from convmedia.models import audio
 
@@ -71,7 +72,7 @@ class PreparedClips:
 
         indices = tf.math.floormod(indices, len(self.bank))
         place, wave, spectrogram = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
-        places = tf.random.stateless_uniform([indices.shape[0]], place)
+        places = uniform([indices.shape[0]], place)
         batch = self.bank.gather(indices, places, self.size)
         if self.waveforms:
             batch = self.waveforms(batch, wave)

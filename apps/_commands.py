@@ -56,6 +56,10 @@ Precision = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --out, with its recorded arguments.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")]
 Backend = Annotated[str | None, typer.Option(help="Keras backend: tensorflow (default), jax or torch.")]
+Distribute = Annotated[
+    bool,
+    typer.Option("--distribute", help="Train with JAX on all devices, and on the machines that the environment names."),
+]
 Model = Annotated[
     str | None, typer.Option(help="A run folder or a .keras file; without it the shipped weights, where there are any.")
 ]
@@ -152,9 +156,14 @@ def complain(message: str) -> int:
     return 2
 
 
-def use_backend(backend: str | None) -> None:
-    """Choose the Keras backend; to be called before Keras is imported. Quiets TensorFlow's start-up messages."""
+def use_backend(backend: str | None, distribute: bool = False) -> None:
+    """Choose the Keras backend, with `distribute` JAX; to be called before Keras is imported. Quiets TensorFlow's
+    start-up messages.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if distribute and backend not in (None, "jax"):
+        raise InputError(f"--distribute trains with JAX: leave --backend {backend} out")
+    backend = "jax" if distribute else backend
     name = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
     if name not in BACKENDS:
         raise InputError(f"the backend {name} is unknown: give one of {', '.join(BACKENDS)}")
@@ -168,6 +177,15 @@ def use_backend(backend: str | None) -> None:
         keras.config.set_floatx("float32")
     if backend not in (None, keras.backend.backend()):
         raise InputError(f"--backend {backend} comes too late, Keras is loaded: set KERAS_BACKEND={backend}")
+
+
+def load_pipelines() -> None:
+    """Load TensorFlow, which makes the training examples. With another backend its share of a GPU would be idle."""
+    with quiet_start():
+        import keras
+        import tensorflow as tf
+    if keras.backend.backend() != "tensorflow":
+        tf.config.set_visible_devices([], "GPU")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from convmedia.data.errors import InputError
 from convmedia.data.files import replacing
 
 OURS = ("model.keras", "checkpoint", "history.csv", "report.html", "examples.npz", "export", "compare.json")
-NOT_RECORDED = ("out", "resume", "overwrite", "backend", "as_json", "inputs")
+NOT_RECORDED = ("out", "resume", "overwrite", "backend", "distribute", "as_json", "inputs")
 
 
 class Run:

@@ -13,11 +13,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from convmedia.apps import _distributed
 from convmedia.apps._commands import say
 from convmedia.apps._runs import Run
 from convmedia.apps._twin import precision_here, twin
 from convmedia.data.augmentation import step_seed
 from convmedia.data.errors import InputError
+from convmedia.data.seeded import part_of_batch
 from convmedia.models.predicting import Predictor, every_layer
 
 Example = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -44,7 +46,16 @@ def start_from(network: keras.Model, predictor: Predictor) -> None:
     say(f"starting from {predictor.path}: {len(fitting)} layers")
 
 
-def stream(number: int, batch_size: int, example: Example, *, seed: int, epochs: range) -> tuple[tf.data.Dataset, int]:
+def stream(
+    number: int,
+    batch_size: int,
+    example: Example,
+    *,
+    seed: int,
+    epochs: range,
+    part: tuple[int, int] = (0, 1),
+    separable: bool = False,
+) -> tuple[tf.data.Dataset, int]:
     """Training batches of all epochs in a row, and how many make an epoch.
 
     An epoch visits each of `number` examples once, in an order that follows from (seed, epoch) alone; its last batch
@@ -52,6 +63,8 @@ def stream(number: int, batch_size: int, example: Example, *, seed: int, epochs:
 
     Args:
         example: (indices, stateless seed) to (inputs, targets), run inside tf.data in parallel.
+        part: index and number of the equal parts of each batch, of which one is given.
+        separable: as of `fit`.
     """
     batch_size = min(batch_size, number)
     steps = number // batch_size
@@ -63,8 +76,26 @@ def stream(number: int, batch_size: int, example: Example, *, seed: int, epochs:
         return batches.enumerate().map(lambda step, indices: (indices, step_seed(seed, epoch, step)))
 
     batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch)
+    example = part_of(example, batch_size, part, separable)
     batches = batches.map(example, num_parallel_calls=os.cpu_count() or 1, deterministic=True).prefetch(4)
     return without_autotuner(batches), steps
+
+
+def part_of(example: Example, batch_size: int, part: tuple[int, int], separable: bool) -> Example:
+    """What gives one part of the batches that `example` gives; without the other parts where it is `separable`."""
+    index, parts = part
+    if parts == 1:
+        return example
+    rows = slice(index * batch_size // parts, (index + 1) * batch_size // parts)
+
+    def cut_before(indices, seed):
+        with part_of_batch(index, parts):
+            return example(indices[rows], seed)
+
+    def cut_after(indices, seed):
+        return tf.nest.map_structure(lambda tensor: tensor[rows], example(indices, seed))
+
+    return cut_before if separable else cut_after
 
 
 def without_autotuner(batches: tf.data.Dataset) -> tf.data.Dataset:
@@ -99,6 +130,7 @@ def fit(
     patience: int | None = None,
     beat: dict[str, float] | None = None,
     settled: int = 0,
+    separable: bool = False,
     **compiling: Any,
 ) -> list[dict[str, float]]:
     """Train a network to `epochs`, from the run's last complete epoch if it has one.
@@ -120,6 +152,7 @@ def fit(
         beat: figures of what was there before: an epoch that is not better is not kept.
         settled: after so many epochs only later ones are compared: with few validation examples, one of the first
             looks best by chance.
+        separable: an example of a batch is made without the others, so that of several processes each makes its own.
         compiling: optimizer, loss, metrics: what `keras.Model.compile` takes.
 
     Returns:
@@ -127,33 +160,44 @@ def fit(
     """
     if "precision" not in run.record:
         run.write(precision=precision_here(precision))
-    trained = twin(network, run.record["precision"])
-    trained.compile(**compiling)
-    trained.optimizer.build(trained.trainable_variables)
-    history = restore(trained, run)
-    if len(history) < epochs and not stopped(history, monitor, patience):
-        batches, steps = stream(number, batch_size, example, seed=seed, epochs=range(len(history), epochs))
-
-        def keep_best():
-            network.set_weights(trained.get_weights())
-            keep()
-
-        with between_steps() as interrupts:
-            trained.fit(
-                batches,
-                initial_epoch=len(history),
-                epochs=epochs,
-                steps_per_epoch=steps,
-                validation_data=validation,
-                shuffle=False,
-                verbose=0,
-                callbacks=[
-                    EpochSeeds(seed),
-                    Progress(epochs, steps),
-                    Checkpoints(run, history, monitor, patience, keep_best, beat, settled),
-                    interrupts,
-                ],
+    with _distributed.scope(min(batch_size, number), run.record.get("data_digest"), compiling) as devices:
+        trained = twin(network, run.record["precision"])
+        trained.compile(**compiling)
+        trained.optimizer.build(trained.trainable_variables)
+        history = restore(trained, run)
+        if len(history) < epochs and not stopped(history, monitor, patience):
+            batches, steps = stream(
+                number,
+                batch_size,
+                example,
+                seed=seed,
+                epochs=range(len(history), epochs),
+                part=(_distributed.rank(), _distributed.processes()),
+                separable=separable,
             )
+
+            def keep_best():
+                with _distributed.apart():
+                    network.set_weights(trained.get_weights())
+                    keep()
+
+            with between_steps() as interrupts:
+                trained.fit(
+                    batches,
+                    initial_epoch=len(history),
+                    epochs=epochs,
+                    steps_per_epoch=steps,
+                    validation_data=validation,
+                    shuffle=False,
+                    verbose=0,
+                    callbacks=[
+                        EpochSeeds(seed),
+                        *devices,
+                        Progress(epochs, steps),
+                        Checkpoints(run, history, monitor, patience, keep_best, beat, settled),
+                        interrupts,
+                    ],
+                )
     network.set_weights(trained.get_weights())
     return history
 

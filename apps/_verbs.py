@@ -1,6 +1,7 @@
 """The verbs that applications share: `predict` for every classifier, `export` for all."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from convmedia.apps._commands import (
     Workers,
     counted,
     given,
+    load_pipelines,
     percent,
     say,
     table,
@@ -87,15 +89,25 @@ def train(
     overwrite: bool,
     train_run: Callable[..., dict[str, Any]],
     line: Callable[[str, dict[str, Any]], str] | None = None,
+    distribute: bool = False,
 ) -> None:
     """The `train` verb: `train_run` makes a run complete and gives its record, `line` says one row of its metrics."""
+    load_pipelines()
+    from convmedia.apps import _distributed
     from convmedia.apps._runs import open_run
 
-    run = open_run(app, context, out, resume, overwrite)
-    if run.complete:
-        say(f"{out} is complete; more --epochs continue it")
-        return
-    metrics = train_run(run)["metrics"]
+    opened = partial(open_run, app, context, out, resume, overwrite)
+    with _distributed.joined(distribute), _distributed.everywhere(opened) as run:
+        if run.complete:
+            say(f"{out} is complete; more --epochs continue it")
+            return
+        metrics = train_run(run)["metrics"]
+        if _distributed.rank() == 0:
+            print_trained(out, metrics, line)
+
+
+def print_trained(out: Path, metrics: dict[str, Any], line: Callable[[str, dict[str, Any]], str] | None) -> None:
+    """The figures of a complete run, and where it is."""
     width = max(map(len, metrics))
     for name, figures in metrics.items():
         print(f"{name:{width}}  {line(name, figures) if line else 'accuracy ' + percent(figures['accuracy'])}")

@@ -15,6 +15,7 @@ from convmedia.apps._commands import (
     Backend,
     BatchSize,
     Data,
+    Distribute,
     Epochs,
     Json,
     Limit,
@@ -72,10 +73,11 @@ def train(
     resume: Resume = False,
     overwrite: Overwrite = False,
     backend: Backend = None,
+    distribute: Distribute = False,
 ) -> None:
     """Train a network, measure its saved file on the test pictures, write the run folder."""
-    use_backend(backend)
-    _verbs.train(APP, context, out, resume, overwrite, train_run)
+    use_backend(backend, distribute)
+    _verbs.train(APP, context, out, resume, overwrite, train_run, distribute=distribute)
 
 
 def train_run(run) -> dict[str, Any]:
@@ -129,6 +131,7 @@ def trained(run, data, network) -> dict[str, Any]:
         validation=_pictures.held_out(held, held_wanted, scaled),
         keep=lambda: save(model, run.model_file),
         patience=options["patience"],
+        separable=mix is None,
         optimizer=optimizer(options, len(data.train)),
         loss=entropy(label_smoothing=0.1 if options["network"] == "resnet" else 0.0),
         metrics=[accuracy(name="accuracy")],

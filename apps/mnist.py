@@ -16,6 +16,7 @@ from convmedia.apps._commands import (
     Backend,
     BatchSize,
     Data,
+    Distribute,
     Epochs,
     Inputs,
     Json,
@@ -77,10 +78,11 @@ def train(
     resume: Resume = False,
     overwrite: Overwrite = False,
     backend: Backend = None,
+    distribute: Distribute = False,
 ) -> None:
     """Train a network, measure it on the test pictures and their inversions, write the run folder."""
-    use_backend(backend)
-    _verbs.train(APP, context, out, resume, overwrite, train_run)
+    use_backend(backend, distribute)
+    _verbs.train(APP, context, out, resume, overwrite, train_run, distribute=distribute)
 
 
 def train_run(run) -> dict[str, Any]:
@@ -132,6 +134,7 @@ def trained(run, data, network) -> dict[str, Any]:
         validation=_training.held_out(*examples.validation),
         keep=lambda: save(model, run.model_file),
         patience=options["patience"],
+        separable=True,
         optimizer=keras.optimizers.AdamW(rate, weight_decay=0.01),
         loss=keras.losses.CategoricalCrossentropy(),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],

@@ -3,7 +3,7 @@
 import numpy as np
 
 from convmedia.data.errors import InputError
-from convmedia.data.seeded import beta, draws
+from convmedia.data.seeded import beta, draws, uniform
 
 
 def waveforms(shift=0.1, speed=0.1, gain_db=6.0, noise_db=(15.0, 40.0), noise_share=0.5, rolled=False):
@@ -45,7 +45,7 @@ def waveforms(shift=0.1, speed=0.1, gain_db=6.0, noise_db=(15.0, 40.0), noise_sh
         ratio, noisy = draw([number, 1], *noise_db), draw([number, 1], 0.0, 1.0) < noise_share
         own = tf.random.experimental.stateless_fold_in(seed, 1 << 21)
         # Evenly spread values of variance 1 are as white as normal ones, and drawn in a third of the time.
-        noise = tf.random.stateless_uniform([number, size], own, -(3**0.5), 3**0.5) * tf.cast(noisy, tf.float32)
+        noise = uniform([number, size], own, -(3**0.5), 3**0.5) * tf.cast(noisy, tf.float32)
         inside = tf.cast(tf.range(size)[None] < heard[:, None], tf.float32)
         return windows + inside * noise * loudness(windows, heard) * 10.0 ** (-ratio / 20.0), heard
 

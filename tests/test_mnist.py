@@ -199,6 +199,7 @@ def test_wrong_arguments_are_one_line_and_exit_2(tmp_path, capsys, monkeypatch):
         ("train", "--data", "digits", "--limit", 0, "--out", new): "--limit",
         ("train", "--data", "digits", "--epochs", "many", "--out", new): "--epochs",
         ("train", "--data", "digits", "--backend", "theano", "--out", new): "theano",
+        ("train", "--data", "digits", "--distribute", "--backend", "torch", "--out", new): "--distribute",
         ("train", "--data", "digits", "--out", tmp_path / "theirs"): "not a run folder",
         ("train", "--data", "digits", "--out", tmp_path / "theirs", "--overwrite"): "not a run folder",
         ("train", "--data", "digits", "--out", new, "--resume"): "not a run folder",

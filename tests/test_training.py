@@ -9,8 +9,11 @@ import time
 
 import keras
 import numpy as np
+import pytest
+import tensorflow as tf
 
 from convmedia.apps import _training
+from convmedia.data import augmentation
 
 
 def indices_of_epochs(number, batch_size, epochs, seed=3):
@@ -161,3 +164,51 @@ def test_once_epochs_have_settled_only_they_are_compared():
     assert _training.best_epoch(history, "val_accuracy", settled=1) == 2
     assert _training.best_epoch(history[:1], "val_accuracy", settled=1) == 0
     assert _training.best_epoch(history[:2], "val_accuracy", settled=1) == 1
+
+
+def parts_of(recipe_of_batch, number, parts, separable):
+    """Each part of the first batches, made apart and put together again; and the batches in one piece."""
+
+    def rows(part, separable):
+        batches, _ = _training.stream(
+            number, number // 2, recipe_of_batch, seed=3, epochs=range(2), part=part, separable=separable
+        )
+        return [[np.asarray(values) for values in batch] for batch in batches]
+
+    whole = rows((0, 1), False)
+    apart = [rows((index, parts), separable) for index in range(parts)]
+    together = [
+        [np.concatenate(values) for values in zip(*batches, strict=True)] for batches in zip(*apart, strict=True)
+    ]
+    return whole, together
+
+
+PICTURES = np.random.default_rng(0).uniform(0, 255, (12, 20, 20, 3)).astype("float32")
+WAVES = np.random.default_rng(1).uniform(-1, 1, (12, 400)).astype("float32")
+RECIPES = {
+    "digits": (augmentation.digits(erase=0.5), PICTURES[..., :1]),
+    "photos": (augmentation.photos(colour_jitter=0.3, erase=0.5, brightness_range=(0.5, 1.5)), PICTURES),
+    "randaugment": (augmentation.photos(randaugment=2), PICTURES),
+    "waveforms": (lambda batch, seed: augmentation.waveforms()((batch, tf.fill([len(batch)], 300)), seed)[0], WAVES),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_part_of_a_batch_is_augmented_as_it_is_in_the_whole(name):
+    recipe, bank = RECIPES[name]
+    whole, together = parts_of(
+        lambda indices, seed: (recipe(tf.gather(bank, indices), seed), indices), len(bank), 3, separable=True
+    )
+    for a, b in zip(whole, together, strict=True):
+        for values, same in zip(a, b, strict=True):
+            np.testing.assert_allclose(values, same, atol=1e-3)
+
+
+def test_where_examples_are_mixed_the_parts_are_cut_out_of_the_whole():
+    mix, bank, targets = augmentation.mixed(mixup=0.4, cutmix=1.0), PICTURES, np.eye(12, dtype="float32")
+    whole, together = parts_of(
+        lambda indices, seed: mix(tf.gather(bank, indices), tf.gather(targets, indices), seed), 12, 2, separable=False
+    )
+    for a, b in zip(whole, together, strict=True):
+        for values, same in zip(a, b, strict=True):
+            np.testing.assert_array_equal(values, same)

@@ -1,0 +1,314 @@
+"""Training on several devices and machines: JAX processes of which each makes its part of every batch.
+
+`KERAS_DISTRIBUTION_JOB_ADDRESSES`, `KERAS_DISTRIBUTION_NUM_PROCESSES` and `KERAS_DISTRIBUTION_PROCESS_ID` name the
+processes, as for `keras.distribution.initialize`; without them there is one, with all devices of its machine. The first
+process owns the run folder, the others work on a copy of it in a temporary folder.
+"""
+
+import atexit
+import ctypes
+import io
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import keras
+import numpy as np
+
+from convmedia.apps._commands import INTERRUPTED, say, to_json
+from convmedia.apps._runs import Run
+from convmedia.data.errors import InputError
+
+ADDRESSES, NUMBER, RANK = (f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID"))
+MEETING_SECONDS = 300  # that the first process to start waits for the others
+SILENT_SECONDS = 20  # after which a process that is not heard of counts as ended
+PARTING_SECONDS = 3600  # that the first process to finish waits for the others, which measure and report
+LOST = "another process of this training ended or cannot be reached; run the command with --resume on each machine"
+OF_LOSS = re.compile(
+    "gloo|nccl|coordination service|distributed service|connection closed|socket closed", re.IGNORECASE
+)
+
+
+class Devices(keras.distribution.DataParallel):
+    """All devices of all processes: each has all weights and its part of each training batch, all of validation's.
+
+    Batches of validation are as long as they come, and what all devices compute is what one would.
+    """
+
+    def __init__(self):
+        super().__init__(auto_shard_dataset=False)
+        self.measuring = False
+
+    @property
+    def rank(self) -> int:
+        return self._process_id
+
+    def get_data_layout(self, data_shape):
+        if self.measuring:
+            return keras.distribution.TensorLayout([None] * len(data_shape), self.device_mesh)
+        return super().get_data_layout(data_shape)
+
+
+class Measuring(keras.callbacks.Callback):
+    """Tells the devices when validation begins and ends."""
+
+    def __init__(self, devices: Devices):
+        super().__init__()
+        self.devices = devices
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.devices.measuring = False
+
+    def on_test_begin(self, logs=None):
+        self.devices.measuring = True
+
+    on_test_end = on_epoch_begin
+
+
+_joined: list[Devices] = []  # at most one: what `joined` found
+
+
+def processes() -> int:
+    """How many processes train together."""
+    return _joined[0].num_processes if _joined else 1
+
+
+def rank() -> int:
+    """Which of them this one is; 0 owns the run folder."""
+    return _joined[0].rank if _joined else 0
+
+
+@contextmanager
+def joined(distribute: bool) -> Iterator[None]:
+    """Train together with the other processes that the environment names; nothing without `distribute`.
+
+    Where this process fails it ends at once, as the others do when they hear nothing of it.
+
+    Raises:
+        InputError: the environment names no place for this process, the others do not come, or one of them is lost.
+    """
+    if not distribute:
+        yield
+        return
+    job = place()
+    if job:
+        meet(*job)
+    devices = Devices()
+    _joined.append(devices)
+    say(f"training on {devices.num_model_replicas} devices, process {rank()} of {processes()}")
+    try:
+        with losses():
+            yield
+    except BaseException as error:
+        atexit.register(leave, error)  # before JAX's own, which waits for processes that wait for this one
+        raise
+    finally:
+        _joined.clear()
+
+
+def place() -> tuple[str, int, int] | None:
+    """Address of the first process, number of processes and rank of this one; None where the environment is silent."""
+    given = {name: os.environ.get(name, "") for name in (ADDRESSES, NUMBER, RANK)}
+    if not any(given.values()):
+        return None
+    addresses = given[ADDRESSES].split(",")
+    numbers = (given[NUMBER] or str(len(addresses)), given[RANK])
+    number, own = (int(text) if text.isdecimal() else -1 for text in numbers)
+    if not re.fullmatch(r".+:\d+", addresses[0]) or len(addresses) not in (1, number) or not 0 <= own < number:
+        received = ", ".join(f"{name}={value}" for name, value in given.items())
+        raise InputError(
+            f"--distribute needs {ADDRESSES}=HOST:PORT of the first process (or of all, parted by commas), {NUMBER} "
+            f"and {RANK} from 0; received {received}"
+        )
+    return addresses[0], number, own
+
+
+def meet(address: str, number: int, own: int) -> None:
+    """Wait for all processes.
+
+    `keras.distribution.initialize` does the same; it notices a lost process after 100 s, and its messages are a page.
+
+    Raises:
+        InputError: the port of the first process is in use, which would crash JAX 0.10.
+    """
+    import jax
+
+    port = int(address.rsplit(":", 1)[1])
+    if own == 0:
+        try:
+            socket.create_server(("", port)).close()
+        except OSError as error:
+            raise InputError(f"port {port} of this machine is in use: name another one in {ADDRESSES}") from error
+    watch(
+        quieted(),
+        f"the {number} processes of this training did not meet at {address} within {MEETING_SECONDS} s; run the "
+        f"command on each machine, with {RANK} from 0 to {number - 1}",
+    )
+    jax.distributed.initialize(
+        coordinator_address=address,
+        num_processes=number,
+        process_id=own,
+        initialization_timeout=MEETING_SECONDS,
+        heartbeat_timeout_seconds=SILENT_SECONDS,
+        shutdown_timeout_seconds=PARTING_SECONDS,
+    )
+
+
+def quieted() -> BinaryIO:
+    """Send what libraries print on file descriptors 1 and 2 to a temporary file; Python's own streams stay."""
+    held = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the process
+    for stream in ("stdout", "stderr"):
+        own = getattr(sys, stream)
+        own.flush()
+        setattr(sys, stream, os.fdopen(os.dup(own.fileno()), "w", buffering=1, errors="backslashreplace"))
+        os.dup2(held.fileno(), own.fileno())
+    return held
+
+
+_handlers: list[Any] = []
+_ending = threading.Lock()
+
+
+def watch(held: BinaryIO, unmet: str) -> None:
+    """Make one line and exit code 2 of how JAX ends a process when another one is lost: by abort(), from a thread of
+    its own, after a page of messages in `held`. Another abort shows what was held.
+
+    Args:
+        unmet: what to say before the processes have met.
+    """
+
+    def ended(_: int) -> None:
+        held.seek(0)
+        messages = held.read().decode(errors="replace")
+        lost = OF_LOSS.search(messages)
+        last_words(f"error: {LOST if _joined else unmet}" if lost else messages)
+        os._exit(2 if lost else 128 + signal.SIGABRT)
+
+    _handlers.append(ctypes.CFUNCTYPE(None, ctypes.c_int)(ended))  # Python's handlers wait for the main thread
+    ctypes.CDLL(None).signal(int(signal.SIGABRT), _handlers[-1])
+
+
+def last_words(text: str) -> None:
+    """Say it, unless another thread is about to end this process."""
+    if not _ending.acquire(blocking=False):
+        time.sleep(60)
+    say(text)
+
+
+@contextmanager
+def losses() -> Iterator[None]:
+    """What JAX raises where a process is lost becomes an InputError."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        if isinstance(error, InputError) or processes() == 1 or not OF_LOSS.search(str(error)):
+            raise
+        if not _ending.acquire(blocking=False):
+            time.sleep(60)
+        raise InputError(LOST) from error
+
+
+def leave(error: BaseException) -> None:
+    """End this process with the exit code that `_commands.exit_code` gives for an error."""
+    sys.stdout.flush()
+    code = INTERRUPTED if isinstance(error, KeyboardInterrupt) else 2 if isinstance(error, InputError | OSError) else 1
+    os._exit(code)
+
+
+@contextmanager
+def everywhere(open_run: Callable[[], Run]) -> Iterator[Run]:
+    """The run that the first process opens; for the others a copy of it in a temporary folder."""
+    if processes() == 1:
+        yield open_run()
+    elif rank() == 0:
+        run = open_run()
+        from_first(packed(run))
+        yield run
+    else:
+        with tempfile.TemporaryDirectory(prefix="convmedia-") as folder:
+            yield unpacked(from_first(b""), Path(folder) / "run")
+
+
+def packed(run: Run) -> bytes:
+    """What another process needs to continue a run: its record, and its files if it has been begun."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for path in sorted(run.folder.rglob("*")) if not run.fresh else ():
+            name = path.relative_to(run.folder)
+            if path.is_file() and path.name not in ("report.html", ".lock") and "export" not in name.parts:
+                archive.add(path, name)
+    record = to_json({"record": run.record, "fresh": run.fresh}).encode()
+    return record + b"\n" + content.getvalue()
+
+
+def unpacked(content: bytes, folder: Path) -> Run:
+    """The run of `packed`, in `folder`."""
+    record, files = content.split(b"\n", 1)
+    folder.mkdir()
+    with tarfile.open(fileobj=io.BytesIO(files)) as archive:
+        archive.extractall(folder, filter="data")
+    return Run(folder, **json.loads(record))
+
+
+def from_first(content: bytes) -> bytes:
+    """What the first process gives, on all of them."""
+    from jax.experimental.multihost_utils import broadcast_one_to_all
+
+    size = int(broadcast_one_to_all(np.int32(len(content))))
+    values = np.frombuffer(content, np.uint8) if rank() == 0 else np.zeros(size, np.uint8)
+    return np.asarray(broadcast_one_to_all(values)).astype(np.uint8).tobytes()
+
+
+@contextmanager
+def scope(batch_size: int, digest: str | None, compiling: dict[str, Any]) -> Iterator[list[keras.callbacks.Callback]]:
+    """Within, networks are made and trained on all devices; nothing without `--distribute`.
+
+    Args:
+        batch_size: of all devices together.
+        digest: of the data, the same in all processes.
+        compiling: optimizer and metrics that were made before; they move to all devices.
+
+    Yields:
+        The callbacks that the training needs.
+
+    Raises:
+        InputError: a batch that the devices cannot share evenly; other data than the first process has.
+    """
+    if not _joined:
+        yield []
+        return
+    devices = _joined[0]
+    if batch_size % devices.num_model_replicas:
+        raise InputError(
+            f"--batch-size {batch_size} is not shared evenly by {devices.num_model_replicas} devices: give a multiple"
+        )
+    if processes() > 1 and from_first(str(digest).encode()) != str(digest).encode():
+        raise InputError("--data is not the same as in the first process: give each machine the same files")
+    with devices.scope():
+        for one in (compiling["optimizer"], *compiling.get("metrics", ())):
+            for variable in one.variables:
+                variable._layout = devices.get_variable_layout(variable)
+                variable.assign(keras.ops.convert_to_numpy(variable))
+        yield [Measuring(devices)]
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Within a `scope`, what is made is this process's own."""
+    together = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(together)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from convmedia.apps._callbacks import clock
 from convmedia.apps._commands import say, to_json
 from convmedia.apps._runs import is_ours, versions, write_text
 from convmedia.apps._stylizing import Moment, Wanted, as_original
-from convmedia.apps._training import clock
 from convmedia.data import images, originals
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing, shown

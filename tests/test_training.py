@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convmedia.apps import _training
+from convmedia.apps import _callbacks, _training
 from convmedia.data import augmentation
 
 
@@ -66,7 +66,7 @@ def test_early_stopping_counts_from_the_best_epoch():
 
 def test_dropout_is_set_anew_at_each_epoch():
     network = keras.Sequential([keras.Input((64,)), keras.layers.Dropout(0.5), keras.layers.Dropout(0.5)])
-    seeds = _training.EpochSeeds(5)
+    seeds = _callbacks.EpochSeeds(5)
     seeds.set_model(network)
 
     def masks(epoch):

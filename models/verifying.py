@@ -13,6 +13,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,11 @@ def litert(path: str) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
     _refuse_custom_operators(path)
-    interpreter = Interpreter(path)
+    return fed(Interpreter(path))
+
+
+def fed(interpreter: Any) -> Run:
+    """An interpreter of LiteRT as a function, resized for each new shape."""
     sources = {len(entry["shape"]): entry["index"] for entry in interpreter.get_input_details()}
     answer = interpreter.get_output_details()[0]["index"]
     shapes: list[tuple[int, ...]] = []

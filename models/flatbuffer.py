@@ -26,7 +26,9 @@ def kinds(model: Any) -> list[str]:
     from ai_edge_litert import schema_py_generated as schema
 
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
-    found = [code.customCode or names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
+    found = [
+        code.customCode or names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes
+    ]
     return [kind.decode() if isinstance(kind, bytes) else kind for kind in found]
 
 
@@ -51,7 +53,7 @@ def add_buffer(model: Any, content: bytes) -> int:
 
 
 def shrunk(model: Any) -> None:
-    """Share equal buffers, drop those that are not used, and what says nothing: places for scales that are not there."""
+    """Share equal buffers; drop those that are not used, and the places for scales where there are none."""
     first: dict[bytes, int] = {b"": 0}
     kept = [model.buffers[0]]
     holders = [*(tensor for graph in model.subgraphs for tensor in graph.tensors), *(model.metadata or [])]

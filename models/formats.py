@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -30,7 +31,7 @@ class Format:
         runtime: which of `verifying.RUNTIMES` answers it.
         modules: what must be importable, all named by `extra`.
         extra: optional dependencies of this package that install them; None where nothing is optional.
-        quantised: whether its answers may differ, and what they are worth decides.
+        numbers: of a quantised file, which of them are stored how.
         calibrated: whether it is made from examples.
     """
 
@@ -40,8 +41,13 @@ class Format:
     runtime: str
     modules: tuple[str, ...] = ()
     extra: str | None = None
-    quantised: bool = False
+    numbers: str | None = None
     calibrated: bool = False
+
+    @property
+    def quantised(self) -> bool:
+        """Whether its answers may differ, and what they are worth decides."""
+        return self.numbers is not None
 
 
 def write_saved_model(model: keras.Model, path: Path) -> None:
@@ -132,12 +138,15 @@ def _signature(model: keras.Model) -> list:
     return inputs if len(inputs) == 1 else [inputs]
 
 
-def _onnx(file: str, write: Callable[..., None], **kinds: bool) -> Format:
+INT8 = "learned kernels int8 for each output, maps between them int8 by ranges of the examples, the rest float32"
+
+
+def _onnx(file: str, write: Callable[..., None], **kinds: Any) -> Format:
     modules = ("tf2onnx", "onnx", "onnxruntime")
     return Format(file, write, describing.write_onnx, "onnx", modules, "onnx", **kinds)
 
 
-def _litert(file: str, write: Callable[..., None], **kinds: bool) -> Format:
+def _litert(file: str, write: Callable[..., None], **kinds: Any) -> Format:
     modules = ("ai_edge_litert", "flatbuffers")
     return Format(file, write, describing.write_litert, "litert", modules, "litert", **kinds)
 
@@ -146,7 +155,14 @@ FORMATS: dict[str, Format] = {
     "saved-model": Format("saved_model", write_saved_model, describing.write_saved_model, "saved-model"),
     "onnx": _onnx("model.onnx", write_onnx),
     "litert": _litert("model.tflite", write_litert),
-    "onnx-int8": _onnx("model.int8.onnx", write_onnx_int8, quantised=True, calibrated=True),
-    "litert-float16": _litert("model.float16.tflite", write_litert_float16, quantised=True),
-    "litert-int8": _litert("model.int8.tflite", write_litert_int8, quantised=True, calibrated=True),
+    "onnx-int8": _onnx("model.int8.onnx", write_onnx_int8, numbers=INT8, calibrated=True),
+    "litert-float16": _litert(
+        "model.float16.tflite", write_litert_float16, numbers="large constants float16, arithmetic float32"
+    ),
+    "litert-int8": _litert(
+        "model.int8.tflite",
+        write_litert_int8,
+        numbers=f"{INT8} with large constants stored as float16",
+        calibrated=True,
+    ),
 }

@@ -49,10 +49,8 @@ class Node:
 
 
 def chosen_kernels(model: keras.Model) -> list[Kernel]:
-    """The kernels of a model that are quantised: all of a classifier's, all but the outermost of one that gives pictures.
-
-    What comes in and goes out is finer than 8 bits there (as Li et al. 2020, "PAMS", section 4.1, leave those two).
-    """
+    """The kernels of a model that are quantised: all of a classifier's; all but the outermost two of a model that gives
+    pictures, whose values going in and out 8 bits would round visibly."""
     found = kernels(model)
     return found[1:-1] if len(model.output_shape) == 4 else found
 
@@ -197,7 +195,7 @@ def _set_ranges(graph: Any, ranges: dict[int, tuple[float, float]]) -> None:
 
 
 def _store_as_float16(model: Any) -> None:
-    """Put a DEQUANTIZE of float16 in place of each large float32 constant, as TensorFlow's own float16 files have it."""
+    """Put a DEQUANTIZE of float16 in place of each large float32 constant, as TensorFlow's float16 files have it."""
     from ai_edge_litert import schema_py_generated as schema
 
     [graph] = model.subgraphs

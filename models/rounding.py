@@ -4,8 +4,9 @@
         ...     # every kernel is whole numbers of -127..127 times a factor for each output
 
 Rounding each number for itself moves a layer's answers by more than the numbers: inputs that rise and fall together, as
-those of neighbouring pixels do, add the errors up. Here the error of each input is made up for by those that are rounded
-after it (Frantar et al. 2022, "GPTQ", section 3). A converter that quantises per output finds nothing left to round.
+those of neighbouring pixels do, add the errors up. Here the error of each input is made up for by those that are
+rounded after it (Frantar et al. 2022, "GPTQ", section 3). A converter that quantises per output finds nothing left to
+round.
 """
 
 import contextlib
@@ -19,9 +20,11 @@ import numpy as np
 from convmedia.models.predicting import every_layer
 
 GREATEST = 127
-MOST_INPUTS = 4608  # of one output, as of a 3x3 convolution of 512 channels; those of larger ones are rounded by themselves
+MOST_INPUTS = (
+    4608  # of one output, as of a 3x3 convolution of 512 channels; those of larger ones are rounded by themselves
+)
 PLACES = 6000  # at which a layer is watched, over all examples
-DAMPING = 0.01  # of the mean square of an input, as in Frantar et al. 2022, section 3.3
+DAMPING = 0.01  # of the mean square of an input, as in Frantar et al. 2022, section 3
 
 Batches = Callable[[], Iterable[tuple[np.ndarray, ...]]]
 """Gives the batches that a model is calibrated on, anew at each call: an array for each of the model's inputs."""

@@ -46,7 +46,7 @@ class Kernel:
     @property
     def rows(self) -> np.ndarray:
         """float32 (outputs, inputs of one)."""
-        values = np.asarray(self.variable)
+        values = keras.ops.convert_to_numpy(self.variable)
         kept = values.ndim - 1 - self.depthwise
         return values.reshape(int(np.prod(values.shape[:kept])), -1).T
 
@@ -76,7 +76,7 @@ def kernels(model: keras.Model) -> list[Kernel]:
 @contextlib.contextmanager
 def on_grid(model: keras.Model, batches: Batches, chosen: list[Kernel]) -> Iterator[None]:
     """Round kernels within the block; afterwards they are what they were."""
-    before = [np.array(kernel.variable) for kernel in chosen]
+    before = [np.array(keras.ops.convert_to_numpy(kernel.variable)) for kernel in chosen]
     try:
         seen = products(model, batches, [kernel for kernel in chosen if kernel.watched])
         for kernel in chosen:
@@ -122,7 +122,7 @@ def products(model: keras.Model, batches: Batches, chosen: list[Kernel]) -> dict
     counts: dict[int, int] = {}
 
     def look(layer: keras.layers.Layer, inputs: Any) -> None:
-        seen = places(layer, np.asarray(inputs, np.float32), each, rng)
+        seen = places(layer, keras.ops.convert_to_numpy(inputs), each, rng)
         sums[id(layer)] = sums.get(id(layer), 0.0) + (seen.T @ seen).astype(np.float64)
         counts[id(layer)] = counts.get(id(layer), 0) + len(seen)
 

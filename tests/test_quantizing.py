@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import signal
+import warnings
 from pathlib import Path
 
 import keras
@@ -320,6 +321,32 @@ def test_what_lies_between_learned_kernels_is_quantised_and_nothing_else():
     assert quantizing.network_of(nodes, [np.ones((3, 9), np.float32)], passing) == set()
 
 
+def test_depthwise_and_separable_kernels_are_found(tmp_path):
+    keras.utils.set_random_seed(0)
+    layers = [
+        keras.layers.Conv2D(8, 3, activation="relu"),
+        keras.layers.DepthwiseConv2D(3, depth_multiplier=2),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(),
+        keras.layers.SeparableConv2D(12, 3, activation="relu"),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(2, activation="softmax"),
+    ]
+    network = keras.Sequential([keras.Input((None, None, 3)), *layers])
+    model = saving.assemble(network, app="transfer", labels=LABELS, input=PICTURE, details={})
+    assert len(rounding.kernels(model)) == 5
+    formats.write_litert_int8(model, tmp_path / "model.tflite", lambda: iter([(np.stack(EXAMPLES[:2]),)]))
+    multiplied = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+    found = [(kind, types[:2]) for kind, types, _ in operators(tmp_path / "model.tflite") if kind in multiplied]
+    kinds = ["CONV_2D", "DEPTHWISE_CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "FULLY_CONNECTED"]
+    assert found == [(kind, ["INT8", "INT8"]) for kind in kinds]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converter's own
+        formats.write_onnx_int8(model, tmp_path / "model.onnx", lambda: iter([(np.stack(EXAMPLES[:2]),)]))
+    operators_used, _ = describing.read_onnx(tmp_path / "model.onnx")
+    assert operators_used["DequantizeLinear"] >= 3 * len(kinds)  # of inputs, kernel and bias of each
+
+
 def test_pictures_are_measured_in_decibels_to_keras_where_nothing_else_is_known(tmp_path):
     convolutions = [keras.layers.Conv2D(channels, 3, padding="same") for channels in (8, 8, 3)]
     model = saving.assemble(
@@ -339,15 +366,15 @@ def test_pictures_are_measured_in_decibels_to_keras_where_nothing_else_is_known(
 def test_the_command_keeps_what_loses_less_than_its_tolerance(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("CONVMEDIA_DATA", raising=False)
     arguments = ["--network", "srcnn", "--format", "litert", "--quantize", "int8", "--quantize", "float16"]
-    out = ["--tolerance", "0.05", "--out", str(tmp_path), "--json"]
+    out = ["--tolerance", "0.2", "--out", str(tmp_path), "--json"]
     code = exit_code(command, ["super-resolution", "export", *arguments, *out])
     parity = json.loads(capsys.readouterr().out)
     assert code == 1
     assert list(parity) == ["litert", "litert-int8", "litert-float16"]
     kept = parity["litert-float16"]
     assert (kept["metric"], kept["measured_on"]) == ("psnr", "12 examples, shrunk")
-    assert kept["before"] - 0.05 <= kept["after"]
-    assert "dB lost, with 0.05 allowed (12 examples, shrunk)" in parity["litert-int8"]["refused"]
+    assert kept["before"] - 0.2 <= kept["after"]
+    assert "dB lost, with 0.2 allowed (12 examples, shrunk)" in parity["litert-int8"]["refused"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.float16.tflite", "model.tflite", "parity.json"]
 
 

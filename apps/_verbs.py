@@ -70,8 +70,8 @@ def add(
         use_backend(None)
         from convmedia.apps._classifiers import trial
 
-        predictor = model_of(app, model)
         names = with_smaller(format, quantize)
+        predictor = model_of(app, model)
         return export_of(
             predictor,
             model,
@@ -257,7 +257,8 @@ def tested_on(model: str | None, data: str | None, bundled: str | None = None) -
 
     if data or model is None:
         return data or bundled
-    name = ((recorded(Path(model)) or {}).get("arguments") or {}).get("data")
+    record = recorded(Path(model) if Path(model).is_dir() else Path(model).parent)
+    name = record["arguments"].get("data") if record else None
     at_hand = name and (Path(name).exists() or (name in sources.SOURCES and sources.locate(name) is not None))
     return name if at_hand else None
 
@@ -313,9 +314,8 @@ def print_parity(parity: dict[str, Any], out: Path) -> None:
                 f"{f['max_abs_diff']:.1e}",
                 "-" if f["same_top1"] is None else percent(f["same_top1"]),
                 f["bytes"],
-                f"{1e3 * f['seconds_at_1']:.2f}",
-                f"{1e3 * f['seconds_at_32']:.2f}",
-                round(f["peak_bytes"] / 1e6),
+                *(f"{1e3 * f[cost]:.2f}" if cost in f else "-" for cost in ("seconds_at_1", "seconds_at_32")),
+                round(f.get("peak_bytes", 0) / 1e6),
             ]
             for name, f in good.items()
         ]

@@ -248,11 +248,12 @@ def export(
     use_backend(None)
     from convmedia.apps import _heard
 
+    names = _verbs.with_smaller(format, quantize)
     predictor = _verbs.model_of(APP, model)
     return _verbs.export_of(
         predictor,
         model,
-        _verbs.with_smaller(format, quantize),
+        names,
         out,
         lambda: _heard.examples(predictor, data),
         as_json,

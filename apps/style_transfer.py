@@ -191,10 +191,11 @@ def export(
     use_backend(None)
     from convmedia.apps._styling import examples
 
+    names = _verbs.with_smaller(format, quantize)
     return _verbs.export_of(
         _verbs.model_of(APP, model),
         model,
-        _verbs.with_smaller(format, quantize),
+        names,
         out,
         lambda: examples(data),
         as_json,

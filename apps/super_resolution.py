@@ -145,13 +145,14 @@ def export(
     use_backend(None)
     from convmedia.apps import _quality, _super_resolution
 
+    names = _verbs.with_smaller(format, quantize)
     predictor, factor = chosen(model, network, scale)
     # Quantised files are calibrated on pictures to learn from, and measured on those that --data names.
     learned = _super_resolution.at_hand() if quantize else data
     return _verbs.export_of(
         predictor,
         model,
-        _verbs.with_smaller(format, quantize),
+        names,
         out,
         lambda: _super_resolution.examples(learned),
         as_json,

@@ -7,8 +7,6 @@ import itertools
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import warnings
@@ -22,9 +20,10 @@ import numpy as np
 
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing, shown
-from convmedia.models import serving, trials, verifying
+from convmedia.models import serving, trials
 from convmedia.models.formats import FORMATS, Format, Refused
 from convmedia.models.predicting import Predictor, every_layer, in_batches
+from convmedia.models.proving import ANSWERS, answered, compared, first_line
 from convmedia.models.rounding import Batches
 from convmedia.models.trials import LOSS_TOLERANCE, Trial
 from convmedia.models.verifying import read_arrays, write_arrays
@@ -34,9 +33,8 @@ TOLERANCE = 1e-4  # of an answer scaled to 0..1
 EXAMPLE_BATCH = 32
 VARIED = 3  # examples that are also tried in other sizes
 ENLARGED_VALUES = 200_000  # examples above this are only cut
-REPEAT_TOLERANCE = 1e-5  # between two runs of one file on one input: rounding of threads, no random numbers
 PARITY_FILE = "parity.json"
-BATCHES, EXPECTED, ANSWERS = "batches.npz", "expected.npz", "answers.npz"
+BATCHES, EXPECTED = "batches.npz", "expected.npz"
 ENCODED, EXPECTED_OF_ENCODED = "encoded.npz", "expected-of-encoded.npz"
 TRIED, EXPECTED_OF_TRIED = "tried.npz", "expected-of-tried.npz"
 ENCODED_LIMIT = 12
@@ -67,7 +65,7 @@ def read_examples(path: str | Path) -> list[np.ndarray]:
         return list(read_arrays(path))
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{shown(path)} holds no readable examples ({_first_line(str(error))}); give --data."
+            f"{shown(path)} holds no readable examples ({first_line(str(error))}); give --data."
         ) from error
 
 
@@ -230,7 +228,7 @@ def _write_evidence(predictor: Predictor, examples: list[np.ndarray], folder: Pa
             read = zip(*[read_arrays(folder / BATCHES)] * inputs, strict=True)
             write_arrays(folder / EXPECTED, (predictor(*batch) for batch in read))
     except (ValueError, tf.errors.OpError) as error:
-        raise Refused(f"the model itself fails on an example: {_first_line(str(error))}") from error
+        raise Refused(f"the model itself fails on an example: {first_line(str(error))}") from error
     if not all(np.isfinite(answer).all() for answer in read_arrays(folder / EXPECTED)):
         raise Refused("the model itself answers NaN or infinity")
     if predictor.labels is not None:
@@ -300,16 +298,16 @@ def _prove(
     timeout_seconds: float,
 ) -> dict[str, Any]:
     path = folder / kind.file
-    child = functools.partial(_run_child, path=path, timeout_seconds=timeout_seconds)
+    child = functools.partial(answered, path=path, timeout_seconds=timeout_seconds)
     _convert(kind, predictor, path, functools.partial(_batches, folder, whole))
     child(kind.runtime, batches=folder / BATCHES, inputs=whole["inputs"], mode="timed")
-    entry = _compared(folder / EXPECTED, whole, predictor.labels is not None, None if kind.quantised else tolerance)
+    entry = compared(folder / EXPECTED, whole, predictor.labels is not None, None if kind.quantised else tolerance)
     if kind.quantised:
         child(kind.runtime, batches=folder / TRIED, inputs=whole["inputs"], mode="once")
         entry |= {"numbers": kind.numbers, **_worth(folder, whole)}
     if kind.runtime == "saved-model" and predictor.labels is not None:
         child("serve-bytes", batches=folder / ENCODED, inputs=1, mode="twice")
-        encoded = _compared(folder / EXPECTED_OF_ENCODED, {"examples": 1, "batches": 1}, True, tolerance)
+        encoded = compared(folder / EXPECTED_OF_ENCODED, {"examples": 1, "batches": 1}, True, tolerance)
         entry["max_abs_diff_bytes"] = encoded["max_abs_diff"]
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     entry["bytes"] = sum(file.stat().st_size for file in files)
@@ -348,14 +346,14 @@ def _convert(kind: Format, predictor: Predictor, path: Path, batches: Batches) -
             kind.write(predictor.model, path, *([batches] if kind.calibrated else []))
             _describe(kind, path, json.dumps(description(predictor), allow_nan=False))
     except (ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError) as error:
-        raise Refused(f"the converter failed: {_first_line(str(error))}") from error
+        raise Refused(f"the converter failed: {first_line(str(error))}") from error
 
 
 def _describe(kind: Format, path: Path, text: str) -> None:
     try:
         kind.describe(path, text)
     except Exception as error:  # what the parsers of the three formats let out on a file that is none
-        raise Refused(f"the converter wrote no {kind.runtime} file: {_first_line(str(error))}") from error
+        raise Refused(f"the converter wrote no {kind.runtime} file: {first_line(str(error))}") from error
 
 
 def description(predictor: Predictor) -> dict[str, Any]:
@@ -376,72 +374,3 @@ def _standard_output_to_error() -> Iterator[None]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
-
-
-def _run_child(runtime: str, path: Path, batches: Path, inputs: int, timeout_seconds: float, mode: str) -> None:
-    """Answer the batches in another process: a file can crash its runtime, and then it must not crash us."""
-    answers = batches.with_name(ANSWERS)
-    files: list[str | Path] = [path, batches, answers]
-    settings = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    answers.unlink(missing_ok=True)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", verifying.__file__, runtime, *files, str(inputs), mode],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=settings,
-            timeout=timeout_seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise Refused(f"its runtime did not finish within {timeout_seconds:g} s") from error
-    said = _last_words(done.stderr.decode(errors="replace"))
-    if done.returncode < 0:
-        raise Refused(f"its runtime crashed with {signal.Signals(-done.returncode).name}: {said}")
-    if done.returncode:
-        raise Refused(f"its runtime failed: {said}")
-
-
-def _last_words(text: str) -> str:
-    """The exception's first line where there is a traceback, else the last line."""
-    _, traceback, after = text.rpartition("Traceback (most recent call last):\n")
-    if traceback:
-        return _first_line("\n".join(line for line in after.splitlines() if not line.startswith(" ")))
-    return _first_line("\n".join(reversed(text.splitlines())))
-
-
-def _compared(expecting: Path, counts: dict[str, Any], labelled: bool, tolerance: float | None) -> dict[str, Any]:
-    answers = read_arrays(expecting.with_name(ANSWERS))
-    differences, same = [], []
-    for expected in read_arrays(expecting):
-        answer = next(answers)
-        if answer.shape != expected.shape:
-            raise Refused(f"answers {answer.shape} where Keras answers {expected.shape}")
-        scale = 255.0 if expected.ndim == 4 else 1.0  # pictures in 0..255, probabilities
-        differences.append(np.max(np.abs(answer.astype(np.float64) - expected)) / scale)
-        if labelled:
-            same.append(answer.argmax(-1) == expected.argmax(-1))
-    seconds, repeated, *costs = answers
-    unequal = float(repeated) / scale
-    if not np.isfinite([*differences, unequal]).all():
-        raise Refused("answers NaN or infinity")
-    if unequal > REPEAT_TOLERANCE:
-        raise Refused(f"random: two runs on the same input differ by {unequal:.3g}")
-    if tolerance is not None and max(differences) > tolerance:
-        raise Refused(f"answers differ from Keras by {max(differences):.3g}, more than {tolerance:g}")
-    return {
-        "max_abs_diff": float(max(differences)),
-        "same_top1": float(np.concatenate(same).mean()) if labelled else None,
-        "seconds_per_example": float(seconds[: counts["batches"]].sum() / counts["examples"]),
-        **(_costs(*costs[0].tolist()) if costs else {}),
-    }
-
-
-def _costs(seconds_at_1: float, seconds_at_32: float, peak_bytes: float) -> dict[str, Any]:
-    return {"seconds_at_1": seconds_at_1, "seconds_at_32": seconds_at_32, "peak_bytes": int(peak_bytes)}
-
-
-def _first_line(text: str, most: int = 300) -> str:
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "no message")
-    return line if len(line) <= most else f"{line[:most]}..."

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from convmedia.apps import _verbs
 from convmedia.apps.__main__ import command
 from convmedia.apps._commands import exit_code
 from convmedia.models import (
@@ -397,6 +398,21 @@ def test_what_cannot_be_quantised_is_named_before_any_work(tmp_path, capsys, cho
     assert words in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_is_measured_on_its_own_set_where_it_is_at_hand(tmp_path, monkeypatch):
+    monkeypatch.delenv("CONVMEDIA_DATA", raising=False)
+    (tmp_path / "photos").mkdir()
+    cases = {"digits": "digits", str(tmp_path / "photos"): str(tmp_path / "photos"), str(tmp_path / "gone"): None}
+    cases["mnist"] = None  # would have to be downloaded
+    for data, expected in cases.items():
+        record = {"app": "mnist", "status": "complete", "arguments": {"data": data}}
+        (tmp_path / "run.json").write_text(json.dumps(record))
+        assert _verbs.tested_on(str(tmp_path), None) == expected
+        assert _verbs.tested_on(str(tmp_path / "model.keras"), None) == expected
+        assert _verbs.tested_on(str(tmp_path), "mine") == "mine"
+    assert _verbs.tested_on(None, None, "digits") == "digits"
+    assert _verbs.tested_on(str(tmp_path / "photos"), None, "digits") is None
 
 
 RECORDINGS = Path(os.environ.get("CONVMEDIA_DATA", "nowhere"), "audio", "fsdd")

@@ -13,6 +13,7 @@ from convmedia.data.errors import InputError
 from convmedia.data.files import replacing
 from convmedia.data.labelled import Labelled, truth_in
 from convmedia.models.predicting import Predictor, in_batches
+from convmedia.models.trials import Trial, accuracy
 
 CHUNK = 250  # most pictures of a batch
 
@@ -37,11 +38,25 @@ def figures(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     }
 
 
+def trial(predictor: Predictor, labelled: Callable[[str], Labelled], data: str | None) -> Trial | None:
+    """What quantised files are measured by: the right labels of a set's test split; None without one."""
+    if data is None:
+        return None
+    chosen = labelled(data).required("test")
+    said = f"test split of {chosen.name}, {len(chosen.test):,} {chosen.noun}s"
+    return accuracy(said, lambda: map(in_rgb, chosen.test.pictures), truth_in(predictor.labels or [], chosen))
+
+
 def raw_examples(pictures: "Sequence[np.ndarray] | np.ndarray", most: int = 200) -> list[np.ndarray]:
     """Up to `most` raw pictures spread over a split, uint8 (height, width, 3): to verify and calibrate exports with."""
     places = np.unique(np.linspace(0, len(pictures) - 1, min(most, len(pictures))).astype(int))
     chosen = [pictures[place] for place in places]
-    return [reduced(np.repeat(picture[..., None], 3, -1) if picture.ndim == 2 else picture) for picture in chosen]
+    return [reduced(in_rgb(picture)) for picture in chosen]
+
+
+def in_rgb(picture: np.ndarray) -> np.ndarray:
+    """A picture with three channels, of one that is grey, (height, width), too."""
+    return np.repeat(picture[..., None], 3, -1) if picture.ndim == 2 else picture
 
 
 def reduced(picture: np.ndarray, side_px: int = 512) -> np.ndarray:

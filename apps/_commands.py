@@ -37,6 +37,11 @@ class Format(StrEnum):
     litert = "litert"
 
 
+class Smaller(StrEnum):
+    float16 = "float16"
+    int8 = "int8"
+
+
 Data = Annotated[str, typer.Option(help="A named set (see `convmedia data list`) or a folder of class folders.")]
 Out = Annotated[Path, typer.Option(help="The run folder to write.")]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training examples.")]
@@ -85,9 +90,23 @@ ExportOut = Annotated[
     Path | None,
     typer.Option("--out", help="Default: RUN/export, or APPLICATION-export for the shipped weights."),
 ]
+Quantize = Annotated[
+    list[Smaller],
+    typer.Option("--quantize", help="Smaller files, too: of LiteRT both, of ONNX int8. Repeat it for both."),
+]
+MayLose = Annotated[
+    float | None,
+    typer.Option(
+        "--tolerance", min=0, help="What a quantised file may lose: points of accuracy (default 0.5), dB of PSNR (0.1)."
+    ),
+]
 Examples = Annotated[
     str | None,
-    typer.Option("--data", help="Examples to verify with, where the model has none beside it; default: bundled ones."),
+    typer.Option(
+        "--data",
+        help="Examples to verify with, where the model has none beside it; default: bundled ones. Quantised files are "
+        "measured on its test split.",
+    ),
 ]
 Folder = Annotated[Path, typer.Option("--out", help="The folder to write to.")]
 

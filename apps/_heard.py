@@ -1,5 +1,6 @@
 """What a trained file of sounds is worth: its figures, its thresholds, its report, examples for its exports."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from convmedia.data.errors import InputError
 from convmedia.data.labelled import truth_in
 from convmedia.models.listening import Listener, scores_of
 from convmedia.models.predicting import Predictor
+from convmedia.models.trials import Trial, accuracy
 
 EXAMPLES, EXAMPLE_SAMPLES = 200, 4_000_000  # most raw sounds kept for exports, and samples of all of them together
 SHOWN_SECONDS = 10.0  # of a sound in the report
@@ -136,6 +138,26 @@ def examples(predictor: Predictor, data: str | None) -> list[np.ndarray]:
         sound = 0.2 * tones * np.exp(-times) + rng.normal(0, 0.01 * number, len(times))
         made.append(np.clip(sound, -1, 1).astype(np.float32))
     return made
+
+
+def tested(predictor: Predictor, data: str, split: str | None = None, fold: str | None = None) -> sounds.Sounds:
+    """A set with the test sounds that a model never heard, where it was trained on the same set."""
+    from convmedia.apps import _clips
+
+    kept = predictor.details if data in ("fsdd", "esc10", "esc50") else {}
+    options = {"data": data, "split": split or kept.get("split", "official"), "fold": fold or kept.get("fold")}
+    return _clips.loaded(options).required("test")
+
+
+def trial(predictor: Predictor, data: str | None) -> Trial | None:
+    """What quantised files are measured by: the right labels of a set's test sounds; None without them, and where a
+    sound may have several labels."""
+    if data is None or predictor.details.get("thresholds") is not None:
+        return None
+    chosen, rate = tested(predictor, data), Listener(predictor).sample_rate
+    said = f"test split of {chosen.name}, {len(chosen.test):,} sounds"
+    heard = partial(map, partial(clips.read, sample_rate=rate), chosen.test.paths)
+    return accuracy(said, heard, truth_in(predictor.labels or [], chosen))
 
 
 def print_figures(predictor: Predictor, data: sounds.Sounds, metrics: dict[str, Any], as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from convmedia.models import metrics
 from convmedia.models.predicting import Predictor
 from convmedia.models.super_resolution import NETWORKS
 from convmedia.models.tiling import whole_picture
+from convmedia.models.trials import Trial
 
 FIGURES = ("psnr", "ssim", "bicubic_psnr", "bicubic_ssim")
 Enlarger = Callable[[np.ndarray], np.ndarray]
@@ -80,26 +81,73 @@ def compared(enlarger: Enlarger, original: np.ndarray, kind: str, scale: int) ->
     in their own code), networks of RGB the shrunk picture in whole numbers, as the published low-resolution files are
     (Ahn et al.). A grey picture is its own luma.
     """
-    grey = original.shape[2] == 1
-    luma = original[..., 0] if grey else resample.luma(original)
+    luma = luma_of(original)
     small = resample.imresize(luma.astype(np.float64), 1 / scale, border="symmetric")
     bicubic = resample.imresize(small, scale, border="symmetric")
     start = time.perf_counter()
-    if kind == "luma":
-        # A grey picture with just this luma: what the file makes of it has the network's luma.
-        level = (small - resample.YCBCR_OFFSET[0]) * 255.0 / resample.YCBCR[0].sum()
-        answer = resample.luma(enlarger(np.repeat(level[..., np.newaxis], 3, axis=2)))
-    else:
-        shrunk = resample.imresize(original, 1 / scale, border="symmetric")
-        answer = enlarger(np.repeat(shrunk, 3, axis=2) if grey else shrunk)
-        answer = answer.mean(axis=2) if grey else resample.luma(answer)
+    answer = luma_answered(enlarger(shrunk(original, kind, scale)), original, kind)
     seconds = time.perf_counter() - start
     figures = {}
     for prefix, picture in (("", answer), ("bicubic_", bicubic)):
-        wanted, found = (plane[np.newaxis, ..., np.newaxis].astype(np.float32) for plane in (luma, picture))
+        wanted, found = (as_batch(plane) for plane in (luma, picture))
         figures[f"{prefix}psnr"] = float(metrics.psnr(wanted, found, scale)[0])
         figures[f"{prefix}ssim"] = float(metrics.ssim(wanted, found, scale)[0])
     return {**figures, "seconds": seconds}
+
+
+def luma_of(original: np.ndarray) -> np.ndarray:
+    """Luma (height, width) of an original picture; a grey one, (height, width, 1), is its own."""
+    return original[..., 0] if original.shape[2] == 1 else resample.luma(original)
+
+
+def shrunk(original: np.ndarray, kind: str, scale: int) -> np.ndarray:
+    """What a network of a kind is given of an original: (height / scale, width / scale, 3), float64 or uint8."""
+    if kind == "luma":
+        # A grey picture with just this luma: what the file makes of it has the network's luma.
+        small = resample.imresize(luma_of(original).astype(np.float64), 1 / scale, border="symmetric")
+        level = (small - resample.YCBCR_OFFSET[0]) * 255.0 / resample.YCBCR[0].sum()
+        return np.repeat(level[..., np.newaxis], 3, axis=2)
+    small = resample.imresize(original, 1 / scale, border="symmetric")
+    return np.repeat(small, 3, axis=2) if original.shape[2] == 1 else small
+
+
+def luma_answered(answer: np.ndarray, original: np.ndarray, kind: str) -> np.ndarray:
+    """Luma (height, width) of what a network made of `shrunk`."""
+    return answer.mean(axis=2) if kind == "rgb" and original.shape[2] == 1 else resample.luma(answer)
+
+
+def as_batch(plane: np.ndarray) -> np.ndarray:
+    """(height, width) as float32 (1, height, width, 1)."""
+    return plane[np.newaxis, ..., np.newaxis].astype(np.float32)
+
+
+def trial(predictor: Predictor, scale: int, data: str | None, examples: Sequence[np.ndarray]) -> Trial:
+    """What quantised files are measured by: PSNR as in `compared`, of networks of luma too from pictures in whole
+    numbers, which is what exported files take.
+
+    Args:
+        data: as of `picture_sets`; None takes Set5 where it is at hand, else the examples as originals.
+    """
+    data = data or ("Set5" if sources.locate("Set5") else None)
+    kind = NETWORKS[predictor.details["network"]].kind
+    if data is None:
+        colours, said = list(examples), f"{len(examples)} examples, shrunk"
+    else:
+        colours = [
+            in_eight_bits(originals.read(file).colour) for files in picture_sets(data).values() for file in files
+        ]
+        said = f"{data}, {len(colours)} pictures"
+    cut = [resample.modcrop(colour, scale) for colour in colours]
+
+    def inputs() -> Iterator[np.ndarray]:
+        return (np.clip(np.round(shrunk(original, kind, scale)), 0, 255).astype(np.uint8) for original in cut)
+
+    def score(answers: Iterable[np.ndarray], _: Iterable[np.ndarray]) -> float:
+        pairs = zip(cut, (picture for answer in answers for picture in answer), strict=True)
+        planes = ((as_batch(luma_of(one)), as_batch(luma_answered(answer, one, kind))) for one, answer in pairs)
+        return float(np.mean([float(metrics.psnr(wanted, found, scale)[0]) for wanted, found in planes]))
+
+    return Trial("psnr", "dB", said, inputs, score)
 
 
 def averaged(enlarger: Enlarger) -> Enlarger:

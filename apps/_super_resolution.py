@@ -14,7 +14,7 @@ from convmedia.apps._enlarging import TRAININGS, Training, recipe, validation
 from convmedia.apps._pictures import sample_photos
 from convmedia.apps._quality import FIGURES, compared, picture_sets, written
 from convmedia.apps._runs import Run, open_part
-from convmedia.data import images, patches, resample
+from convmedia.data import images, patches, resample, sources
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.data.patches import middle
@@ -134,6 +134,11 @@ def examples(data: str | None) -> list[np.ndarray]:
         files = [file for found in picture_sets(data).values() for file in found]
         return [middle(images.decode(file), 64) for file in files[:12]]
     return [middle(picture, 40 + 3 * number) for number, picture in enumerate(sample_photos()[:12])]
+
+
+def at_hand() -> str | None:
+    """The pictures that the shipped networks learned from, or None where they would have to be downloaded."""
+    return "T91" if sources.locate("T91") else None
 
 
 def chosen(model: str | None, network: str | None, scale: int | None) -> tuple[Predictor, int]:

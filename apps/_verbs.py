@@ -19,8 +19,11 @@ from convmedia.apps._commands import (
     Inputs,
     InputsOrList,
     Json,
+    MayLose,
     Model,
+    Quantize,
     Rows,
+    Smaller,
     Top,
     Workers,
     counted,
@@ -36,12 +39,19 @@ from convmedia.data.files import shown
 
 
 def add(
-    command: typer.Typer, app: str, examples: Callable[[str | None], Sequence], before: Callable[[Any], Any]
+    command: typer.Typer,
+    app: str,
+    examples: Callable[[str | None], Sequence],
+    labelled: Callable[[str], Any],
+    before: Callable[[Any], Any],
+    bundled: str | None = None,
 ) -> None:
     """Add `predict`, `export` and `explain` to a classifier of pictures.
 
     Args:
         examples: gives raw pictures of a set, or of the bundled one, to verify exports with.
+        labelled: gives a set, on whose test split quantised files are measured.
+        bundled: the set that the shipped weights are measured on without --data.
         before: gives the first filters before training of a predictor, or None where they are not known.
     """
 
@@ -68,12 +78,28 @@ def add(
     def export_files(
         model: Model = None,
         format: Formats = [*Format],  # noqa: B006
+        quantize: Quantize = [],  # noqa: B006
+        tolerance: MayLose = None,
         out: ExportOut = None,
         data: Examples = None,
         as_json: Json = False,
     ) -> int:
         """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
-        return export(app, model, [str(name) for name in format], out, lambda: examples(data), as_json)
+        use_backend(None)
+        from convmedia.apps._classifiers import trial
+
+        names = with_smaller(format, quantize)
+        predictor = model_of(app, model)
+        return export_of(
+            predictor,
+            model,
+            names,
+            out,
+            lambda: examples(data),
+            as_json,
+            trial=lambda _: trial(predictor, labelled, tested_on(model, data, bundled)),
+            loss_tolerance=tolerance,
+        )
 
     @command.command("explain")
     def explain_files(inputs: Inputs, out: Folder, model: Model = None) -> int:
@@ -209,30 +235,78 @@ def model_of(app: str, model: str | None):
     return shipped(app) if model is None else load(model, app=app)
 
 
-def export(app: str, model: str | None, formats: list[str], out: Path | None, data, as_json: bool) -> int:
-    """The `export` verb of every classifier."""
-    use_backend(None)
-    return export_of(model_of(app, model), model, formats, out, data, as_json)
+def with_smaller(formats: Sequence[Format], quantize: Sequence[Smaller]) -> list[str]:
+    """Names of `exporting.FORMATS`: each format, and after it the quantised files that there are of it.
+
+    Raises:
+        InputError: none of the formats has such a file.
+    """
+    from convmedia.models.formats import FORMATS
+
+    pairs = [f"{one}-{smaller}" for one in formats for smaller in quantize]
+    for smaller in quantize:
+        if not any(f"{one}-{smaller}" in FORMATS for one in formats):
+            raise InputError(f"--quantize {smaller} is for {smaller_of(smaller)}; received {', '.join(formats)}")
+    return [*map(str, formats), *(pair for pair in pairs if pair in FORMATS)]
+
+
+def smaller_of(smaller: Smaller) -> str:
+    """The formats that have such a file."""
+    from convmedia.models.formats import FORMATS
+
+    return " and ".join(f"--format {one}" for one in Format if f"{one}-{smaller}" in FORMATS)
+
+
+def tested_on(model: str | None, data: str | None, bundled: str | None = None) -> str | None:
+    """The set that a quantised file is measured on: --data, else what the run was trained on, where it is at hand.
+
+    Args:
+        bundled: what it is for the shipped weights.
+    """
+    from convmedia.apps._runs import recorded
+    from convmedia.data import sources
+
+    if data or model is None:
+        return data or bundled
+    record = recorded(Path(model) if Path(model).is_dir() else Path(model).parent)
+    name = record["arguments"].get("data") if record else None
+    at_hand = name and (Path(name).exists() or (name in sources.SOURCES and sources.locate(name) is not None))
+    return name if at_hand else None
 
 
 def export_of(
-    predictor, model: str | None, formats: list[str], out: Path | None, data, as_json: bool, **limits: float
+    predictor,
+    model: str | None,
+    formats: list[str],
+    out: Path | None,
+    data,
+    as_json: bool,
+    *,
+    trial: Callable[[Sequence], Any],
+    loss_tolerance: float | None = None,
+    **limits: float,
 ) -> int:
     """The `export` verb of every application: write, verify in a child process, say what was refused.
 
     Args:
         data: gives raw examples where the model has no `examples.npz` beside it.
+        trial: gives what quantised files are measured by, called with the examples; None measures likeness to Keras.
+        loss_tolerance: what a quantised file may lose; None for what is usual of the trial's unit.
         limits: `tolerance`, where it is not what `exporting.export` has.
     """
     from convmedia.models.exporting import export as write
     from convmedia.models.exporting import read_examples
+    from convmedia.models.formats import FORMATS
 
     run = None if model is None else Path(model) if Path(model).is_dir() else Path(model).parent
     kept = run / "examples.npz" if run else None
     examples = read_examples(kept) if kept and kept.exists() else data()
+    measured = trial(examples) if any(FORMATS[name].quantised for name in formats) else None
     default = run / "export" if run and (run / "run.json").exists() else Path(f"{predictor.app}-export")
     say(f"exporting {', '.join(formats)} and verifying each on {len(examples)} examples ...")
-    parity = write(predictor, formats, out or default, examples, **limits)
+    parity = write(
+        predictor, formats, out or default, examples, trial=measured, loss_tolerance=loss_tolerance, **limits
+    )
     if as_json:
         print(to_json(parity, indent=2))
     else:
@@ -241,22 +315,34 @@ def export_of(
 
 
 def print_parity(parity: dict[str, Any], out: Path) -> None:
-    """The verified files and their figures as a table; refusals with their reason."""
+    """The verified files and their figures as tables; refusals with their reason."""
     good = {name: figures for name, figures in parity.items() if "refused" not in figures}
     if good:
-        header = ["format", "max difference", "same top label", "bytes", "ms each"]
+        header = ["format", "max difference", "same top label", "bytes", "ms each", "at 32", "MB at most"]
         rows = [
             [
                 name,
                 f"{f['max_abs_diff']:.1e}",
                 "-" if f["same_top1"] is None else percent(f["same_top1"]),
                 f["bytes"],
-                f"{1e3 * f['seconds_per_example']:.2f}",
+                *(f"{1e3 * f[cost]:.2f}" if cost in f else "-" for cost in ("seconds_at_1", "seconds_at_32")),
+                round(f.get("peak_bytes", 0) / 1e6),
             ]
             for name, f in good.items()
         ]
         print(table(header, rows))
+        for name, f in good.items():
+            if "metric" in f:
+                print(f"{name}: {worth(f)}")
         print(f"written to {out}")
     for name, figures in parity.items():
         if "refused" in figures:
             print(f"{name} refused: {figures['refused']}")
+
+
+def worth(figures: dict[str, Any]) -> str:
+    """What a quantised file is worth, before and after."""
+    written = (lambda value: f"{value:.2f} dB") if "psnr" in figures["metric"] else percent
+    before = "" if figures["before"] is None else f"{written(figures['before'])} before, "
+    metric = figures["metric"].replace("_", " ")
+    return f"{metric} {before}{written(figures['after'])} after ({figures['measured_on']})"

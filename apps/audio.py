@@ -28,11 +28,13 @@ from convmedia.apps._commands import (
     InputsOrList,
     Json,
     Limit,
+    MayLose,
     Model,
     Out,
     Overwrite,
     Patience,
     Precision,
+    Quantize,
     Resume,
     Rows,
     Seed,
@@ -198,12 +200,10 @@ def evaluate(
 ) -> None:
     """Measure a saved file on the test sounds."""
     use_backend(backend)
-    from convmedia.apps import _clips, _heard
+    from convmedia.apps import _heard
 
     predictor = _verbs.model_of(APP, model)
-    kept = predictor.details if data in ("fsdd", "esc10", "esc50") else {}
-    options = {"data": data, "split": split or kept.get("split", "official"), "fold": fold or kept.get("fold")}
-    chosen = _clips.loaded(options).required("test")
+    chosen = _heard.tested(predictor, data, split, fold)
     metrics, _ = _heard.measure(predictor, chosen)
     _heard.print_figures(predictor, chosen, metrics, as_json)
 
@@ -247,6 +247,8 @@ def predict(
 def export(
     model: Model = None,
     format: Formats = [*Format],  # noqa: B006
+    quantize: Quantize = [],  # noqa: B006
+    tolerance: MayLose = None,
     out: ExportOut = None,
     data: Examples = None,
     as_json: Json = False,
@@ -255,9 +257,18 @@ def export(
     use_backend(None)
     from convmedia.apps import _heard
 
+    names = _verbs.with_smaller(format, quantize)
     predictor = _verbs.model_of(APP, model)
-    formats = [str(name) for name in format]
-    return _verbs.export_of(predictor, model, formats, out, lambda: _heard.examples(predictor, data), as_json)
+    return _verbs.export_of(
+        predictor,
+        model,
+        names,
+        out,
+        lambda: _heard.examples(predictor, data),
+        as_json,
+        trial=lambda _: _heard.trial(predictor, _verbs.tested_on(model, data)),
+        loss_tolerance=tolerance,
+    )
 
 
 @command.command()

@@ -184,6 +184,13 @@ def examples(data: str | None):
     return _pictures.examples(data)
 
 
+def labelled(data: str):
+    """The set that `--data` names."""
+    from convmedia.apps import _pictures
+
+    return _pictures.loaded(data)
+
+
 def filters_before(predictor):
     """The first filters before training."""
     from convmedia.apps._classifiers import first_filters
@@ -192,7 +199,7 @@ def filters_before(predictor):
     return first_filters(NETWORKS, predictor)
 
 
-_verbs.add(command, APP, examples, filters_before)
+_verbs.add(command, APP, examples, labelled, filters_before)
 
 
 if __name__ == "__main__":

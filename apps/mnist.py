@@ -183,6 +183,13 @@ def examples(data: str | None):
     return raw_examples(digits.load(data or "digits").train.pictures)
 
 
+def labelled(data: str):
+    """The set that `--data` names."""
+    from convmedia.data import digits
+
+    return digits.load(data)
+
+
 def filters_before(predictor):
     """The first filters before training."""
     from convmedia.apps._classifiers import first_filters
@@ -191,7 +198,7 @@ def filters_before(predictor):
     return first_filters(NETWORKS, predictor)
 
 
-_verbs.add(command, APP, examples, filters_before)
+_verbs.add(command, APP, examples, labelled, filters_before, bundled="digits")
 
 
 @command.command()

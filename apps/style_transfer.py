@@ -25,10 +25,12 @@ from convmedia.apps._commands import (
     Formats,
     InputsOrList,
     Json,
+    MayLose,
     Model,
     Out,
     Overwrite,
     Precision,
+    Quantize,
     Resume,
     Seed,
     application,
@@ -186,6 +188,8 @@ def apply(
 def export(
     model: Model = None,
     format: Formats = [*Format],  # noqa: B006
+    quantize: Quantize = [],  # noqa: B006
+    tolerance: MayLose = None,
     out: ExportOut = None,
     data: Examples = None,
     as_json: Json = False,
@@ -194,9 +198,18 @@ def export(
     use_backend(None)
     from convmedia.apps._styling import examples
 
-    names = [str(name) for name in format]
-    predictor = _verbs.model_of(APP, model)
-    return _verbs.export_of(predictor, model, names, out, lambda: examples(data), as_json, tolerance=TOLERANCE)
+    names = _verbs.with_smaller(format, quantize)
+    return _verbs.export_of(
+        _verbs.model_of(APP, model),
+        model,
+        names,
+        out,
+        lambda: examples(data),
+        as_json,
+        trial=lambda _: None,  # a painting has no original: it is compared with Keras's
+        tolerance=TOLERANCE,
+        loss_tolerance=tolerance,
+    )
 
 
 if __name__ == "__main__":

@@ -24,11 +24,13 @@ from convmedia.apps._commands import (
     InputsOrList,
     Json,
     Limit,
+    MayLose,
     Model,
     Out,
     Overwrite,
     Patience,
     Precision,
+    Quantize,
     Resume,
     Seed,
     Weights,
@@ -148,17 +150,29 @@ def export(
     network: NetworkChoice = None,
     scale: ScaleChoice = None,
     format: Formats = [*Format],  # noqa: B006
+    quantize: Quantize = [],  # noqa: B006
+    tolerance: MayLose = None,
     out: ExportOut = None,
     data: Examples = None,
     as_json: Json = False,
 ) -> int:
     """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
     use_backend(None)
-    from convmedia.apps import _super_resolution
+    from convmedia.apps import _quality, _super_resolution
 
-    predictor, _ = chosen(model, network, scale)
+    names = _verbs.with_smaller(format, quantize)
+    predictor, factor = chosen(model, network, scale)
+    # Quantised files are calibrated on pictures to learn from, and measured on those that --data names.
+    learned = _super_resolution.at_hand() if quantize else data
     return _verbs.export_of(
-        predictor, model, [str(name) for name in format], out, lambda: _super_resolution.examples(data), as_json
+        predictor,
+        model,
+        names,
+        out,
+        lambda: _super_resolution.examples(learned),
+        as_json,
+        trial=lambda examples: _quality.trial(predictor, factor, data, examples),
+        loss_tolerance=tolerance,
     )
 
 

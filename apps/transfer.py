@@ -97,7 +97,14 @@ def examples(data: str | None):
     return _pictures.examples(data)
 
 
-_verbs.add(command, APP, examples, lambda predictor: None)
+def labelled(data: str):
+    """The set that `--data` names."""
+    from convmedia.apps import _pictures
+
+    return _pictures.loaded(data)
+
+
+_verbs.add(command, APP, examples, labelled, lambda predictor: None)
 
 
 if __name__ == "__main__":

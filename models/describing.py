@@ -10,10 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import shown
+from convmedia.models import flatbuffer
 
 NAME = "convmedia"
 EXTRA = Path("assets.extra", "convmedia.json")
@@ -36,18 +35,13 @@ def write_onnx(path: Path, text: str) -> None:
 
 def write_litert(path: Path, text: str) -> None:
     """Put the description into a metadata buffer."""
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
-    buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = np.frombuffer(text.encode(), np.uint8)
-    entry.name, entry.buffer = NAME, len(model.buffers)
-    model.buffers.append(buffer)
+    model = flatbuffer.read(path.read_bytes())
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = NAME, flatbuffer.add_buffer(model, text.encode())
     model.metadata = [*(model.metadata or []), entry]
-    builder = flatbuffers.Builder(path.stat().st_size + 1024)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    path.write_bytes(builder.Output())
+    path.write_bytes(flatbuffer.packed(model))
 
 
 def read_saved_model(path: Path) -> tuple[Counter[str], str | None]:
@@ -84,12 +78,8 @@ def read_litert(path: Path) -> tuple[Counter[str], str | None]:
     content = path.read_bytes()
     if not schema.Model.ModelBufferHasIdentifier(content, 0):
         raise ValueError("no LiteRT file")
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
-    kinds = [
-        code.customCode or names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes
-    ]
-    kinds = [kind.decode() if isinstance(kind, bytes) else kind for kind in kinds]
+    model = flatbuffer.read(content)
+    kinds = flatbuffer.kinds(model)
     operators = Counter(kinds[operator.opcodeIndex] for graph in model.subgraphs for operator in graph.operators)
     for entry in model.metadata or []:
         if entry.name in (NAME, NAME.encode()):

@@ -7,8 +7,6 @@ import itertools
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import warnings
@@ -22,9 +20,12 @@ import numpy as np
 
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing, shown
-from convmedia.models import serving, verifying
+from convmedia.models import serving, trials
 from convmedia.models.formats import FORMATS, Format, Refused
 from convmedia.models.predicting import Predictor, every_layer, in_batches
+from convmedia.models.proving import ANSWERS, answered, compared, first_line
+from convmedia.models.rounding import Batches
+from convmedia.models.trials import LOSS_TOLERANCE, Trial
 from convmedia.models.verifying import read_arrays, write_arrays
 
 EXAMPLE_LIMIT = 200
@@ -32,10 +33,10 @@ TOLERANCE = 1e-4  # of an answer scaled to 0..1
 EXAMPLE_BATCH = 32
 VARIED = 3  # examples that are also tried in other sizes
 ENLARGED_VALUES = 200_000  # examples above this are only cut
-REPEAT_TOLERANCE = 1e-5  # between two runs of one file on one input: rounding of threads, no random numbers
 PARITY_FILE = "parity.json"
-BATCHES, EXPECTED, ANSWERS = "batches.npz", "expected.npz", "answers.npz"
+BATCHES, EXPECTED = "batches.npz", "expected.npz"
 ENCODED, EXPECTED_OF_ENCODED = "encoded.npz", "expected-of-encoded.npz"
+TRIED, EXPECTED_OF_TRIED = "tried.npz", "expected-of-tried.npz"
 ENCODED_LIMIT = 12
 AUGMENTING = {"AugMix", "CutMix", "MixUp", "RandAugment", "Solarization"}  # beside everything called Random...
 
@@ -64,7 +65,7 @@ def read_examples(path: str | Path) -> list[np.ndarray]:
         return list(read_arrays(path))
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{shown(path)} holds no readable examples ({_first_line(str(error))}); give --data."
+            f"{shown(path)} holds no readable examples ({first_line(str(error))}); give --data."
         ) from error
 
 
@@ -76,12 +77,15 @@ def export(
     *,
     tolerance: float = TOLERANCE,
     timeout_seconds: float = 600,
+    trial: Trial | None = None,
+    loss_tolerance: float | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Export a model and prove each file in a child process with the format's own runtime.
 
     A file is given its name only when its answers, on the examples and on cut and enlarged ones in batches, differ
-    from the Keras answers by at most `tolerance` and repeat. A refused one is removed, with any older file of its
-    name; the other formats go on. Needs the TensorFlow backend.
+    from the Keras answers by at most `tolerance` and repeat. Those of a quantised file may differ; it is calibrated on
+    the examples and measured by `trial`, and must lose no more than `loss_tolerance`. A refused one is removed, with
+    any older file of its name; the other formats go on. Needs the TensorFlow backend.
 
     Args:
         predictor: the trained model.
@@ -89,12 +93,17 @@ def export(
         out: folder; made where missing.
         examples: raw inputs, uint8 (height, width, 3) or float32 (samples,), sizes may differ.
         tolerance: largest difference of an answer scaled to 0..1 (pictures: divided by 255).
-        timeout_seconds: longest time that one format's verification may take.
+        timeout_seconds: longest time that one step of a format's verification may take.
+        trial: what quantised files are measured by; None measures likeness to Keras on the examples.
+        loss_tolerance: points or dB, in the trial's unit; None for that of `trials.LOSS_TOLERANCE`.
 
     Returns:
         The content of `parity.json`, which is written to `out`: per format {"max_abs_diff", "same_top1" (fraction; None
-        without labels), "bytes", "seconds_per_example", "model_sha256" (of the model file)} or {"refused": reason}; of
-        the SavedModel of a classifier also "max_abs_diff_bytes", of `serve_bytes` on encoded examples.
+        without labels), "bytes", "seconds_per_example", "seconds_at_1" and "seconds_at_32" (for each example of such a
+        batch), "peak_bytes" (of the process that answered them), "model_sha256" (of the model file)} or
+        {"refused": reason}; of the SavedModel of a classifier also "max_abs_diff_bytes", of `serve_bytes` on encoded
+        examples; of a quantised file also "numbers" (which are stored how), "metric", "measured_on", "before" (None
+        where that is without bounds), "after".
         Formats exported earlier from the same model file, and still there, stay in it.
 
     Raises:
@@ -113,6 +122,10 @@ def export(
         beside = Path(folder)
         limits = {"tolerance": tolerance, "timeout_seconds": timeout_seconds}
         whole = _or_refused(functools.partial(_write_evidence, predictor, examples, beside))
+        if "refused" not in whole and any(FORMATS[name].quantised for name in names):
+            trial = trial or trials.likeness(predictor, examples)
+            whole |= {"trial": trial, "before": _write_trial(predictor, trial, beside)}
+            whole["may_lose"] = LOSS_TOLERANCE[trial.unit] if loss_tolerance is None else loss_tolerance
         for name in names:
             kind = FORMATS[name]
             _write_parity(out, parity)  # without this format: a kill from here on leaves nothing stated that is not so
@@ -215,7 +228,7 @@ def _write_evidence(predictor: Predictor, examples: list[np.ndarray], folder: Pa
             read = zip(*[read_arrays(folder / BATCHES)] * inputs, strict=True)
             write_arrays(folder / EXPECTED, (predictor(*batch) for batch in read))
     except (ValueError, tf.errors.OpError) as error:
-        raise Refused(f"the model itself fails on an example: {_first_line(str(error))}") from error
+        raise Refused(f"the model itself fails on an example: {first_line(str(error))}") from error
     if not all(np.isfinite(answer).all() for answer in read_arrays(folder / EXPECTED)):
         raise Refused("the model itself answers NaN or infinity")
     if predictor.labels is not None:
@@ -224,6 +237,15 @@ def _write_evidence(predictor: Predictor, examples: list[np.ndarray], folder: Pa
         with _full_precision():
             write_arrays(folder / EXPECTED_OF_ENCODED, (predictor(raw[np.newaxis]) for _, raw in files))
     return {"examples": len(examples), "batches": len(batches), "inputs": inputs}
+
+
+def _write_trial(predictor: Predictor, trial: Trial, folder: Path) -> float:
+    """Write the trial's batches and the Keras answers to them; what these are worth."""
+    write_arrays(folder / TRIED, itertools.chain.from_iterable(map(_with_others(predictor.model), trial.batches())))
+    with _full_precision():
+        read = zip(*[read_arrays(folder / TRIED)] * len(predictor.model.inputs), strict=True)
+        write_arrays(folder / EXPECTED_OF_TRIED, (predictor(*batch) for batch in read))
+    return trial.score(*(read_arrays(folder / EXPECTED_OF_TRIED) for _ in range(2)))
 
 
 def _with_others(model: keras.Model) -> Callable[[np.ndarray], list[np.ndarray]]:
@@ -270,18 +292,22 @@ def _prove(
     kind: Format,
     predictor: Predictor,
     folder: Path,
-    counts: dict[str, int],
+    whole: dict[str, Any],
     *,
     tolerance: float,
     timeout_seconds: float,
 ) -> dict[str, Any]:
     path = folder / kind.file
-    _convert(kind, predictor, path)
-    _run_child(kind.runtime, path, folder / BATCHES, counts["inputs"], timeout_seconds)
-    entry = _compared(folder / EXPECTED, counts, predictor.labels is not None, tolerance)
+    child = functools.partial(answered, path=path, timeout_seconds=timeout_seconds)
+    _convert(kind, predictor, path, functools.partial(_batches, folder, whole))
+    child(kind.runtime, batches=folder / BATCHES, inputs=whole["inputs"], mode="timed")
+    entry = compared(folder / EXPECTED, whole, predictor.labels is not None, None if kind.quantised else tolerance)
+    if kind.quantised:
+        child(kind.runtime, batches=folder / TRIED, inputs=whole["inputs"], mode="once")
+        entry |= {"numbers": kind.numbers, **_worth(folder, whole)}
     if kind.runtime == "saved-model" and predictor.labels is not None:
-        _run_child("serve-bytes", path, folder / ENCODED, 1, timeout_seconds)
-        encoded = _compared(folder / EXPECTED_OF_ENCODED, {"examples": 1, "batches": 1}, True, tolerance)
+        child("serve-bytes", batches=folder / ENCODED, inputs=1, mode="twice")
+        encoded = compared(folder / EXPECTED_OF_ENCODED, {"examples": 1, "batches": 1}, True, tolerance)
         entry["max_abs_diff_bytes"] = encoded["max_abs_diff"]
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     entry["bytes"] = sum(file.stat().st_size for file in files)
@@ -289,23 +315,45 @@ def _prove(
     return entry
 
 
-def _convert(kind: Format, predictor: Predictor, path: Path) -> None:
+def _batches(folder: Path, whole: dict[str, Any]) -> Iterator[tuple[np.ndarray, ...]]:
+    """The batches of the examples as they are, without the varied ones."""
+    read = zip(*[read_arrays(folder / BATCHES)] * whole["inputs"], strict=True)
+    return itertools.islice(read, whole["batches"])
+
+
+def _worth(folder: Path, whole: dict[str, Any]) -> dict[str, Any]:
+    """What a quantised file's answers to the trial are worth.
+
+    Raises:
+        Refused: too little.
+    """
+    trial, before = whole["trial"], whole["before"]
+    after = trial.score(read_arrays(folder / ANSWERS), read_arrays(folder / EXPECTED_OF_TRIED))
+    lost = trial.lost(before, after)
+    if not lost <= whole["may_lose"]:
+        asked = f"{trial.asked:g} are asked" if trial.asked else f"{before:.6g} before, {lost:.3g} {trial.unit} lost"
+        raise Refused(f"{trial.metric} {after:.6g}, {asked}, with {whole['may_lose']:g} allowed ({trial.data})")
+    kept = None if trial.asked else before
+    return {"metric": trial.metric, "measured_on": trial.data, "before": kept, "after": after}
+
+
+def _convert(kind: Format, predictor: Predictor, path: Path, batches: Batches) -> None:
     import tensorflow as tf
 
     try:
         with _standard_output_to_error(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the converters' own, about their own insides
-            kind.write(predictor.model, path)
+            kind.write(predictor.model, path, *([batches] if kind.calibrated else []))
             _describe(kind, path, json.dumps(description(predictor), allow_nan=False))
     except (ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError) as error:
-        raise Refused(f"the converter failed: {_first_line(str(error))}") from error
+        raise Refused(f"the converter failed: {first_line(str(error))}") from error
 
 
 def _describe(kind: Format, path: Path, text: str) -> None:
     try:
         kind.describe(path, text)
     except Exception as error:  # what the parsers of the three formats let out on a file that is none
-        raise Refused(f"the converter wrote no {kind.runtime} file: {_first_line(str(error))}") from error
+        raise Refused(f"the converter wrote no {kind.runtime} file: {first_line(str(error))}") from error
 
 
 def description(predictor: Predictor) -> dict[str, Any]:
@@ -326,67 +374,3 @@ def _standard_output_to_error() -> Iterator[None]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
-
-
-def _run_child(runtime: str, path: Path, batches: Path, inputs: int, timeout_seconds: float) -> None:
-    """Answer the batches in another process: a file can crash its runtime, and then it must not crash us."""
-    answers = batches.with_name(ANSWERS)
-    files: list[str | Path] = [path, batches, answers]
-    settings = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    answers.unlink(missing_ok=True)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", verifying.__file__, runtime, *files, str(inputs)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=settings,
-            timeout=timeout_seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise Refused(f"its runtime did not finish within {timeout_seconds:g} s") from error
-    said = _last_words(done.stderr.decode(errors="replace"))
-    if done.returncode < 0:
-        raise Refused(f"its runtime crashed with {signal.Signals(-done.returncode).name}: {said}")
-    if done.returncode:
-        raise Refused(f"its runtime failed: {said}")
-
-
-def _last_words(text: str) -> str:
-    """The exception's first line where there is a traceback, else the last line."""
-    _, traceback, after = text.rpartition("Traceback (most recent call last):\n")
-    if traceback:
-        return _first_line("\n".join(line for line in after.splitlines() if not line.startswith(" ")))
-    return _first_line("\n".join(reversed(text.splitlines())))
-
-
-def _compared(expecting: Path, counts: dict[str, int], labelled: bool, tolerance: float) -> dict[str, Any]:
-    answers = read_arrays(expecting.with_name(ANSWERS))
-    differences, same = [], []
-    for expected in read_arrays(expecting):
-        answer = next(answers)
-        if answer.shape != expected.shape:
-            raise Refused(f"answers {answer.shape} where Keras answers {expected.shape}")
-        scale = 255.0 if expected.ndim == 4 else 1.0  # pictures in 0..255, probabilities
-        differences.append(np.max(np.abs(answer.astype(np.float64) - expected)) / scale)
-        if labelled:
-            same.append(answer.argmax(-1) == expected.argmax(-1))
-    seconds, repeated = answers
-    unequal = float(repeated) / scale
-    if not np.isfinite([*differences, unequal]).all():
-        raise Refused("answers NaN or infinity")
-    if unequal > REPEAT_TOLERANCE:
-        raise Refused(f"random: two runs on the same input differ by {unequal:.3g}")
-    if max(differences) > tolerance:
-        raise Refused(f"answers differ from Keras by {max(differences):.3g}, more than {tolerance:g}")
-    return {
-        "max_abs_diff": float(max(differences)),
-        "same_top1": float(np.concatenate(same).mean()) if labelled else None,
-        "seconds_per_example": float(seconds[: counts["batches"]].sum() / counts["examples"]),
-    }
-
-
-def _first_line(text: str, most: int = 300) -> str:
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "no message")
-    return line if len(line) <= most else f"{line[:most]}..."

@@ -1,14 +1,18 @@
 """The kinds of exported files and how each is written. A new one is one function and one row of `FORMATS`."""
 
+import contextlib
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 
-from convmedia.models import describing, serving
+from convmedia.models import describing, quantizing, rounding, serving
+from convmedia.models.rounding import Batches
 
 
 class Refused(Exception):
@@ -21,19 +25,29 @@ class Format:
 
     Attributes:
         file: its name in the export folder.
-        write: writes a model to a path (a folder, where the format is one).
+        write: writes a model to a path (a folder, where the format is one); where it is `calibrated`, called with
+            `rounding.Batches` of examples, too.
         describe: puts a text into what was written.
         runtime: which of `verifying.RUNTIMES` answers it.
         modules: what must be importable, all named by `extra`.
         extra: optional dependencies of this package that install them; None where nothing is optional.
+        numbers: of a quantised file, which of them are stored how.
+        calibrated: whether it is made from examples.
     """
 
     file: str
-    write: Callable[[keras.Model, Path], None]
+    write: Callable[..., None]
     describe: Callable[[Path, str], None]
     runtime: str
     modules: tuple[str, ...] = ()
     extra: str | None = None
+    numbers: str | None = None
+    calibrated: bool = False
+
+    @property
+    def quantised(self) -> bool:
+        """Whether its answers may differ, and what they are worth decides."""
+        return self.numbers is not None
 
 
 def write_saved_model(model: keras.Model, path: Path) -> None:
@@ -70,6 +84,48 @@ def write_litert(model: keras.Model, path: Path) -> None:
             raise Refused(reason) from error
 
 
+def write_litert_float16(model: keras.Model, path: Path) -> None:
+    """A LiteRT file with float16 weights and float32 arithmetic: half the size.
+
+    Raises:
+        Refused: as `write_litert`.
+    """
+    write_litert(model, path)
+    path.write_bytes(quantizing.litert_float16(path.read_bytes()))
+
+
+def write_litert_int8(model: keras.Model, path: Path, batches: Batches) -> None:
+    """A LiteRT file with the network in 8 bits, weights and activations, and its preparation in float32.
+
+    Raises:
+        Refused: as `write_litert`.
+        ValueError: the model has no kernels to quantise.
+    """
+    with _rounded(model, batches) as learned:
+        write_litert(model, path)
+        path.write_bytes(quantizing.litert_int8(path.read_bytes(), batches, learned))
+
+
+def write_onnx_int8(model: keras.Model, path: Path, batches: Batches) -> None:
+    """An ONNX file with the network in 8 bits (QDQ), weights and activations, and its preparation in float32.
+
+    Raises:
+        ValueError: the model has no kernels to quantise.
+    """
+    with _rounded(model, batches) as learned, tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        source = Path(folder) / "float32.onnx"
+        write_onnx(model, source)
+        quantizing.onnx_int8(source, path, batches, learned)
+
+
+@contextlib.contextmanager
+def _rounded(model: keras.Model, batches: Batches) -> Iterator[list[np.ndarray]]:
+    """The kernels to quantise, rounded within the block, as `quantizing.network_of` takes them."""
+    chosen = quantizing.chosen_kernels(model)
+    with rounding.on_grid(model, batches, chosen):
+        yield [kernel.rows for kernel in chosen]
+
+
 def _signature(model: keras.Model) -> list:
     """Pictures go in as uint8, what cameras and decoders give; everything else as the model has it.
 
@@ -82,8 +138,31 @@ def _signature(model: keras.Model) -> list:
     return inputs if len(inputs) == 1 else [inputs]
 
 
+INT8 = "learned kernels int8 for each output, maps between them int8 by ranges of the examples, the rest float32"
+
+
+def _onnx(file: str, write: Callable[..., None], **kinds: Any) -> Format:
+    modules = ("tf2onnx", "onnx", "onnxruntime")
+    return Format(file, write, describing.write_onnx, "onnx", modules, "onnx", **kinds)
+
+
+def _litert(file: str, write: Callable[..., None], **kinds: Any) -> Format:
+    modules = ("ai_edge_litert", "flatbuffers")
+    return Format(file, write, describing.write_litert, "litert", modules, "litert", **kinds)
+
+
 FORMATS: dict[str, Format] = {
     "saved-model": Format("saved_model", write_saved_model, describing.write_saved_model, "saved-model"),
-    "onnx": Format("model.onnx", write_onnx, describing.write_onnx, "onnx", ("tf2onnx", "onnx", "onnxruntime"), "onnx"),
-    "litert": Format("model.tflite", write_litert, describing.write_litert, "litert", ("ai_edge_litert",), "litert"),
+    "onnx": _onnx("model.onnx", write_onnx),
+    "litert": _litert("model.tflite", write_litert),
+    "onnx-int8": _onnx("model.int8.onnx", write_onnx_int8, numbers=INT8, calibrated=True),
+    "litert-float16": _litert(
+        "model.float16.tflite", write_litert_float16, numbers="large constants float16, arithmetic float32"
+    ),
+    "litert-int8": _litert(
+        "model.int8.tflite",
+        write_litert_int8,
+        numbers=f"{INT8} with large constants stored as float16",
+        calibrated=True,
+    ),
 }

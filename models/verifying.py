@@ -1,22 +1,28 @@
 """Run an exported file in its own runtime: the child process of a verification.
 
-    python verifying.py RUNTIME FILE BATCHES.npz ANSWERS.npz INPUTS
+    python verifying.py RUNTIME FILE BATCHES.npz ANSWERS.npz INPUTS MODE
 
-BATCHES.npz holds, for each batch, an array for each of the model's inputs, which are told apart by their rank.
+BATCHES.npz holds, for each batch, an array for each of the model's inputs, which are told apart by their rank. MODE is
+"once" for the answers alone, "twice" for those of `answers`, "timed" for what `costs` gives after them.
 
 Imports neither Keras nor this package: what runs here is what a user of the exported file has. Started by file name, so
 that the package's own imports do not run either.
 """
 
+import resource
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 Run = Callable[..., np.ndarray]
+BATCHES = (1, 32)  # that are timed
+RUNS, MOST_SECONDS = 9, 1.0  # of each, at most
 
 
 def write_arrays(path: str | Path, arrays: Iterable[np.ndarray], compression: int = zipfile.ZIP_STORED) -> None:
@@ -74,7 +80,11 @@ def litert(path: str) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
     _refuse_custom_operators(path)
-    interpreter = Interpreter(path)
+    return fed(Interpreter(path))
+
+
+def fed(interpreter: Any) -> Run:
+    """An interpreter of LiteRT as a function, resized for each new shape."""
     sources = {len(entry["shape"]): entry["index"] for entry in interpreter.get_input_details()}
     answer = interpreter.get_output_details()[0]["index"]
     shapes: list[tuple[int, ...]] = []
@@ -136,6 +146,47 @@ def answers(run: Run, arrays: Iterable[np.ndarray], inputs: int = 1) -> Iterator
     yield np.max(unequal)  # NaN stays NaN
 
 
+def costs(run: Run, example: Sequence[np.ndarray]) -> np.ndarray:
+    """Seconds for each example in batches of 1 and of 32, and the most memory that the process has had by then, bytes.
+
+    Args:
+        example: for each input (1, ...).
+
+    Returns:
+        float64 (3,).
+    """
+    seconds = []
+    for number in BATCHES:
+        batch = [np.repeat(array, number, axis=0) for array in example]
+        run(*batch)
+        taken: list[float] = []
+        while len(taken) < RUNS and sum(taken) < MOST_SECONDS:
+            start = time.perf_counter()
+            run(*batch)
+            taken.append(time.perf_counter() - start)
+        seconds.append(float(np.median(taken)) / number)
+    return np.array([*seconds, peak_bytes()])
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had; `getrusage` would count that of its parent on Linux."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return 1024 * next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def told(run: Run, source: str, inputs: int, mode: str) -> Iterator[np.ndarray]:
+    """What a child process writes down, by MODE."""
+    if mode == "once":
+        yield from (run(*batch) for batch in zip(*[read_arrays(source)] * inputs, strict=True))
+        return
+    # Before larger batches take memory.
+    last = [costs(run, [array[:1] for array in islice(read_arrays(source), inputs)])] if mode == "timed" else []
+    yield from answers(run, read_arrays(source), inputs)
+    yield from last
+
+
 if __name__ == "__main__":
-    runtime, file, source, target, inputs = sys.argv[1:]
-    write_arrays(target, answers(RUNTIMES[runtime](file), read_arrays(source), int(inputs)))
+    runtime, file, source, target, inputs, mode = sys.argv[1:]
+    write_arrays(target, told(RUNTIMES[runtime](file), source, int(inputs), mode))

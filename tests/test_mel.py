@@ -141,7 +141,7 @@ def front_model():
     return keras.Model(raw, Answer("audio", None, described)(mel.MFCC(8000, 13, **FRONT)(raw)))
 
 
-@pytest.mark.parametrize("name", list(formats.FORMATS))
+@pytest.mark.parametrize("name", ["saved-model", "onnx", "litert"])
 def test_exported_layers_answer_alike_for_free_lengths(name, tmp_path):
     saving.save(front_model(), tmp_path / "model.keras")
     model = saving.read(tmp_path / "model.keras")

@@ -110,7 +110,7 @@ def test_exported_files_answer_alike_for_every_length(name, tmp_path):
     saving.save(built(name)[1], tmp_path / "model.keras")
     predictor = saving.load(tmp_path / "model.keras")
     expected = [predictor(waveforms(samples)) for samples in LENGTHS]
-    for kind in formats.FORMATS.values():
+    for kind in (formats.FORMATS[format] for format in ("saved-model", "onnx", "litert")):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             kind.write(predictor.model, tmp_path / kind.file)

@@ -35,6 +35,7 @@ from convmedia.apps._commands import (
     to_json,
     use_backend,
 )
+from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 
 

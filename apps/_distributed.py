@@ -29,6 +29,7 @@ import numpy as np
 from convmedia.apps._commands import INTERRUPTED, say, to_json
 from convmedia.apps._runs import Run
 from convmedia.data.errors import InputError
+from convmedia.data.seeded import part_of_batch
 
 ADDRESSES, NUMBER, RANK = (f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID"))
 MEETING_SECONDS = 300  # that the first process to start waits for the others
@@ -312,3 +313,22 @@ def apart() -> Iterator[None]:
         yield
     finally:
         keras.distribution.set_distribution(together)
+
+
+def part_of(example: Callable, batch_size: int, part: tuple[int, int], separable: bool) -> Callable:
+    """What gives one part of the batches that `example` gives, as `_training.stream` takes them; without making the
+    other parts where it is `separable`.
+    """
+    index, parts = part
+    if parts == 1:
+        return example
+    rows = slice(index * batch_size // parts, (index + 1) * batch_size // parts)
+
+    def cut_before(indices, seed):
+        with part_of_batch(index, parts):
+            return example(indices[rows], seed)
+
+    def cut_after(indices, seed):
+        return keras.tree.map_structure(lambda tensor: tensor[rows], example(indices, seed))
+
+    return cut_before if separable else cut_after

@@ -16,7 +16,6 @@ from convmedia.apps._runs import Run
 from convmedia.apps._twin import precision_here, twin
 from convmedia.data.augmentation import step_seed
 from convmedia.data.errors import InputError
-from convmedia.data.seeded import part_of_batch
 from convmedia.models.predicting import Predictor, every_layer
 
 Example = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -73,26 +72,9 @@ def stream(
         return batches.enumerate().map(lambda step, indices: (indices, step_seed(seed, epoch, step)))
 
     batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch)
-    example = part_of(example, batch_size, part, separable)
+    example = _distributed.part_of(example, batch_size, part, separable)
     batches = batches.map(example, num_parallel_calls=os.cpu_count() or 1, deterministic=True).prefetch(4)
     return without_autotuner(batches), steps
-
-
-def part_of(example: Example, batch_size: int, part: tuple[int, int], separable: bool) -> Example:
-    """What gives one part of the batches that `example` gives; without the other parts where it is `separable`."""
-    index, parts = part
-    if parts == 1:
-        return example
-    rows = slice(index * batch_size // parts, (index + 1) * batch_size // parts)
-
-    def cut_before(indices, seed):
-        with part_of_batch(index, parts):
-            return example(indices[rows], seed)
-
-    def cut_after(indices, seed):
-        return tf.nest.map_structure(lambda tensor: tensor[rows], example(indices, seed))
-
-    return cut_before if separable else cut_after
 
 
 def without_autotuner(batches: tf.data.Dataset) -> tf.data.Dataset:

@@ -34,7 +34,7 @@ def to_file(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path
         if out.exists() and not lines.exists():
             unpack(out, lines)
     failed = finished(lines)
-    left = [file for file in files if str(file) not in failed]
+    left = [file for file in files if failed.keys().isdisjoint((str(file), shown(file)))]
     errors = sum(failed.values())
     with appending(lines) as append:
         for row in counted(rows_of(left), len(left), "predicting"):
@@ -124,11 +124,6 @@ class Results:
             return json.loads(self.note.read_text(encoding="utf-8")) == self.settings
         except (OSError, ValueError):
             return False
-
-    @property
-    def made(self) -> set[Path]:
-        """The pictures that are there."""
-        return {Path(row["out"]) for row in self.rows.values() if "out" in row}
 
     def kept(self, rows: Iterable[Row]) -> Iterator[Row]:
         """The same rows, each in the file before it is given on; at the end nothing is unfinished."""

@@ -93,6 +93,14 @@ def test_parquet_holds_the_same_rows_and_is_continued(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["rows.parquet"]
 
 
+def test_names_that_parquet_cannot_hold_are_not_repeated(tmp_path, capsys):
+    pytest.importorskip("pyarrow")
+    out, odd = tmp_path / "rows.parquet", os.fsdecode(b"\xe9.png")
+    for skipped in (0, 1):
+        _rows.to_file(lambda files: [{"file": file, **SCORED} for file in files], [odd], True, out)
+        assert json.loads(capsys.readouterr().out)["skipped"] == skipped
+
+
 def test_other_parquet_is_left_as_it_is(tmp_path):
     pa = pytest.importorskip("pyarrow")
     from pyarrow import parquet

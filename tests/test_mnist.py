@@ -207,7 +207,7 @@ def test_wrong_arguments_are_one_line_and_exit_2(tmp_path, capsys, monkeypatch):
         ("predict", "x.png", "--model", tmp_path / "text.keras"): "no Keras file",
         ("predict", "x.png", "--model", not_ours(tmp_path)): "did not write",
         ("predict", "x.png", "--model", tmp_path / "theirs"): "model.keras",
-        ("predict",): "Missing argument",
+        ("predict",): "no file is named",
         ("export", "--format", "onyx"): "onyx",
     }
     for arguments, words in cases.items():

@@ -290,7 +290,8 @@ def test_one_bad_file_among_ten_is_one_error_row(bicubic, tmp_path, capsys):
     assert code == 1
     assert [index for index, row in enumerate(rows) if "error" in row] == [4]
     assert "no picture of a known format" in rows[4]["error"]
-    assert len(list((tmp_path / "out").iterdir())) == 9
+    assert len(list((tmp_path / "out").glob("*.png"))) == 9
+    assert [json.loads(row) for row in (tmp_path / "out" / "results.jsonl").read_text().splitlines()] == rows
 
 
 def test_folders_keep_their_structure_and_nothing_is_replaced_twice(bicubic, tmp_path, capsys):
@@ -345,7 +346,9 @@ def test_a_full_disk_leaves_nothing_half_written(bicubic, tmp_path):
     )
     assert done.returncode == 2, done.stderr
     assert "File too large" in done.stderr
-    assert list((tmp_path / "out").iterdir()) == []
+    left = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
+    assert left.keys() == {"results.jsonl", ".unfinished.json"}  # the next call goes on
+    assert left["results.jsonl"] == ""
 
 
 def test_exports_of_a_run_are_verified(trained, tmp_path, capsys):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +40,17 @@ class Answering:
 
         return model_of(self.app, self.model)
 
+    @cached_property
+    def listener(self):
+        """Of a model of sounds; compiled once, however many lists of files it answers."""
+        from convmedia.models.listening import Listener
+
+        return Listener(self.predictor)
+
     def rows(self, files: Sequence[str | Path], told: Told | None = None) -> Iterator[dict[str, Any]]:
         """As `Predictor.predict_rows` and `Listener.rows`."""
         if self.predictor.input["kind"] == "sound":
-            from convmedia.models.listening import Listener
-
-            return Listener(self.predictor).rows(files, self.top, self.every, told)
+            return self.listener.rows(files, self.top, self.every, told)
         return self.predictor.predict_rows(files, self.top)
 
 
@@ -89,7 +93,9 @@ def ray_rows(answering: Answering, files: Sequence[Path], workers: int | None) -
         arguments = asdict(answering)
         arguments["model"] = None if answering.model is None else str(Path(answering.model).resolve())
         number = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // 2)
-        tasks = ray.data.from_items([{"files": to_json(part)} for part in in_parts(list(map(str, files)))])
+        names = list(map(str, files))
+        parts = (names[start : start + TASK_FILES] for start in range(0, len(names), TASK_FILES))
+        tasks = ray.data.from_items([{"files": to_json(part)} for part in parts])
         answers = tasks.map_batches(
             Actor, batch_size=1, compute=ray.data.ActorPoolStrategy(size=number), fn_constructor_args=[arguments]
         )
@@ -98,9 +104,3 @@ def ray_rows(answering: Answering, files: Sequence[Path], workers: int | None) -
     finally:
         if started:
             ray.shutdown()
-
-
-def in_parts(items: Sequence[str]) -> Iterator[list[str]]:
-    rest = iter(items)
-    while part := list(islice(rest, TASK_FILES)):
-        yield part

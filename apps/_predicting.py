@@ -23,7 +23,7 @@ def predict_files(
     answering: Answering, inputs: list[str], as_json: bool, out: Path | None, engine: Engine, workers: int | None
 ) -> int:
     """Rows in the order given; 1 if any file failed."""
-    listener, files = Listener(answering.predictor), clips.find(inputs)
+    listener, files = answering.listener, clips.find(inputs)
     listener.step(answering.every)
     told = resampling(listener.sample_rate)
     return _verbs.predict(answering, files, as_json, out, engine, workers, told, lines_of)

@@ -1,6 +1,5 @@
 """Measuring enlarged pictures as the papers do: PSNR and SSIM of luma against the original, beside bicubic."""
 
-import resource
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from convmedia.models.predicting import Predictor
 from convmedia.models.super_resolution import NETWORKS
 from convmedia.models.tiling import whole_picture
 from convmedia.models.trials import Trial
+from convmedia.models.verifying import peak_bytes
 
 FIGURES = ("psnr", "ssim", "bicubic_psnr", "bicubic_ssim")
 Enlarger = Callable[[np.ndarray], np.ndarray]
@@ -176,11 +176,6 @@ def quality_table(rows: list[dict[str, Any]], mean: dict[str, float]) -> str:
 def written(figures: dict[str, Any]) -> list[str]:
     """PSNR with two digits, SSIM with four, as the papers write them."""
     return [f"{figures[name]:.{2 if 'psnr' in name else 4}f}" for name in FIGURES]
-
-
-def peak_bytes() -> int:
-    """The most memory that this process has had, bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def evaluate(predictor: Predictor, scale: int, data: str, ensemble: bool, precision: str, as_json: bool) -> int:

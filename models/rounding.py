@@ -20,9 +20,7 @@ import numpy as np
 from convmedia.models.predicting import every_layer
 
 GREATEST = 127
-MOST_INPUTS = (
-    4608  # of one output, as of a 3x3 convolution of 512 channels; those of larger ones are rounded by themselves
-)
+MOST_INPUTS = 4608  # of one output, as of a 3x3 convolution of 512 channels; larger ones are rounded to the nearest
 PLACES = 6000  # at which a layer is watched, over all examples
 DAMPING = 0.01  # of the mean square of an input, as in Frantar et al. 2022, section 3
 

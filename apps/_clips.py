@@ -51,6 +51,7 @@ class PreparedClips:
     Attributes:
         number: examples of an epoch.
         moments: float32 (bands,) mean and deviation of the training set, of the frames that hold sound.
+        separable: whether an example of a batch is made without the others: where they are not mixed.
     """
 
     def __init__(self, data: sounds.Sounds, spectrum: Spectrum, size: int, augment: str):
@@ -64,7 +65,7 @@ class PreparedClips:
         )
         self.number = len(data.train) * max(1, -(-EPOCH_EXAMPLES // len(data.train)))
         self.moments = self._moments()
-        self.waveforms, self.spectrograms = recipes(augment, size / spectrum.sample_rate)
+        self.waveforms, self.spectrograms, self.separable = recipes(augment, size / spectrum.sample_rate)
 
     def example(self, indices, seed):
         """(indices, seed) to augmented spectrograms and targets, for tf.data."""
@@ -118,15 +119,17 @@ class PreparedClips:
 
 
 def recipes(augment: str, window_seconds: float):
-    """The recipes that `--augment` names, for waveforms and for spectrograms; None for what is not done."""
+    """The recipes that `--augment` names, for waveforms and for spectrograms, None for what is not done; and whether
+    an example is made without the others of its batch.
+    """
     if augment == "auto":
         augment = "words" if window_seconds <= audio.SHORT_SECONDS else "noises"
     if augment == "none":
-        return None, None
+        return None, None, True
     if augment == "words":
-        return augmentation.waveforms(shift=0.1, speed=0.15), augmentation.spectrograms(time=0.15, bands=0.15)
+        return augmentation.waveforms(shift=0.1, speed=0.15), augmentation.spectrograms(time=0.15, bands=0.15), True
     waves = augmentation.waveforms(speed=0.15, rolled=True, noise_share=0.25)
-    return waves, augmentation.spectrograms(time=0.15, bands=0.12, mixup=0.3)
+    return waves, augmentation.spectrograms(time=0.15, bands=0.12, mixup=0.3), False
 
 
 def targets(truth: np.ndarray, labels: int) -> np.ndarray:

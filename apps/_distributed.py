@@ -271,13 +271,42 @@ def from_first(content: bytes) -> bytes:
     return np.asarray(broadcast_one_to_all(values)).astype(np.uint8).tobytes()
 
 
+def as_in_first(arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """The first process's arrays, on all of them; each gives some of the same shapes."""
+    if processes() == 1:
+        return arrays
+    from jax.experimental.multihost_utils import broadcast_one_to_all
+
+    return [np.asarray(broadcast_one_to_all(array)) for array in arrays]
+
+
+def shared_out(number: int, work: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """`work(places)` of the places 0..number - 1, float32 (number, ...), of which each process does a part."""
+    if processes() == 1:
+        return work(np.arange(number))
+    from jax.experimental.multihost_utils import process_allgather
+
+    size = -(-number // processes())
+    rows = work(np.arange(number)[rank() * size : (rank() + 1) * size])
+    filled = np.zeros((size, *rows.shape[1:]), np.float32)
+    filled[: len(rows)] = rows
+    return np.asarray(process_allgather(filled)).reshape(-1, *rows.shape[1:])[:number]
+
+
+def everyone(answer: bool) -> bool:
+    """Whether every process says so."""
+    return bool(shared_out(processes(), lambda _: np.float32([answer])).all())
+
+
 @contextmanager
-def scope(batch_size: int, digest: str | None, compiling: dict[str, Any]) -> Iterator[list[keras.callbacks.Callback]]:
+def scope(
+    batch_size: int, digests: dict[str, Any], compiling: dict[str, Any]
+) -> Iterator[list[keras.callbacks.Callback]]:
     """Within, networks are made and trained on all devices; nothing without `--distribute`.
 
     Args:
         batch_size: of all devices together.
-        digest: of the data, the same in all processes.
+        digests: of what the training reads, the same in all processes.
         compiling: optimizer and metrics that were made before; they move to all devices.
 
     Yields:
@@ -294,8 +323,12 @@ def scope(batch_size: int, digest: str | None, compiling: dict[str, Any]) -> Ite
         raise InputError(
             f"--batch-size {batch_size} is not shared evenly by {devices.num_model_replicas} devices: give a multiple"
         )
-    if processes() > 1 and from_first(str(digest).encode()) != str(digest).encode():
-        raise InputError("--data is not the same as in the first process: give each machine the same files")
+    for name, digest in digests.items():
+        content = to_json(digest).encode()
+        if processes() > 1 and from_first(content) != content:
+            raise InputError(
+                f"the {name.replace('_', ' ')} is not that of the first process: give each machine the same files"
+            )
     with devices.scope():
         for one in (compiling["optimizer"], *compiling.get("metrics", ())):
             for variable in one.variables:

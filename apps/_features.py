@@ -2,68 +2,72 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
+from convmedia.apps import _distributed
 from convmedia.apps._commands import progress
 from convmedia.data import caches
 from convmedia.data.files import replacing
 from convmedia.data.pictures import EDITION, Decoded, Split
+from convmedia.models import backbones
+from convmedia.models.predicting import in_inference
 
 BATCH = 32
 CACHE_BYTES = 4 << 30  # of all features together
 
 
 def of(
-    frozen: keras.Model, preparation, split: Split, side: int, bank: Callable[[], Decoded], mirrored: bool = False
+    frozen: keras.Model, backbone: str, split: Split, side: int, bank: Callable[[], Decoded], mirrored: bool = False
 ) -> np.ndarray:
-    """Features of the pictures of a split: float32 (n, size), from the cache where they are in it.
+    """Features of the pictures of a split: float32 (n, size), from the cache where they are in it; of several
+    processes each computes its part.
 
     They depend on the pictures' content and size, the preparation, and the weights, and on nothing else.
 
     Args:
-        frozen: prepared pictures to (batch, size).
-        preparation: layers from RGB 0..255 of `side` x `side` px to prepared pictures.
+        frozen: pictures as `backbones.as_input` gives them to (batch, size).
+        backbone: its name.
         bank: gives the decoded pictures, and is asked only where the cache has no features.
         mirrored: of the pictures' mirror images instead.
     """
-    key = [EDITION, keras.__version__, side, mirrored, digest(frozen), *split.digests]
-    key += [str(layer.get_config()) for layer in preparation]
+    key = [EDITION, keras.__version__, side, mirrored, digest(frozen), backbone, *split.digests]
     path = caches.place("features", "\n".join(map(str, key)), ".npy")
+    found = read(path, (len(split), frozen.output_shape[-1]))
+    if not _distributed.everyone(found is not None):
+        found = _distributed.shared_out(len(split), partial(computed, frozen, backbone, bank(), mirrored))
+        keep(path, found)
+    return found
+
+
+def read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """Features from the cache; None where they are not there, or half a file."""
     try:
         found = np.load(path, allow_pickle=False)
         caches.used(path)
-        if found.shape == (len(split), frozen.output_shape[-1]):
-            return found
-    except (OSError, ValueError, EOFError):  # not there, or half a file: made anew
-        pass
-    found = computed(frozen, preparation, bank(), mirrored)
-    keep(path, found)
-    return found
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if found.shape == shape else None
 
 
-def computed(frozen, preparation, bank: Decoded, mirrored: bool) -> np.ndarray:
-    """The features, batch by batch, with a bar."""
-
-    @tf.function(input_signature=[tf.TensorSpec([None, *bank.size, 3], tf.float32)], autograph=False)
-    def answer(batch):
-        batch = tf.reverse(batch, [2]) if mirrored else batch
-        for layer in preparation:
-            batch = layer(batch)
-        return frozen(batch, training=False)
-
-    found = np.empty((len(bank), frozen.output_shape[-1]), "float32")
+def computed(frozen, backbone: str, bank: Decoded, mirrored: bool, places: np.ndarray) -> np.ndarray:
+    """The features of the pictures at `places`, batch by batch, with a bar."""
+    answer = in_inference(frozen)
+    found = np.empty((len(places), frozen.output_shape[-1]), "float32")
     with progress("features") as update:
-        for start in range(0, len(bank), BATCH):
-            places = np.arange(start, min(start + BATCH, len(bank)))
-            found[places] = answer(bank.batch(places).astype("float32"))
-            update(places[-1] + 1, len(bank))
+        for start in range(0, len(places), BATCH):
+            batch = bank.batch(places[start : start + BATCH]).astype("float32")
+            batch = np.ascontiguousarray(batch[:, :, ::-1]) if mirrored else batch  # PyTorch takes no reversed views
+            found[start : start + BATCH] = ops.convert_to_numpy(answer(backbones.as_input(backbone, batch)))
+            update(min(start + BATCH, len(places)), len(places))
     return found
 
 
-def keep(path, found: np.ndarray) -> None:
+def keep(path: Path, found: np.ndarray) -> None:
     """Write features to the cache; where that has no room, only time is lost."""
     try:
         with replacing(path) as beside, beside.open("wb") as file:

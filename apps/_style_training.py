@@ -1,6 +1,7 @@
 """Training a network that paints in one pass: windows of photos, perceptual loss, the report."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from convmedia.data import augmentation, images, patches
 from convmedia.data.errors import InputError
 from convmedia.data.files import digest
 from convmedia.data.patches import middle
+from convmedia.data.seeded import in_pipeline, rows_of
 from convmedia.models import load
 from convmedia.models.answer import PICTURE
 from convmedia.models.exporting import write_examples
@@ -91,6 +93,7 @@ def trained(run: Run, data: patches.HighResolution, paintings: Sequence[np.ndarr
         validation=_training.held_out(inputs, targets, batch_size=4),
         keep=lambda: save(model, run.model_file),
         monitor="val_loss",
+        separable=True,
         optimizer=keras.optimizers.Adam(warm_cosine(RATE, steps, min(steps // 10, 100)), global_clipnorm=1.0),
         loss=Perceptual(seen, paintings, tuple(options[name] for name in WEIGHTS)),
     )
@@ -147,10 +150,10 @@ def example_of(bank: patches.Patches, styles: int):
     def drawn(indices, seed):
         photos = bank(indices % len(bank), seed)
         rng = np.random.default_rng([*np.asarray(seed, np.int32).view(np.uint32), 1])
-        return photos, np.eye(styles, dtype=np.float32)[rng.integers(styles, size=len(photos))]
+        return photos, np.eye(styles, dtype=np.float32)[rows_of(partial(rng.integers, 0, styles), len(photos))]
 
     def example(indices, seed):
-        photos, weights = tf.numpy_function(drawn, [indices, seed], [tf.float32, tf.float32], stateful=False)
+        photos, weights = in_pipeline(drawn, indices, seed, [tf.float32, tf.float32])
         photos.set_shape((None, None, None, 3))
         weights.set_shape((None, styles))
         return with_style(photos, weights)
@@ -159,12 +162,14 @@ def example_of(bank: patches.Patches, styles: int):
 
 
 def with_style(photos, weights):
-    """Inputs and targets of the network: what `Perceptual` takes for truth."""
+    """Inputs and targets of the network, tensors of tf.data: what `Perceptual` takes for truth."""
+    import tensorflow as tf
+
     styles = weights.shape[-1]
     if styles == 1:
         return photos, photos
-    planes = weights[:, None, None, :] * ops.ones_like(photos[..., :1])
-    return (photos, weights), ops.concatenate([photos, planes], axis=-1)
+    planes = weights[:, None, None, :] * tf.ones_like(photos[..., :1])
+    return (photos, weights), tf.concat([photos, planes], axis=-1)
 
 
 def validation(data: patches.HighResolution, side: int, styles: int):

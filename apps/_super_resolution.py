@@ -18,6 +18,7 @@ from convmedia.data import images, patches, resample, sources
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.data.patches import middle
+from convmedia.data.seeded import in_pipeline
 from convmedia.models import load, shipped
 from convmedia.models.answer import PICTURE
 from convmedia.models.exporting import write_examples
@@ -109,6 +110,7 @@ def trained(run: Run, data: patches.HighResolution, scales: list[int], training:
         keep=keep,
         monitor="val_psnr",
         patience=options["patience"],
+        separable=True,
         **training.compiling(options["epochs"] * steps),
     )
     figures = {f"x{scale}": measured(load(path, app=APP), data, row.kind, scale) for scale, path in files.items()}
@@ -215,7 +217,7 @@ def example_of(bank: patches.Patches):
     import tensorflow as tf
 
     def example(indices, seed):
-        inputs, targets = tf.numpy_function(bank, [indices, seed], [tf.float32, tf.float32], stateful=False)
+        inputs, targets = in_pipeline(bank, indices, seed, [tf.float32, tf.float32])
         for tensor in (inputs, targets):
             tensor.set_shape((None, None, None, bank.channels))
         return inputs, targets

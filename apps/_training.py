@@ -139,7 +139,9 @@ def fit(
     """
     if "precision" not in run.record:
         run.write(precision=precision_here(precision))
-    with _distributed.scope(min(batch_size, number), run.record.get("data_digest"), compiling) as devices:
+    digests = {name: value for name, value in run.record.items() if "digest" in name}
+    with _distributed.scope(min(batch_size, number), digests, compiling) as devices:
+        network.set_weights(_distributed.as_in_first(network.get_weights()))
         trained = twin(network, run.record["precision"])
         trained.compile(**compiling)
         trained.optimizer.build(trained.trainable_variables)

@@ -1,13 +1,13 @@
 """What `apps/transfer.py` does behind its `train`: features and head, unfreezing, what each stage gained."""
 
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import keras
 import numpy as np
 
-from convmedia.apps import _features, _pictures, _training
+from convmedia.apps import _distributed, _features, _pictures, _training
 from convmedia.apps._classifiers import finish
 from convmedia.apps._commands import percent, say, table
 from convmedia.apps._runs import Run
@@ -31,14 +31,14 @@ class Parts:
         self.labels = list(data.labels)
         self.backbone = backbones.backbone(options["backbone"], options["weights"])
         side = options["side"] or backbones.row_of(options["backbone"]).side
-        self.preparation = backbones.preparation(options["backbone"], side)
+        self.as_input = partial(backbones.as_input, options["backbone"])
         self.frozen = finetuning.features(self.backbone)
         self.head = finetuning.head(self.frozen.output_shape[-1], len(self.labels), dropout=HEAD_DROPOUT)
         self.network = finetuning.joined(self.frozen, self.head)
         details = {"network": options["backbone"], "side": side, "seed": options["seed"]}
         self.model = assemble(
             self.network,
-            preparation=self.preparation,
+            preparation=backbones.preparation(options["backbone"], side),
             app="transfer",
             labels=self.labels,
             input=PICTURE,
@@ -74,15 +74,9 @@ class Parts:
         import tensorflow as tf
 
         recipe = _pictures.recipe_of(augment)
-        raw = _pictures.example_of(self.train, self.targets, self.prepared, recipe)
+        raw = _pictures.example_of(self.train, self.targets, self.as_input, recipe)
         weights = tf.constant(self.importance)
         return lambda indices, seed: (*raw(indices, seed), tf.gather(weights, indices))
-
-    def prepared(self, batch):
-        """Pictures of the right size, 0..255, as the backbone takes them."""
-        for layer in self.preparation[1:]:
-            batch = layer(batch)
-        return batch
 
 
 def importance(truth: np.ndarray) -> np.ndarray:
@@ -105,7 +99,8 @@ def train_run(run: Run) -> dict[str, Any]:
         if options["epochs"] and options["blocks"]:
             history = stage_two(run, parts, stages)
         run.write(stages=stages)
-        print(table(*gain_rows(stages)))
+        if _distributed.rank() == 0:
+            print(table(*gain_rows(stages)))
         return finish(run, "Transfer learning", limited, history, extra=lambda report, _: gained(report, stages))
 
 
@@ -125,7 +120,7 @@ def trained_head(options: dict[str, Any], parts: Parts) -> dict[str, float]:
     turns = (False, True) if options["mirror"] else (False,)
 
     def features(split, bank, mirrored: bool) -> np.ndarray:
-        return _features.of(parts.frozen, parts.preparation[1:], split, parts.side, bank, mirrored)
+        return _features.of(parts.frozen, options["backbone"], split, parts.side, bank, mirrored)
 
     train, validation = parts.data.train, parts.data.validation
     cached = np.concatenate([features(train, lambda: parts.train, mirrored) for mirrored in turns])
@@ -172,10 +167,11 @@ def stage_two(run: Run, parts: Parts, stages: list[dict[str, Any]]) -> list[dict
         batch_size=options["batch_size"],
         seed=options["seed"],
         precision=options["precision"],
-        validation=_pictures.held_out(parts.held, parts.held_targets, parts.prepared),
+        validation=_pictures.held_out(parts.held, parts.held_targets, parts.as_input),
         keep=lambda: save(parts.model, run.model_file),
         patience=options["patience"],
         beat={name: stages[0][name] for name in ("val_accuracy", "val_loss")},
+        separable=True,
         **parts.compiling(optimizer_of(run, parts, steps)),
     )
     rows = [{"val_accuracy": stages[0]["val_accuracy"], "val_loss": stages[0]["val_loss"]}, *history]

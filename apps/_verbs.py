@@ -116,7 +116,8 @@ def train(
     overwrite: bool,
     train_run: Callable[..., dict[str, Any]],
     line: Callable[[str, dict[str, Any]], str] | None = None,
-    distribute: bool = False,
+    *,
+    distribute: bool,
 ) -> None:
     """The `train` verb: `train_run` makes a run complete and gives its record, `line` says one row of its metrics."""
     load_pipelines()

@@ -15,6 +15,7 @@ from convmedia.apps._commands import (
     Arithmetic,
     Backend,
     BatchSize,
+    Distribute,
     Engine,
     EngineChoice,
     Epochs,
@@ -109,13 +110,14 @@ def train(
     resume: Resume = False,
     overwrite: Overwrite = False,
     backend: Backend = None,
+    distribute: Distribute = False,
 ) -> None:
     """Train a network, measure its saved file on the test sounds, write the run folder.
 
     Sets of fewer than 800 sounds are gone through several times an epoch.
     """
-    use_backend(backend)
-    _verbs.train(APP, context, out, resume, overwrite, train_run, figures_line)
+    use_backend(backend, distribute)
+    _verbs.train(APP, context, out, resume, overwrite, train_run, figures_line, distribute=distribute)
 
 
 def figures_line(_: str, figures: dict[str, Any]) -> str:
@@ -183,6 +185,7 @@ def trained(run, data, network, spectrum, size) -> dict[str, Any]:
         monitor=f"val_{_clips.monitor(data)}",
         patience=options["patience"],
         settled=_clips.settled(options["epochs"]),
+        separable=examples.separable,
         optimizer=keras.optimizers.AdamW(rate, weight_decay=0.02),
         **_clips.compiling(data),
     )

@@ -16,6 +16,7 @@ from convmedia.apps._commands import (
     Arithmetic,
     Backend,
     BatchSize,
+    Distribute,
     Epochs,
     Examples,
     ExportOut,
@@ -150,15 +151,16 @@ def train(
     resume: Resume = False,
     overwrite: Overwrite = False,
     backend: Backend = None,
+    distribute: Distribute = False,
 ) -> None:
     """Learn to paint in one pass; several styles share one network and can be blended."""
-    use_backend(backend)
+    use_backend(backend, distribute)
     from convmedia.apps import _style_training
 
     def line(_, figures):
         return f"loss {figures['loss']:.4g}"
 
-    _verbs.train(APP, context, out, resume, overwrite, _style_training.train_run, line)
+    _verbs.train(APP, context, out, resume, overwrite, _style_training.train_run, line, distribute=distribute)
 
 
 @command.command()

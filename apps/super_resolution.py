@@ -14,6 +14,7 @@ from convmedia.apps._commands import (
     Arithmetic,
     Backend,
     BatchSize,
+    Distribute,
     Epochs,
     Examples,
     ExportOut,
@@ -81,15 +82,16 @@ def train(
     resume: Resume = False,
     overwrite: Overwrite = False,
     backend: Backend = None,
+    distribute: Distribute = False,
 ) -> None:
     """Learn to undo bicubic shrinking from patches of pictures; some pictures are held out for validation."""
-    use_backend(backend)
+    use_backend(backend, distribute)
     from convmedia.apps import _super_resolution
 
     def line(_, figures):
         return f"PSNR {figures['psnr']:.2f} dB, bicubic {figures['bicubic_psnr']:.2f} dB (held-out pictures)"
 
-    _verbs.train(APP, context, out, resume, overwrite, _super_resolution.train_run, line)
+    _verbs.train(APP, context, out, resume, overwrite, _super_resolution.train_run, line, distribute=distribute)
 
 
 @command.command()

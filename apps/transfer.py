@@ -15,6 +15,7 @@ from convmedia.apps._commands import (
     Backend,
     BatchSize,
     Data,
+    Distribute,
     Json,
     Limit,
     Model,
@@ -27,6 +28,7 @@ from convmedia.apps._commands import (
     application,
     use_backend,
 )
+from convmedia.data.errors import InputError
 
 APP = "transfer"
 command = application(APP, "Learn any folder of photos with a network that was trained on ImageNet.")
@@ -69,16 +71,19 @@ def train(
     resume: Resume = False,
     overwrite: Overwrite = False,
     backend: Backend = None,
+    distribute: Distribute = False,
 ) -> None:
     """Stage 1: a head on the frozen backbone's features. Stage 2: the backbone's upper blocks with it."""
-    use_backend(backend)
+    use_backend(backend, distribute)
     from convmedia.apps import _transfer
     from convmedia.apps._runs import open_run
 
     if find_lr:
+        if distribute:
+            raise InputError("--find-lr runs in one process: leave --distribute out")
         print(_transfer.rates_drawn(open_run(APP, context, out, resume, overwrite)))
         return
-    _verbs.train(APP, context, out, resume, overwrite, _transfer.train_run)
+    _verbs.train(APP, context, out, resume, overwrite, _transfer.train_run, distribute=distribute)
 
 
 @command.command()

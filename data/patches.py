@@ -10,6 +10,7 @@ import numpy as np
 
 from convmedia.data.errors import InputError
 from convmedia.data.resample import luma
+from convmedia.data.seeded import rows_of
 
 HELD_OUT = 0.05  # of the pictures
 SHRINKS = (1.0, 0.9, 0.8, 0.7, 0.6)  # Dong et al. 2016, "Accelerating the super-resolution convolutional network", 4.1
@@ -118,11 +119,11 @@ class Patches:
         rng = np.random.default_rng([1, *np.asarray(seed, np.int32).view(np.uint32)])
         recipe = self.recipes[rng.integers(len(self.recipes))]
         side = self._window(recipe, self.shrinks[rng.integers(len(self.shrinks))])
-        place = (np.asarray(indices) + rng.random(len(indices))) / len(self) * self.ends[-1]
+        place = (np.asarray(indices) + rows_of(rng.random, len(indices))) / len(self) * self.ends[-1]
         chosen = np.searchsorted(self.ends, place, side="right").clip(max=len(self.ends) - 1)
         heights, widths = self.heights[chosen], self.widths[chosen]
-        tops = (rng.random(len(chosen)) * (heights - side + 1)).astype(np.int64)
-        lefts = (rng.random(len(chosen)) * (widths - side + 1)).astype(np.int64)
+        tops = (rows_of(rng.random, len(chosen)) * (heights - side + 1)).astype(np.int64)
+        lefts = (rows_of(rng.random, len(chosen)) * (widths - side + 1)).astype(np.int64)
         first = self.ends[chosen] - heights * widths + tops * widths + lefts
         across = np.arange(side)
         at = first[:, None, None] + across[:, None] * widths[:, None, None] + across

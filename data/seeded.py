@@ -1,8 +1,10 @@
 """Random numbers that follow from a stateless seed alone, for the augmentation recipes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+
+import numpy as np
 
 _part: ContextVar[tuple[int, int]] = ContextVar("part", default=(0, 1))
 
@@ -18,6 +20,29 @@ def part_of_batch(index: int, parts: int) -> Iterator[None]:
         yield
     finally:
         _part.reset(token)
+
+
+def rows_of(draw: Callable[[int], np.ndarray], number: int) -> np.ndarray:
+    """What NumPy's `draw(examples of the whole batch)` gives to the `number` examples of this part, (number, ...)."""
+    index, parts = _part.get()
+    return draw(parts * number)[index * number : (index + 1) * number]
+
+
+def in_pipeline(work: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, ...]], indices, seed, kinds):
+    """`work(indices, seed)` of NumPy inside tf.data, for the part of the batch that is being traced.
+
+    Args:
+        kinds: the dtypes of what it gives.
+    """
+    import tensorflow as tf
+
+    part = _part.get()
+
+    def of_part(indices, seed):
+        with part_of_batch(*part):
+            return work(indices, seed)
+
+    return tf.numpy_function(of_part, [indices, seed], kinds, stateful=False)
 
 
 def uniform(shape, seed, low=0.0, high=1.0):

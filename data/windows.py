@@ -4,10 +4,13 @@ bank = Patches(pictures, [windows(256)], shrinks=(1.0, 0.7, 0.5))
 pictures = bank(indices, seed)      # float32 (n, 256, 256, 3), 0..255
 """
 
+from functools import partial
+
 import numpy as np
 
 from convmedia.data import resample
 from convmedia.data.recolouring import luma
+from convmedia.data.seeded import rows_of
 
 
 def windows(size_px: int, jitter: float = 0.3) -> "Windows":
@@ -40,7 +43,7 @@ class Windows:
 
     def __call__(self, batch, seed):
         rng = np.random.default_rng(np.asarray(seed, np.int32).view(np.uint32))
-        mirrored = rng.random(len(batch)) < 0.5
+        mirrored = rows_of(rng.random, len(batch)) < 0.5
         pictures = np.stack([one[:, ::-1] if turn else one for one, turn in zip(batch, mirrored, strict=True)])
         # In float64: what a matrix product rounds away depends on the number of threads, and is gone in float32.
         pictures = np.moveaxis(pictures, 3, 1).astype(np.float64)
@@ -49,7 +52,8 @@ class Windows:
             shrink = resample.matrix(side, self.size_px, self.size_px / side)
             pictures = shrink @ pictures @ shrink.T
         pictures = np.moveaxis(pictures, 1, 3).astype(np.float32)
-        draw = rng.uniform(-self.jitter, self.jitter, (3, len(batch), 1, 1, 1)).astype(np.float32)
+        changes = partial(rng.uniform, -self.jitter, self.jitter)
+        draw = rows_of(lambda number: changes((3, number)).T, len(batch)).T[..., None, None, None].astype(np.float32)
         grey = luma(pictures)
         pictures = grey + (pictures - grey) * (1 + draw[0])
         mean = grey.mean(axis=(1, 2), keepdims=True)

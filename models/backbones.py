@@ -138,6 +138,20 @@ def _channels(values):
     return ops.reshape(ops.convert_to_tensor(values, "float32"), (1, 1, 1, 3))
 
 
+def as_input(name: str, batch):
+    """Pixels of RGB pictures, 0..255, as the last layer of `preparation` gives them, on any backend.
+
+    Args:
+        batch: NumPy's float32 (n, height, width, 3) or TensorFlow's, also inside tf.data.
+    """
+    style = row_of(name).style
+    if style == "tf":
+        return batch / 127.5 - 1.0
+    if style == "torch":
+        return (batch / 255.0 - np.float32(RGB_MEANS)) / np.float32(RGB_DEVIATIONS)
+    return batch[..., ::-1] - np.float32(BGR_MEANS) if style == "caffe" else batch
+
+
 def preparation(name: str, side: int | None = None) -> list[keras.layers.Layer]:
     """Layers from raw RGB pictures, 0..255, of any size to what the backbone of this name takes.
 

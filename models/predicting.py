@@ -51,6 +51,37 @@ def in_batches(items: Iterable[Any], array: Callable[[Any], np.ndarray | None], 
         yield batch
 
 
+def in_inference(network: keras.Model) -> Callable[..., Any]:
+    """`network(batch, *others)` for many batches of any sizes, outside of a training."""
+
+    def call(batch, *others):
+        return network([batch, *others] if others else batch, training=False)
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # One trace for every size. XLA would compile anew for each: seconds per size, memory that only grows.
+        signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in network.inputs]
+        return tf.function(call, input_signature=signature, autograph=False, jit_compile=False)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.no_grad()(call)
+    import jax
+
+    def stateless(weights, states, batch, *others):
+        return network.stateless_call(weights, states, [batch, *others] if others else batch, training=False)[0]
+
+    # A program for each size: where operations run one by one, there is one for each of them and size.
+    compiled = jax.jit(stateless)
+
+    def answer(batch, *others):
+        variables = (network.trainable_variables, network.non_trainable_variables)
+        return compiled(*([variable.value for variable in kind] for kind in variables), batch, *others)
+
+    return answer
+
+
 class Predictor:
     """A loaded model that answers arrays and files: what the commands use, and users from Python.
 
@@ -76,20 +107,7 @@ class Predictor:
 
     @cached_property
     def _call(self) -> Callable[..., Any]:
-        def call(batch, *others):
-            return self.model([batch, *others] if others else batch, training=False)
-
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            # One trace for every size. XLA would compile anew for each: seconds per size, memory that only grows.
-            signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in self.model.inputs]
-            return tf.function(call, input_signature=signature, autograph=False, jit_compile=False)
-        if keras.backend.backend() == "torch":
-            import torch
-
-            return torch.no_grad()(call)
-        return call
+        return in_inference(self.model)
 
     def __call__(self, batch: np.ndarray, *others: np.ndarray) -> np.ndarray:
         """Answer one batch.

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -110,3 +111,49 @@ def run_command(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subpr
         )
 
     return run
+
+
+def free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return held.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts child processes of one thread each; `place` is (address, number of processes, rank). None outlives the
+    tests of a file.
+    """
+    names = [f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID")]
+    inherited = {name: value for name, value in os.environ.items() if name not in (*names, "KERAS_BACKEND")}
+    one_thread = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    started = []
+
+    def child(code: str, *arguments: object, place: tuple[str, int, int] | None = None, **variables: str):
+        placed = dict(zip(names, map(str, place), strict=True)) if place else {}
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            env={**inherited, **one_thread, **placed, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - shells ignore it in jobs
+        )
+        started.append(process)
+        return process
+
+    yield child
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def start_pair(start) -> Callable[..., list[subprocess.Popen[str]]]:
+    """Starts two processes that train together."""
+
+    def pair(code: str, arguments_of: Callable[[int], tuple] = lambda rank: ()):
+        address = f"127.0.0.1:{free_port()}"
+        return [start(code, *arguments_of(rank), place=(address, 2, rank)) for rank in (0, 1)]
+
+    return pair

@@ -1,12 +1,8 @@
 """Training in several processes: the numbers of one process, and one line where a process is lost."""
 
 import csv
-import os
 import re
 import signal
-import socket
-import subprocess
-import sys
 import time
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -58,55 +54,11 @@ _commands.run(command, [])
 """
 
 
-def free_port():
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def start():
-    """Starts child processes; `place` is (address, number of processes, rank). None outlives the tests."""
-    names = (_distributed.ADDRESSES, _distributed.NUMBER, _distributed.RANK)
-    inherited = {name: value for name, value in os.environ.items() if name not in (*names, "KERAS_BACKEND")}
-    one_thread = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    started = []
-
-    def child(code, *arguments, place=None, **variables):
-        placed = dict(zip(names, map(str, place), strict=True)) if place else {}
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, *map(str, arguments)],
-            env={**inherited, **one_thread, **placed, **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - shells ignore it in jobs
-        )
-        started.append(process)
-        return process
-
-    yield child
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
 @pytest.fixture(scope="module")
 def alone(start, tmp_path_factory):
     """The training in one process, begun: its folder, which holds `run` and `state.npz`, and the process."""
     folder = tmp_path_factory.mktemp("alone")
     return folder, start(TRAIN, folder / "state.npz", "--backend", "jax", "--out", folder / "run")
-
-
-@pytest.fixture(scope="module")
-def start_pair(start):
-    """Starts two processes that train together."""
-
-    def pair(code, arguments_of=lambda rank: ()):
-        address = f"127.0.0.1:{free_port()}"
-        return [start(code, *arguments_of(rank), place=(address, 2, rank)) for rank in (0, 1)]
-
-    return pair
 
 
 def ended(process, seconds=200):

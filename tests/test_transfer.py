@@ -16,6 +16,7 @@ from convmedia.apps import _commands, _features, _transfer, transfer
 from convmedia.data import pictures
 from convmedia.models import load
 
+AS_IT_IS = "efficientnet-b0"  # takes pixels as they are
 QUICK = ["--backbone", "squeezenet", "--weights", "none", "--side", "64", "--precision", "float32", "--batch-size", "8"]
 
 
@@ -75,13 +76,15 @@ def test_features_come_from_the_cache_the_second_time(folder, monkeypatch):
     inputs = keras.Input((None, None, 3))
     frozen = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs)))
     split, bank = decoded(folder)
-    first = _features.of(frozen, [], split, 32, lambda: bank)
+    first = _features.of(frozen, AS_IT_IS, split, 32, lambda: bank)
     batch = bank.batch(np.arange(len(bank))).astype("float32")
     np.testing.assert_allclose(first, frozen(batch), rtol=1e-5, atol=1e-3)
-    mirrored = _features.of(frozen, [], split, 32, lambda: bank, mirrored=True)
+    mirrored = _features.of(frozen, AS_IT_IS, split, 32, lambda: bank, mirrored=True)
     np.testing.assert_allclose(mirrored, frozen(batch[:, :, ::-1]), rtol=1e-5, atol=1e-3)
     monkeypatch.setattr(_features, "computed", lambda *arguments: pytest.fail("computed again"))
-    np.testing.assert_array_equal(_features.of(frozen, [], split, 32, lambda: pytest.fail("decoded again")), first)
+    np.testing.assert_array_equal(
+        _features.of(frozen, AS_IT_IS, split, 32, lambda: pytest.fail("decoded again")), first
+    )
 
 
 def test_other_weights_have_other_features(folder):
@@ -89,9 +92,9 @@ def test_other_weights_have_other_features(folder):
     inputs = keras.Input((None, None, 3))
     layer = keras.layers.Conv2D(4, 3)
     frozen = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(layer(inputs)))
-    first = _features.of(frozen, [], split, 32, lambda: bank)
+    first = _features.of(frozen, AS_IT_IS, split, 32, lambda: bank)
     layer.set_weights([2 * weight for weight in layer.get_weights()])
-    np.testing.assert_allclose(_features.of(frozen, [], split, 32, lambda: bank), 2 * first, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(_features.of(frozen, AS_IT_IS, split, 32, lambda: bank), 2 * first, rtol=1e-4, atol=1e-3)
 
 
 def test_rare_labels_count_as_much_as_frequent_ones():

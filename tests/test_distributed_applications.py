@@ -1,0 +1,136 @@
+"""Each application trained by two processes together: the numbers of one process, and one model in both."""
+
+import csv
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+pytestmark = pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
+
+# Trainings one after the other in one process; with a place in the environment together with the others of it. The last
+# state of each is left in the folder that the first argument names.
+TRAININGS = """
+import contextlib, os, shlex, shutil, sys
+from pathlib import Path
+from convmedia.apps import _commands
+_commands.use_backend("jax")
+from convmedia.apps import _clips, _distributed, _runs, audio, style_transfer, super_resolution, transfer
+
+states, lines = Path(sys.argv[1]), sys.argv[2:]
+states.mkdir()
+complete = _runs.Run.finish
+
+def finish(run, *arguments, **changes):
+    if (run.folder / "checkpoint").exists():
+        shutil.copy(run.folder / "checkpoint" / "state.npz", states / f"{len(list(states.iterdir()))}.npz")
+    complete(run, *arguments, **changes)
+
+_runs.Run.finish = finish
+_clips.EPOCH_EXAMPLES = 1
+together = _distributed.place() is not None
+with _distributed.joined(together):
+    _distributed.joined = lambda distribute: contextlib.nullcontext()
+    for line in lines:
+        name, *options = shlex.split(line)
+        app = {one.APP: one for one in (audio, style_transfer, super_resolution, transfer)}[name]
+        code = _commands.exit_code(app.command, ["train", *options, *(["--distribute"] if together else [])])
+        if code:
+            sys.exit(code)
+"""
+
+
+def picture(seed, height=96, width=96):
+    """Waves of a few directions with noise, uint8 (height, width, 3)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    waves = [np.sin(y * rng.uniform(0.05, 0.6) + x * rng.uniform(0.05, 0.6) + phase) for phase in rng.uniform(0, 6, 3)]
+    return (128 + 80 * np.stack(waves, -1) + rng.normal(0, 8, (height, width, 3))).clip(0, 255).astype("uint8")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """`labelled`, pictures in class folders; `loose`, pictures; `sounds` in class folders; `painting.png`."""
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(2)
+    for folder in ("labelled/light", "labelled/dark", "loose", "sounds/high", "sounds/low"):
+        (root / folder).mkdir(parents=True)
+    for number in range(20):
+        for label in ("light", "dark"):
+            shade = picture(2 * number + (label == "dark")) // 2 + (120 if label == "light" else 0)
+            Image.fromarray(shade.astype("uint8")).save(root / "labelled" / label / f"{number}.png")
+        for label, hertz in (("high", 1500), ("low", 300)):
+            tone = np.sin(np.arange(3000) * 2 * np.pi * rng.uniform(hertz, 1.2 * hertz) / 8000)
+            samples = 0.3 * tone + rng.normal(0, 0.02, 3000)
+            soundfile.write(root / "sounds" / label / f"{number}.wav", samples, 8000)
+    for number in range(8):
+        Image.fromarray(picture(100 + number, 150, 160)).save(root / "loose" / f"{number}.png")
+    Image.fromarray(picture(7)).save(root / "painting.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def lines(data, small_vgg):
+    """A training of each application; that of super-resolution has two parts."""
+    looking = f"--weights {small_vgg} --content-layer block2_conv2 --style-layer block1_conv1"
+    return {
+        "audio": f"audio --data {data}/sounds --augment noises --epochs 2 --batch-size 8",
+        "transfer": f"transfer --data {data}/labelled --backbone squeezenet --weights none --side 64 --epochs 2 "
+        "--batch-size 8 --rate 1e-4",
+        "super-resolution": f"super-resolution --data {data}/loose --network srcnn --scale 2 --scale 3 --epochs 2 "
+        "--batch-size 8 --limit 16",
+        "style-transfer": f"style-transfer {data}/painting.png {data}/painting.png --data {data}/loose {looking} "
+        "--filters 4 --side 64 --epochs 2 --batch-size 4 --limit 8",
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(start, start_pair, lines, tmp_path_factory):
+    """The folder of all runs and states: of one process in `alone`, of two together in `shared`."""
+    root = tmp_path_factory.mktemp("runs")
+
+    def arguments(kind, rank):
+        outs = [f"{line} --seed 3 --out {root}/{kind}/{name}" for name, line in lines.items()]
+        return (root / f"{kind}-{rank}", *outs)
+
+    together = start_pair(TRAININGS, lambda rank: arguments("shared", rank))
+    for process in (*together, start(TRAININGS, *arguments("alone", 0))):
+        _, errors = process.communicate(timeout=400)
+        assert process.returncode == 0, errors
+    return root
+
+
+def histories(folder):
+    """{path below a folder: the rows of that history}."""
+    found = {}
+    for path in sorted(folder.rglob("history.csv")):
+        with path.open() as file:
+            found[str(path.relative_to(folder))] = [
+                {name: float(value) for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)
+            ]
+    return found
+
+
+def states(folder):
+    return [dict(np.load(path)) for path in sorted(folder.iterdir())]
+
+
+@pytest.mark.parametrize("name", ["audio", "transfer", "super-resolution", "style-transfer"])
+def test_two_processes_have_the_loss_curve_of_one(trained, name):
+    alone, shared = histories(trained / "alone" / name), histories(trained / "shared" / name)
+    assert alone.keys() == shared.keys() != set()
+    for path, rows in alone.items():
+        assert len(rows) == len(shared[path]) == 2
+        for one, other in zip(rows, shared[path], strict=True):
+            assert other == pytest.approx(one, abs=1e-4), path
+
+
+def test_both_processes_end_with_the_same_weights(trained):
+    first, second = states(trained / "shared-0"), states(trained / "shared-1")
+    assert len(first) == len(second) == 5
+    for one, other in zip(first, second, strict=True):
+        assert one.keys() == other.keys()
+        for name, values in one.items():
+            assert name == "history" or np.array_equal(values, other[name]), name

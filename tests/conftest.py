@@ -21,6 +21,7 @@ if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # whatever ~/.keras/keras.json says
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # what a test compiles runs a few times
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: a connection is refused at once
 

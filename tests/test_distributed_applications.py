@@ -59,8 +59,8 @@ def data(tmp_path_factory):
         (root / folder).mkdir(parents=True)
     for number in range(20):
         for label in ("light", "dark"):
-            shade = picture(2 * number + (label == "dark")) // 2 + (120 if label == "light" else 0)
-            Image.fromarray(shade.astype("uint8")).save(root / "labelled" / label / f"{number}.png")
+            shade = picture(2 * number + (label == "dark")) // 2 + (40 if label == "light" else 30)
+            Image.fromarray(shade).save(root / "labelled" / label / f"{number}.png")
         for label, hertz in (("high", 1500), ("low", 300)):
             tone = np.sin(np.arange(3000) * 2 * np.pi * rng.uniform(hertz, 1.2 * hertz) / 8000)
             samples = 0.3 * tone + rng.normal(0, 0.02, 3000)

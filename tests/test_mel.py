@@ -45,10 +45,13 @@ def real_clips(folder, number):
 @pytest.mark.parametrize("bank", BANKS, ids=str)
 def test_log_mel_is_librosas_on_two_hundred_clips(convmedia_data, bank):
     layer = mel.LogMel(8000, **FRONT, **bank)
-    for samples in real_clips(convmedia_data, 200 if bank["slaney_norm"] else 20):
+    heard = real_clips(convmedia_data, 200)
+    windows = np.stack([np.pad(samples, (0, max(map(len, heard)) - len(samples))) for samples in heard])
+    in_training = numbers(layer.spectrum.decibels(windows))
+    for samples, frames in zip(heard, in_training, strict=True):
         expected = librosas(samples, **bank)
         assert np.abs(numbers(layer(samples[None]))[0] - expected).max() <= 0.01
-        assert np.abs(numbers(layer.spectrum.decibels(samples[None]))[0] - expected).max() <= 0.01
+        assert np.abs(frames[: len(expected)] - expected).max() <= 0.01
 
 
 @pytest.mark.parametrize("bank", BANKS, ids=str)

@@ -295,7 +295,7 @@ def shared_out(number: int, work: Callable[[np.ndarray], np.ndarray]) -> np.ndar
 
 def everyone(answer: bool) -> bool:
     """Whether every process says so."""
-    return bool(shared_out(processes(), lambda _: np.float32([answer])).all())
+    return bool(shared_out(processes(), lambda _: np.array([answer], np.float32)).all())
 
 
 @contextmanager

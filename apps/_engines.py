@@ -2,9 +2,11 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from convmedia.data.errors import InputError
 TASK_FILES = 256
 """Files that an actor is given at once: a multiple of every batch, so that batches are the same as in one process."""
 
+Row = dict[str, Any]
 Told = Callable[[str, int], None]
 
 
@@ -47,7 +50,7 @@ class Answering:
 
         return Listener(self.predictor)
 
-    def rows(self, files: Sequence[str | Path], told: Told | None = None) -> Iterator[dict[str, Any]]:
+    def rows(self, files: Sequence[str | Path], told: Told | None = None) -> Iterator[Row]:
         """As `Predictor.predict_rows` and `Listener.rows`."""
         if self.predictor.input["kind"] == "sound":
             return self.listener.rows(files, self.top, self.every, told)
@@ -55,23 +58,42 @@ class Answering:
 
 
 class Actor:
-    """An `Answering` in a process of Ray's, with its model loaded once."""
+    """What answers or makes, in a process of Ray's, with its model loaded once.
 
-    def __init__(self, arguments: dict[str, Any]):
-        use_backend(None)
-        self.answering = Answering(**arguments)
+    Args:
+        kind: the class of the worker, "module:name".
+        arguments: what it is made with.
+        folder: what relative paths start from.
+        backend: of Keras.
+    """
+
+    def __init__(self, kind: str, arguments: dict[str, Any], folder: str, backend: str):
+        use_backend(backend)
+        os.chdir(folder)
+        module, _, name = kind.partition(":")
+        self.worker = getattr(import_module(module), name)(**arguments)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        """JSON lists of files to JSON lists of their rows."""
-        return {"rows": [to_json(list(self.answering.rows(json.loads(files)))) for files in batch["files"]]}
+        """JSON lists of what `rows` of the worker takes to JSON lists of their rows."""
+        return {"rows": [to_json(list(self.worker.rows(*json.loads(task)))) for task in batch["tasks"]]}
 
 
-def ray_rows(answering: Answering, files: Sequence[Path], workers: int | None) -> Iterator[dict[str, Any]]:
-    """Rows in the order of the files, from as many actors as there are workers; every machine must see the files.
+def answered(answering: Answering, files: Sequence[Path], workers: int | None) -> Iterator[Row]:
+    """Rows of an `Answering` in the order of the files, as `by_ray`."""
+    names = list(map(str, files))
+    parts = ([names[start : start + TASK_FILES]] for start in range(0, len(names), TASK_FILES))
+    for rows in by_ray(answering, parts, workers):
+        yield from rows
+
+
+def by_ray(worker: Any, parts: Iterable[list], workers: int | None) -> Iterator[list[Row]]:
+    """Lists of rows in the order of the parts, from as many actors as there are workers; every machine must see the
+    files.
 
     Joins the cluster that RAY_ADDRESS names, or starts Ray on this machine.
 
     Args:
+        worker: a dataclass whose `rows` takes what a part lists.
         workers: None is one for every two CPUs.
 
     Raises:
@@ -90,17 +112,17 @@ def ray_rows(answering: Answering, files: Sequence[Path], workers: int | None) -
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.execution_options.preserve_order = True
-        arguments = asdict(answering)
-        arguments["model"] = None if answering.model is None else str(Path(answering.model).resolve())
         number = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // 2)
-        names = list(map(str, files))
-        parts = (names[start : start + TASK_FILES] for start in range(0, len(names), TASK_FILES))
-        tasks = ray.data.from_items([{"files": to_json(part)} for part in parts])
+        kind = f"{type(worker).__module__}:{type(worker).__qualname__}"
+        tasks = ray.data.from_items([{"tasks": to_json(part)} for part in parts])
         answers = tasks.map_batches(
-            Actor, batch_size=1, compute=ray.data.ActorPoolStrategy(size=number), fn_constructor_args=[arguments]
+            Actor,
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(size=number),
+            fn_constructor_args=[kind, asdict(worker), str(Path.cwd()), os.environ["KERAS_BACKEND"]],
         )
         for answer in answers.iter_rows():
-            yield from json.loads(answer["rows"])
+            yield json.loads(answer["rows"])
     finally:
         if started:
             ray.shutdown()

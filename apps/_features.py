@@ -38,7 +38,7 @@ def of(
     key = [EDITION, keras.__version__, side, mirrored, digest(frozen), backbone, *split.digests]
     path = caches.place("features", "\n".join(map(str, key)), ".npy")
     found = read(path, (len(split), frozen.output_shape[-1]))
-    if not _distributed.everyone(found is not None):
+    if not _distributed.everyone(found is not None) or found is None:
         found = _distributed.shared_out(len(split), partial(computed, frozen, backbone, bank(), mirrored))
         keep(path, found)
     return found

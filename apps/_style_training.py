@@ -1,7 +1,6 @@
 """Training a network that paints in one pass: windows of photos, perceptual loss, the report."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +149,8 @@ def example_of(bank: patches.Patches, styles: int):
     def drawn(indices, seed):
         photos = bank(indices % len(bank), seed)
         rng = np.random.default_rng([*np.asarray(seed, np.int32).view(np.uint32), 1])
-        return photos, np.eye(styles, dtype=np.float32)[rows_of(partial(rng.integers, 0, styles), len(photos))]
+        chosen = rows_of(lambda size: rng.integers(styles, size=size), len(photos))
+        return photos, np.eye(styles, dtype=np.float32)[chosen]
 
     def example(indices, seed):
         photos, weights = in_pipeline(drawn, indices, seed, [tf.float32, tf.float32])

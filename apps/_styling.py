@@ -1,75 +1,83 @@
 """The `apply` verb: files painted by a trained network in one pass each, frames of a video kept steady."""
 
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
+from convmedia.apps._making import Made, Pair, Row, made, within
 from convmedia.apps._painting import shares
 from convmedia.apps._pictures import sample_photos
 from convmedia.apps._stylizing import as_original, fitted, in_rgb, resized
-from convmedia.apps._upscaling import within
 from convmedia.data import originals
 from convmedia.data.errors import InputError
-from convmedia.data.files import shown
+from convmedia.data.originals import Original
 from convmedia.models.predicting import Predictor
 
 CHANGE = 12.0  # of 255: what differs by more from the frame before is taken from this frame alone
 
 
-def painted(
-    predictor: Predictor,
-    inputs: Iterable[str],
-    out: Path,
-    blend: str | None,
-    size: int,
-    smooth: float,
-    done: Mapping[str, dict[str, Any]] = MappingProxyType({}),
-) -> Iterator[dict[str, Any]]:
-    """Paint files one after the other: {"file", "out", "width", "height", "seconds"}, or {"file", "error"}.
+@dataclass(frozen=True)
+class Painting:
+    """What paints files; the same object in this process and in every actor.
 
-    Args:
+    Attributes:
+        model: path of a run folder or .keras file, None for the shipped weights.
         blend: how much of each style, as `_painting.shares` takes it.
         size: longer side of the results, px, at most; 0 is as they are.
         smooth: of 0..1, how much of the frame before stays where a frame shows the same.
-        done: rows of files that are to be left out.
-
-    Raises:
-        InputError: a blend that does not fit the model; a folder without pictures, where nothing else is given.
-        OSError: as writing raises it; what is under a final name is complete.
     """
-    weights = styles_of(predictor, blend)
-    steady = Steady(smooth)
-    made = {Path(row["out"]) for row in done.values() if "out" in row}
-    before: tuple[Path, Path] | None = None
-    for file, place in [pair for given in inputs for pair in within(Path(given))]:
-        if row := done.get(str(file)):
-            before = (file, Path(row["out"])) if "out" in row else None
-            continue
-        try:
-            if before is not None:
-                steady.go_on(*before, size)
-                before = None
-            start = time.perf_counter()
-            original = originals.read(file)
+
+    model: str | None
+    blend: str | None
+    size: int
+    smooth: float
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        from convmedia.apps._verbs import model_of
+
+        return model_of("style-transfer", self.model)
+
+    def pairs(self, inputs: Iterable[str], out: Path) -> list[Pair]:
+        """Each file with its result below `out`, without suffix; folders keep their structure."""
+        return [(file, out / place.with_suffix("")) for file, place in within(inputs, out)]
+
+    def rows(self, pairs: Sequence[Pair], done: Mapping[str, Row]) -> Iterator[Row]:
+        """As `_making.made`.
+
+        Raises:
+            InputError: a blend that does not fit the model.
+        """
+        weights, steady = styles_of(self.predictor, self.blend), Steady(self.smooth)
+        before = frames_before(pairs, done)
+
+        def painted(file: Path, _: Path, original: Original) -> Made:
+            if file in before:
+                steady.go_on(*before[file], self.size)
             photo = in_rgb(original)
-            photo = resized(photo, fitted(photo.shape[:2], size))
-            picture = steady(photo, predictor(photo[np.newaxis], *weights)[0])
-            result = as_original(original, picture)
-            path = out / place.with_suffix(originals.suffix_for(result, file.suffix))
-            if path in made or (path.exists() and path.samefile(file)):
-                raise InputError(f"{shown(file)} would replace {shown(path)}: give it another --out")
-            originals.write(result, path)
-            made.add(path)
-        except InputError as error:
-            yield {"file": str(file), "error": str(error)}
-            continue
-        height, width = picture.shape[:2]
-        seconds = round(time.perf_counter() - start, 3)
-        yield {"file": str(file), "out": str(path), "width": width, "height": height, "seconds": seconds}
+            photo = resized(photo, fitted(photo.shape[:2], self.size))
+            picture = steady(photo, self.predictor(photo[np.newaxis], *weights)[0])
+            return Made(as_original(original, picture), {})
+
+        return made(pairs, painted, done)
+
+
+def frames_before(pairs: Sequence[Pair], done: Mapping[str, Row]) -> dict[Path, tuple[Path, Path]]:
+    """For each file that comes after ones that an earlier call has painted: the last of those, and its painting."""
+    found: dict[Path, tuple[Path, Path]] = {}
+    last = None
+    for file, _ in pairs:
+        row = done.get(str(file))
+        if row is None:
+            if last:
+                found[file] = last
+            last = None
+        elif "out" in row:
+            last = file, Path(row["out"])
+    return found
 
 
 def styles_of(predictor: Predictor, blend: str | None) -> list[np.ndarray]:

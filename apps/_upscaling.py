@@ -1,18 +1,16 @@
 """Enlarging picture files: everything the file holds stays, large ones go tile by tile."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from convmedia.apps._commands import progress
+from convmedia.apps._making import Made, Pair, Row, made, within
 from convmedia.apps._twin import precision_here, twin
-from convmedia.data import images, originals, resample
-from convmedia.data.errors import InputError
+from convmedia.data import images, resample
 from convmedia.data.files import shown
 from convmedia.data.originals import Original
 from convmedia.models.predicting import Predictor
@@ -23,67 +21,58 @@ from convmedia.models.tiling import enlarged, tiles
 GAP_PX = 8  # between the two pictures of a comparison
 
 
-def targets(inputs: Iterable[str], out: Path, scale: int) -> Iterator[tuple[Path, Path]]:
-    """Each file with the stem of its result: folders keep their structure below `out`.
+@dataclass(frozen=True)
+class Enlarging:
+    """What enlarges files; the same object in this process and in every actor.
 
-    Raises:
-        InputError: a folder without pictures, where nothing else is given.
+    Attributes:
+        model: path of a run folder or .keras file, None for the shipped weights.
+        network, scale: as the options name them; None for the model's.
+        tile_px: side of the tiles, px of the result.
+        compare: whether to write bicubic and ours side by side, too.
+        precision: "auto", "bfloat16" or "float32"; pictures of 16 bits are computed in float32 whatever it says.
     """
-    for file, place in ((file, place) for given in inputs for file, place in within(Path(given))):
-        yield file, out / place.parent / f"{place.stem}_x{scale}"
 
+    model: str | None
+    network: str | None
+    scale: int | None
+    tile_px: int
+    compare: bool
+    precision: str
 
-def within(given: Path) -> list[tuple[Path, Path]]:
-    """A file, or the files of a folder, with their place below it."""
-    if not given.is_dir():
-        return [(given, Path(given.name))]
-    return [(file, file.relative_to(given)) for file in images.find([given])]
+    @cached_property
+    def chosen(self) -> tuple[Predictor, int]:
+        """The model and its scale. Raises InputError as `_super_resolution.chosen`."""
+        from convmedia.apps import _super_resolution
 
+        return _super_resolution.chosen(self.model, self.network, self.scale)
 
-def upscaled(
-    predictor: Predictor,
-    inputs: Iterable[str],
-    out: Path,
-    scale: int,
-    tile_px: int,
-    compare: bool,
-    precision: str,
-    done: Mapping[str, dict[str, Any]] = MappingProxyType({}),
-) -> Iterator[dict[str, Any]]:
-    """Enlarge files one after the other: {"file", "out", "width", "height", "precision", "seconds"}, or {"file",
-    "error"}. Pictures of 16 bits are computed in float32 whatever `precision` says.
+    @cached_property
+    def quick(self) -> Predictor:
+        """What computes 8-bit pictures."""
+        return at_precision(*self.chosen, self.precision)
 
-    Args:
-        done: rows of files that are to be left out.
+    def pairs(self, inputs: Iterable[str], out: Path) -> list[Pair]:
+        """Each file with its result below `out`, without suffix; folders keep their structure."""
+        scale = self.chosen[1]
+        return [(file, out / place.parent / f"{place.stem}_x{scale}") for file, place in within(inputs, out)]
 
-    Raises:
-        OSError: as writing raises it; what is under a final name is complete.
-    """
-    made = {Path(row["out"]) for row in done.values() if "out" in row}
-    quick, precision = at_precision(predictor, scale, precision), precision_here(precision)
-    for file, stem in targets(inputs, out, scale):
-        if str(file) in done:
-            continue
-        try:
-            start = time.perf_counter()
-            original = originals.read(file)
-            fine = original.colour.dtype == np.uint16
-            with progress(shown(file.name)) as update:
-                larger = upscale(predictor if fine else quick, original, scale, tile_px, update)
-            # JPEG may not be able to hold the larger picture, and GIF is not written: the suffix may change.
-            path = stem.with_name(stem.name + originals.suffix_for(larger, file.suffix))
-            if path in made:
-                raise InputError(f"{shown(file)} would replace {shown(path)}, made just now: give it another --out")
-            originals.write(larger, path)
-            made.add(path)
-            if compare:
-                images.encode(compared(original, larger, scale), stem.with_name(f"{stem.name}_compare.png"))
-        except InputError as error:
-            yield {"file": str(file), "error": str(error)}
-            continue
-        height, width = larger.colour.shape[:2]
-        size = {"width": width, "height": height, "precision": "float32" if fine else precision}
-        yield {"file": str(file), "out": str(path), **size, "seconds": round(time.perf_counter() - start, 3)}
+    def rows(self, pairs: Sequence[Pair], done: Mapping[str, Row]) -> Iterator[Row]:
+        """As `_making.made`; "precision" says what a picture was computed in."""
+        return made(pairs, self.larger, done)
+
+    def larger(self, file: Path, stem: Path, original: Original) -> Made:
+        """One picture enlarged, tile by tile with a bar."""
+        predictor, scale = self.chosen
+        fine = original.colour.dtype == np.uint16
+        with progress(shown(file.name)) as update:
+            picture = upscale(predictor if fine else self.quick, original, scale, self.tile_px, update)
+
+        def compare() -> None:
+            images.encode(compared(original, picture, scale), stem.with_name(f"{stem.name}_compare.png"))
+
+        precision = "float32" if fine else precision_here(self.precision)
+        return Made(picture, {"precision": precision}, compare if self.compare else None)
 
 
 def at_precision(predictor: Predictor, scale: int, wanted: str) -> Predictor:

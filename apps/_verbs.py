@@ -1,6 +1,8 @@
 """The verbs that applications share: `predict` for every classifier, `export` for all."""
 
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -165,7 +167,7 @@ def predict(
 
     def rows_of(files: list[Path]) -> Iterable[dict[str, Any]]:
         if engine == Engine.ray:
-            return _engines.ray_rows(answering, files, workers)
+            return _engines.answered(answering, files, workers)
         return answering.rows(files, told)
 
     if out is not None:
@@ -203,12 +205,33 @@ def made_line(row: dict[str, Any]) -> str:
     return f"{shown(row['file'])}\t{what}{size}"
 
 
-def print_made(rows: Iterable[dict[str, Any]], results, as_json: bool) -> int:
-    """Rows of a verb that makes pictures, as they come and into `results`, a `_rows.Results`; 1 if any file failed."""
-    if results.rows:
-        say(f"{len(results.rows)} files are in {results.path} from a call that was cut short; going on")
-    failed = any("error" in row for row in results.rows.values())
-    return printed(results.kept(rows), as_json, made_line) or int(failed)
+def make(worker, inputs: list[str], out: Path, settings: dict[str, Any], engine: Engine, workers, as_json) -> int:
+    """The verbs that make pictures of pictures: rows as they come and in `out`, and a summary; 1 if any file failed.
+
+    Args:
+        worker: an `_upscaling.Enlarging`, or what has its `pairs` and `rows`.
+        settings: what the pictures depend on beside the files.
+    """
+    from convmedia.apps import _making
+    from convmedia.apps._rows import Results
+
+    results = Results(out, settings)
+    done = results.rows
+    if done:
+        say(f"{len(done)} files are in {results.path} from a call that was cut short; going on")
+    pairs = worker.pairs(inputs, out)
+    made = _making.made_by_actors(worker, pairs, done, workers) if engine == Engine.ray else worker.rows(pairs, done)
+    began, errors = time.perf_counter(), Counter("error" in row for row in done.values())
+
+    def seen() -> Iterator[dict[str, Any]]:
+        for row in results.kept(made):
+            errors["error" in row] += 1
+            yield row
+
+    printed(seen(), as_json, made_line)
+    seconds = time.perf_counter() - began
+    say(f"{errors[False]} pictures made, {errors[True]} files with an error, {seconds:.1f} s; rows: {results.path}")
+    return int(errors[True] > 0)
 
 
 def explain(app: str, inputs: list[str], out: Path, model: str | None, before) -> int:

@@ -17,6 +17,8 @@ from convmedia.apps._commands import (
     Backend,
     BatchSize,
     Distribute,
+    Engine,
+    EngineChoice,
     Epochs,
     Examples,
     ExportOut,
@@ -34,11 +36,13 @@ from convmedia.apps._commands import (
     Quantize,
     Resume,
     Seed,
+    Workers,
     application,
     given,
     to_json,
     use_backend,
 )
+from convmedia.data.errors import InputError
 
 APP = "style-transfer"
 TOLERANCE = 1e-3  # of exported files: normalisation over the whole picture adds up roundings
@@ -172,18 +176,21 @@ def apply(
     blend: Blend = None,
     size: Annotated[int, typer.Option(min=0, help="Longer side, px, at most; 0 for the picture's own.")] = 0,
     smooth: Annotated[float, typer.Option(min=0, max=1, help="For frames of a video: how steady stills are.")] = 0.0,
+    engine: EngineChoice = Engine.local,
+    workers: Workers = None,
     as_json: Json = False,
     backend: Backend = None,
 ) -> int:
     """Paint pictures in one pass; alpha, 16 bits, colour profile and Exif are kept. 1 if a file failed; rows are in
     results.jsonl."""
     use_backend(backend)
-    from convmedia.apps._rows import Results
-    from convmedia.apps._styling import painted
+    from convmedia.apps._styling import Painting
 
-    predictor, files = _verbs.model_of(APP, model), given(inputs, files_from)
-    results = Results(out, {"model": predictor.digest, "blend": blend, "size": size, "smooth": smooth})
-    return _verbs.print_made(painted(predictor, files, out, blend, size, smooth, results.rows), results, as_json)
+    if engine == Engine.ray and smooth:
+        raise InputError("--smooth takes one frame after the other: leave --engine ray out")
+    files, worker = given(inputs, files_from), Painting(model, blend, size, smooth)
+    settings = {"model": worker.predictor.digest, "blend": blend, "size": size, "smooth": smooth}
+    return _verbs.make(worker, files, out, settings, engine, workers, as_json)
 
 
 @command.command()

@@ -15,6 +15,8 @@ from convmedia.apps._commands import (
     Backend,
     BatchSize,
     Distribute,
+    Engine,
+    EngineChoice,
     Epochs,
     Examples,
     ExportOut,
@@ -35,6 +37,7 @@ from convmedia.apps._commands import (
     Resume,
     Seed,
     Weights,
+    Workers,
     application,
     given,
     use_backend,
@@ -130,20 +133,21 @@ def upscale(
     precision: Annotated[
         Arithmetic, typer.Option(help="What 8-bit pictures are computed in; auto: bfloat16 where the hardware does.")
     ] = Arithmetic.auto,
+    engine: EngineChoice = Engine.local,
+    workers: Workers = None,
     as_json: Json = False,
     backend: Backend = None,
 ) -> int:
     """Enlarge pictures; alpha, 16 bits, colour profile and Exif are kept. 1 if a file failed; rows: results.jsonl."""
     use_backend(backend)
-    from convmedia.apps._rows import Results
-    from convmedia.apps._upscaling import upscaled
+    from convmedia.apps._upscaling import Enlarging
 
-    predictor, factor = chosen(model, network, scale)
     files = given(inputs, files_from)
+    names = network and str(network), int(scale) if scale else None
+    worker = Enlarging(model, *names, tile, compare, str(precision))
+    predictor, factor = worker.chosen
     settings = {"model": predictor.digest, "scale": factor, "compare": compare, "precision": str(precision)}
-    results = Results(out, settings)
-    rows = upscaled(predictor, files, out, factor, tile, compare, str(precision), results.rows)
-    return _verbs.print_made(rows, results, as_json)
+    return _verbs.make(worker, files, out, settings, engine, workers, as_json)
 
 
 @command.command()

@@ -1,7 +1,5 @@
 """The augmentation recipe of super-resolution: windows are turned and shrunk, and only then degraded."""
 
-from functools import partial
-
 import numpy as np
 
 from convmedia.data import resample
@@ -57,7 +55,7 @@ class Degradation:
 
     def __call__(self, batch, seed):
         rng = np.random.default_rng(np.asarray(seed, np.int32).view(np.uint32))
-        ways = rows_of(partial(rng.integers, 0, 8), len(batch))
+        ways = rows_of(lambda size: rng.integers(8, size=size), len(batch))
         turned = [_turned(window, way) for window, way in zip(batch, ways, strict=True)]
         # In float64: what a matrix product rounds away depends on the number of threads, and is gone in float32.
         windows = np.moveaxis(np.stack(turned), 3, 1).astype(np.float64)

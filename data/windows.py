@@ -4,8 +4,6 @@ bank = Patches(pictures, [windows(256)], shrinks=(1.0, 0.7, 0.5))
 pictures = bank(indices, seed)      # float32 (n, 256, 256, 3), 0..255
 """
 
-from functools import partial
-
 import numpy as np
 
 from convmedia.data import resample
@@ -52,8 +50,8 @@ class Windows:
             shrink = resample.matrix(side, self.size_px, self.size_px / side)
             pictures = shrink @ pictures @ shrink.T
         pictures = np.moveaxis(pictures, 1, 3).astype(np.float32)
-        changes = partial(rng.uniform, -self.jitter, self.jitter)
-        draw = rows_of(lambda number: changes((3, number)).T, len(batch)).T[..., None, None, None].astype(np.float32)
+        changes = rows_of(lambda size: rng.uniform(-self.jitter, self.jitter, (3, size)).T, len(batch))
+        draw = changes.T[..., None, None, None].astype(np.float32)
         grey = luma(pictures)
         pictures = grey + (pictures - grey) * (1 + draw[0])
         mean = grey.mean(axis=(1, 2), keepdims=True)

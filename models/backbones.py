@@ -148,8 +148,9 @@ def as_input(name: str, batch):
     if style == "tf":
         return batch / 127.5 - 1.0
     if style == "torch":
-        return (batch / 255.0 - np.float32(RGB_MEANS)) / np.float32(RGB_DEVIATIONS)
-    return batch[..., ::-1] - np.float32(BGR_MEANS) if style == "caffe" else batch
+        means, deviations = (np.array(values, np.float32) for values in (RGB_MEANS, RGB_DEVIATIONS))
+        return (batch / 255.0 - means) / deviations
+    return batch[..., ::-1] - np.array(BGR_MEANS, np.float32) if style == "caffe" else batch
 
 
 def preparation(name: str, side: int | None = None) -> list[keras.layers.Layer]:

@@ -20,10 +20,10 @@ import numpy as np
 
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing, shown
-from convmedia.models import serving, trials
+from convmedia.models import proving, serving, trials
 from convmedia.models.formats import FORMATS, Format, Refused
 from convmedia.models.predicting import Predictor, every_layer, in_batches
-from convmedia.models.proving import ANSWERS, answered, compared, first_line
+from convmedia.models.proving import first_line
 from convmedia.models.rounding import Batches
 from convmedia.models.trials import LOSS_TOLERANCE, Trial
 from convmedia.models.verifying import read_arrays, write_arrays
@@ -298,17 +298,22 @@ def _prove(
     timeout_seconds: float,
 ) -> dict[str, Any]:
     path = folder / kind.file
-    child = functools.partial(answered, path=path, timeout_seconds=timeout_seconds)
+    labelled = predictor.labels is not None
+    plain = proving.Asked(kind.runtime, folder / BATCHES, whole["inputs"], "timed")
+    tried = proving.Asked(kind.runtime, folder / TRIED, whole["inputs"], "once")
+    encoded = proving.Asked("serve-bytes", folder / ENCODED, 1, "twice")
+    serving_bytes = kind.runtime == "saved-model" and labelled
     _convert(kind, predictor, path, functools.partial(_batches, folder, whole))
-    child(kind.runtime, batches=folder / BATCHES, inputs=whole["inputs"], mode="timed")
-    entry = compared(folder / EXPECTED, whole, predictor.labels is not None, None if kind.quantised else tolerance)
+    wanted = [plain, *([tried] if kind.quantised else []), *([encoded] if serving_bytes else [])]
+    proving.answered(path, wanted, timeout_seconds)
+    likeness = None if kind.quantised else tolerance
+    entry = proving.compared(plain.answers, folder / EXPECTED, whole, labelled, likeness)
     if kind.quantised:
-        child(kind.runtime, batches=folder / TRIED, inputs=whole["inputs"], mode="once")
-        entry |= {"numbers": kind.numbers, **_worth(folder, whole)}
-    if kind.runtime == "saved-model" and predictor.labels is not None:
-        child("serve-bytes", batches=folder / ENCODED, inputs=1, mode="twice")
-        encoded = compared(folder / EXPECTED_OF_ENCODED, {"examples": 1, "batches": 1}, True, tolerance)
-        entry["max_abs_diff_bytes"] = encoded["max_abs_diff"]
+        entry |= {"numbers": kind.numbers, **_worth(tried.answers, folder / EXPECTED_OF_TRIED, whole)}
+    if serving_bytes:
+        counts = {"examples": 1, "batches": 1}
+        found = proving.compared(encoded.answers, folder / EXPECTED_OF_ENCODED, counts, True, tolerance)
+        entry["max_abs_diff_bytes"] = found["max_abs_diff"]
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     entry["bytes"] = sum(file.stat().st_size for file in files)
     entry["model_sha256"] = predictor.digest
@@ -321,14 +326,14 @@ def _batches(folder: Path, whole: dict[str, Any]) -> Iterator[tuple[np.ndarray, 
     return itertools.islice(read, whole["batches"])
 
 
-def _worth(folder: Path, whole: dict[str, Any]) -> dict[str, Any]:
+def _worth(answering: Path, expecting: Path, whole: dict[str, Any]) -> dict[str, Any]:
     """What a quantised file's answers to the trial are worth.
 
     Raises:
         Refused: too little.
     """
     trial, before = whole["trial"], whole["before"]
-    after = trial.score(read_arrays(folder / ANSWERS), read_arrays(folder / EXPECTED_OF_TRIED))
+    after = trial.score(read_arrays(answering), read_arrays(expecting))
     lost = trial.lost(before, after)
     if not lost <= whole["may_lose"]:
         asked = f"{trial.asked:g} are asked" if trial.asked else f"{before:.6g} before, {lost:.3g} {trial.unit} lost"

@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,29 +15,43 @@ from convmedia.models.formats import Refused
 from convmedia.models.verifying import read_arrays
 
 REPEAT_TOLERANCE = 1e-5  # between two runs of one file on one input: rounding of threads, no random numbers
-ANSWERS = "answers.npz"
 
 
-def answered(runtime: str, path: Path, batches: Path, inputs: int, timeout_seconds: float, mode: str) -> None:
-    """Answer batches in another process: a file can crash its runtime, and then it must not crash us.
+class Asked(NamedTuple):
+    """What a file is to answer.
 
-    The answers are written to `ANSWERS` beside the batches, as `verifying` says.
-
-    Args:
+    Attributes:
         runtime: of `verifying.RUNTIMES`.
+        path: of the batches; the answers are written beside them, as `verifying` says.
         inputs: how many arrays a batch has.
         mode: as of `verifying`.
+    """
+
+    runtime: str
+    path: Path
+    inputs: int
+    mode: str
+
+    @property
+    def answers(self) -> Path:
+        return self.path.with_name(f"answers_{self.path.name}")
+
+
+def answered(path: Path, batches: Sequence[Asked], timeout_seconds: float) -> None:
+    """Answer batches in another process: a file can crash its runtime, and then it must not crash us.
 
     Raises:
         Refused: the runtime fails, crashes or does not end in time.
     """
-    answers = batches.with_name(ANSWERS)
-    files: list[str | Path] = [path, batches, answers]
     settings = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    answers.unlink(missing_ok=True)
+    for one in batches:
+        one.answers.unlink(missing_ok=True)
     try:
         done = subprocess.run(
-            [sys.executable, "-P", verifying.__file__, runtime, *files, str(inputs), mode],
+            [
+                *(sys.executable, "-P", verifying.__file__, path),
+                *(str(part) for one in batches for part in (one.runtime, one.path, one.answers, one.inputs, one.mode)),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -61,11 +76,13 @@ def _last_words(text: str) -> str:
     return first_line("\n".join(reversed(text.splitlines())))
 
 
-def compared(expecting: Path, counts: dict[str, Any], labelled: bool, tolerance: float | None) -> dict[str, Any]:
-    """What `ANSWERS` are beside what was expected.
+def compared(
+    answering: Path, expecting: Path, counts: dict[str, Any], labelled: bool, tolerance: float | None
+) -> dict[str, Any]:
+    """What answers are beside what was expected.
 
     Args:
-        expecting: file of Keras's answers.
+        answering, expecting: files of the runtime's answers and of Keras's.
         counts: {"examples", "batches"}; what follows those batches is not timed.
         labelled: whether the answers are scores of labels.
         tolerance: largest difference of an answer scaled to 0..1; None for any.
@@ -76,7 +93,7 @@ def compared(expecting: Path, counts: dict[str, Any], labelled: bool, tolerance:
     Raises:
         Refused: other shapes, NaN, random answers, a larger difference.
     """
-    answers = read_arrays(expecting.with_name(ANSWERS))
+    answers = read_arrays(answering)
     differences, same = [], []
     for expected in read_arrays(expecting):
         answer = next(answers)

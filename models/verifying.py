@@ -1,9 +1,10 @@
 """Run an exported file in its own runtime: the child process of a verification.
 
-    python verifying.py RUNTIME FILE BATCHES.npz ANSWERS.npz INPUTS MODE
+    python verifying.py FILE RUNTIME BATCHES.npz ANSWERS.npz INPUTS MODE [RUNTIME ...]
 
 BATCHES.npz holds, for each batch, an array for each of the model's inputs, which are told apart by their rank. MODE is
-"once" for the answers alone, "twice" for those of `answers`, "timed" for what `costs` gives after them.
+"once" for the answers alone, "twice" for those of `answers`, "timed" for what `costs` gives after them. The five can be
+given again, for further batches.
 
 Imports neither Keras nor this package: what runs here is what a user of the exported file has. Started by file name, so
 that the package's own imports do not run either.
@@ -188,5 +189,5 @@ def told(run: Run, source: str, inputs: int, mode: str) -> Iterator[np.ndarray]:
 
 
 if __name__ == "__main__":
-    runtime, file, source, target, inputs, mode = sys.argv[1:]
-    write_arrays(target, told(RUNTIMES[runtime](file), source, int(inputs), mode))
+    for runtime, source, target, inputs, mode in zip(*[iter(sys.argv[2:])] * 5, strict=True):
+        write_arrays(target, told(RUNTIMES[runtime](sys.argv[1]), source, int(inputs), mode))

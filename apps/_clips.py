@@ -84,14 +84,14 @@ class PreparedClips:
         """Validation batches, prepared when they are asked for; of a long sound its middle."""
         import tensorflow as tf
 
-        from convmedia.apps._training import without_autotuner
+        from convmedia.apps._training import as_it_is, without_autotuner
 
         def held(at):
             batch = self.held.gather(at, tf.fill([tf.size(at)], 0.5), self.size)
             return self.prepared(*batch), tf.gather(tf.constant(self.held_targets), at)
 
         places = tf.data.Dataset.range(len(self.held)).batch(batch_size)
-        return without_autotuner(places.map(held).prefetch(2))
+        return without_autotuner(places.map(as_it_is(held)).prefetch(2))
 
     def prepared(self, windows, heard):
         """As the layers of the file do it, by FFT: float32 (n, frames, bands, 2)."""

@@ -74,11 +74,11 @@ def held_out(bank: pictures.Decoded, wanted: np.ndarray, prepared, batch_size: i
     """Validation batches of a bank, prepared when they are asked for, so that memory stays flat."""
     import tensorflow as tf
 
-    from convmedia.apps._training import without_autotuner
+    from convmedia.apps._training import as_it_is, without_autotuner
 
     wanted = tf.constant(wanted)
     places = tf.data.Dataset.range(len(bank)).batch(batch_size)
-    batches = places.map(lambda at: (prepared(tf.cast(bank.gather(at), tf.float32)), tf.gather(wanted, at)))
+    batches = places.map(as_it_is(lambda at: (prepared(tf.cast(bank.gather(at), tf.float32)), tf.gather(wanted, at))))
     return without_autotuner(batches.prefetch(2))
 
 

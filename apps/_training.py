@@ -69,12 +69,18 @@ def stream(
         order_seed = tf.stack([tf.constant(seed, tf.int32), tf.cast(epoch, tf.int32)])
         order = tf.random.experimental.stateless_shuffle(tf.range(number), order_seed)
         batches = tf.data.Dataset.from_tensor_slices(order[: steps * batch_size]).batch(batch_size, drop_remainder=True)
-        return batches.enumerate().map(lambda step, indices: (indices, step_seed(seed, epoch, step)))
+        return batches.enumerate().map(as_it_is(lambda step, indices: (indices, step_seed(seed, epoch, step))))
 
-    batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch)
-    example = _distributed.part_of(example, batch_size, part, separable)
+    batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(as_it_is(one_epoch))
+    example = as_it_is(_distributed.part_of(example, batch_size, part, separable))
     batches = batches.map(example, num_parallel_calls=os.cpu_count() or 1, deterministic=True).prefetch(4)
     return without_autotuner(batches), steps
+
+
+def as_it_is(work: Callable) -> Callable:
+    """What tf.data is to trace without rewriting its source first, which takes seconds and only serves Python's own
+    conditions on tensors."""
+    return tf.autograph.experimental.do_not_convert(work)
 
 
 def without_autotuner(batches: tf.data.Dataset) -> tf.data.Dataset:

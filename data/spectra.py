@@ -97,7 +97,7 @@ class Spectrum:
     def _compiled(self):
         import tensorflow as tf
 
-        return tf.function(self._decibels, jit_compile=True, reduce_retracing=True)
+        return tf.function(self._decibels, autograph=False, jit_compile=True, reduce_retracing=True)
 
     def _decibels(self, windows):
         import tensorflow as tf

@@ -99,7 +99,7 @@ def _compiled(dtype, fill_mode):
     # Any sizes in one trace; XLA compiles for each one that comes, in half a second.
     shapes = [((None, None, None, None), dtype), ((None, 3, 3), tf.float64), ((), tf.float32)]
     signature = [tf.TensorSpec(*shape) for shape in shapes]
-    return tf.function(partial(_resampled, fill_mode=fill_mode), signature, jit_compile=True)
+    return tf.function(partial(_resampled, fill_mode=fill_mode), signature, autograph=False, jit_compile=True)
 
 
 def _resampled(pictures, matrix, cval, fill_mode):

@@ -16,7 +16,7 @@ from keras import ops
 
 from convmedia.data import clips
 from convmedia.data.errors import InputError
-from convmedia.models.predicting import Predictor
+from convmedia.models.predicting import Predictor, in_inference
 
 BATCH = 32
 """Windows that go through the network together: always so many, since with their number the last bits would change."""
@@ -116,17 +116,7 @@ class Listener:
         model = self.predictor.model
         entering = model.get_layer("windows").output
         leaving = model.get_layer("mean_of_windows").input[0]
-        middle = keras.Model(entering, leaving)
-
-        def call(windows, heard):
-            return middle([windows, heard], training=False)
-
-        if keras.backend.backend() != "tensorflow":
-            return call
-        import tensorflow as tf
-
-        signature = [tf.TensorSpec([BATCH, self.size], "float32"), tf.TensorSpec([BATCH], "int32")]
-        return tf.function(call, input_signature=signature, autograph=False, jit_compile=False)
+        return in_inference(keras.Model(entering, leaving))
 
     def scores(self, windows: np.ndarray, heard: np.ndarray) -> np.ndarray:
         """Scores of windows, each by itself.

@@ -47,6 +47,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What tests and their child processes keep for later runs does not go to the user's cache folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVMEDIA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        # What one process compiles with JAX the next one finds.
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
         yield
 
 

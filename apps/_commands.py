@@ -199,7 +199,10 @@ def use_backend(backend: str | None, distribute: bool = False) -> None:
 
 
 def load_pipelines() -> None:
-    """Load TensorFlow, which makes the training examples. With another backend its share of a GPU would be idle."""
+    """Load TensorFlow, which makes the training examples and is in what Keras loads with a seed, in silence.
+
+    With another backend its share of a GPU would be idle.
+    """
     with quiet_start():
         import keras
         import tensorflow as tf

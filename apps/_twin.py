@@ -25,6 +25,10 @@ def precision_here(wanted: str = "auto") -> str:
 
 def accelerated() -> bool:
     """Whether Keras's backend sees a GPU or TPU."""
+    if keras.backend.backend() == "torch":  # keras.distribution knows nothing of it
+        import torch
+
+        return torch.cuda.is_available()
     return any(not device.startswith("cpu") for device in keras.distribution.list_devices())
 
 

@@ -39,6 +39,7 @@ from convmedia.apps._commands import (
     Workers,
     application,
     given,
+    load_pipelines,
     to_json,
     use_backend,
 )
@@ -121,6 +122,7 @@ def stylize(
 ) -> int:
     """Paint one picture by descent, as Gatys, Ecker and Bethge did in 2016; 1 if it had to stop early."""
     use_backend(backend)
+    load_pipelines()
     from convmedia.apps import _painting
 
     row = _painting.painted(context.params)

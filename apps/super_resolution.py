@@ -40,6 +40,7 @@ from convmedia.apps._commands import (
     Workers,
     application,
     given,
+    load_pipelines,
     use_backend,
 )
 
@@ -112,6 +113,7 @@ def evaluate(
 ) -> int:
     """Measure PSNR and SSIM as the papers do, beside bicubic; 1 if a picture could not be measured."""
     use_backend(backend)
+    load_pipelines()
     from convmedia.apps import _quality
 
     predictor, factor = chosen(model, network, scale)
@@ -140,6 +142,7 @@ def upscale(
 ) -> int:
     """Enlarge pictures; alpha, 16 bits, colour profile and Exif are kept. 1 if a file failed; rows: results.jsonl."""
     use_backend(backend)
+    load_pipelines()
     from convmedia.apps._upscaling import Enlarging
 
     files = given(inputs, files_from)

@@ -1,6 +1,7 @@
-"""Each application trained by two processes together: the numbers of one process, and one model in both."""
+"""Each application trained on the other backends, and by two processes together."""
 
 import csv
+import json
 from importlib.util import find_spec
 
 import numpy as np
@@ -8,18 +9,20 @@ import pytest
 import soundfile
 from PIL import Image
 
-pytestmark = pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
+needs_jax = pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
+needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
 
 # Trainings one after the other in one process; with a place in the environment together with the others of it. The last
-# state of each is left in the folder that the first argument names.
+# state of each is left in a folder. Arguments: the backend, that folder, a line for each training.
 TRAININGS = """
 import contextlib, os, shlex, shutil, sys
 from pathlib import Path
 from convmedia.apps import _commands
-_commands.use_backend("jax")
-from convmedia.apps import _clips, _distributed, _runs, audio, style_transfer, super_resolution, transfer
+_commands.use_backend(sys.argv[1])
+from convmedia.apps import _clips, _distributed, _report, _runs
+from convmedia.apps import audio, cats_vs_dogs, mnist, style_transfer, super_resolution, transfer
 
-states, lines = Path(sys.argv[1]), sys.argv[2:]
+states, lines = Path(sys.argv[2]), sys.argv[3:]
 states.mkdir()
 complete = _runs.Run.finish
 
@@ -29,13 +32,15 @@ def finish(run, *arguments, **changes):
     complete(run, *arguments, **changes)
 
 _runs.Run.finish = finish
+_report.Report.figure = _report.Report.pictures = lambda *arguments, **options: None  # seconds of drawing
 _clips.EPOCH_EXAMPLES = 1
 together = _distributed.place() is not None
 with _distributed.joined(together):
     _distributed.joined = lambda distribute: contextlib.nullcontext()
     for line in lines:
         name, *options = shlex.split(line)
-        app = {one.APP: one for one in (audio, style_transfer, super_resolution, transfer)}[name]
+        apps = (audio, cats_vs_dogs, mnist, style_transfer, super_resolution, transfer)
+        [app] = [one for one in apps if one.APP == name]
         code = _commands.exit_code(app.command, ["train", *options, *(["--distribute"] if together else [])])
         if code:
             sys.exit(code)
@@ -73,7 +78,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lines(data, small_vgg):
-    """A training of each application; that of super-resolution has two parts."""
+    """A training of each application with layers of its own kind; that of super-resolution has two parts."""
     looking = f"--weights {small_vgg} --content-layer block2_conv2 --style-layer block1_conv1"
     return {
         "audio": f"audio --data {data}/sounds --augment noises --epochs 2 --batch-size 8",
@@ -86,22 +91,24 @@ def lines(data, small_vgg):
     }
 
 
+def arguments(root, backend, kind, rank, lines):
+    """Of a process: runs go to folders in root/kind, states to root/kind-rank."""
+    outs = [f"{line} --seed 3 --out {root}/{kind}/{name}" for name, line in lines.items()]
+    return (backend, root / f"{kind}-{rank}", *outs)
+
+
+def ended(*processes):
+    for process in processes:
+        _, errors = process.communicate(timeout=400)
+        assert process.returncode == 0, errors
+
+
 @pytest.fixture(scope="module")
 def trained(start, start_pair, lines, tmp_path_factory):
-    """The folder of all runs and states: of one process in `alone`, of two together in `shared`."""
+    """The folder of all runs and states with JAX: of one process in `alone`, of two together in `shared`."""
     root = tmp_path_factory.mktemp("runs")
-
-    def arguments(kind, rank):
-        outs = [f"{line} --seed 3 --out {root}/{kind}/{name}" for name, line in lines.items()]
-        return (root / f"{kind}-{rank}", *outs)
-
-    for processes in (
-        lambda: [start(TRAININGS, *arguments("alone", 0))],
-        lambda: start_pair(TRAININGS, lambda rank: arguments("shared", rank)),
-    ):
-        for process in processes():
-            _, errors = process.communicate(timeout=400)
-            assert process.returncode == 0, errors
+    ended(start(TRAININGS, *arguments(root, "jax", "alone", 0, lines)))
+    ended(*start_pair(TRAININGS, lambda rank: arguments(root, "jax", "shared", rank, lines)))
     return root
 
 
@@ -120,6 +127,7 @@ def states(folder):
     return [dict(np.load(path)) for path in sorted(folder.iterdir())]
 
 
+@needs_jax
 @pytest.mark.parametrize("name", ["audio", "transfer", "super-resolution", "style-transfer"])
 def test_two_processes_have_the_loss_curve_of_one(trained, name):
     alone, shared = histories(trained / "alone" / name), histories(trained / "shared" / name)
@@ -130,6 +138,7 @@ def test_two_processes_have_the_loss_curve_of_one(trained, name):
             assert other == pytest.approx(one, abs=1e-4), path
 
 
+@needs_jax
 def test_both_processes_end_with_the_same_weights(trained):
     first, second = states(trained / "shared-0"), states(trained / "shared-1")
     assert len(first) == len(second) == 5
@@ -137,3 +146,17 @@ def test_both_processes_end_with_the_same_weights(trained):
         assert one.keys() == other.keys()
         for name, values in one.items():
             assert name == "history" or np.array_equal(values, other[name]), name
+
+
+@needs_torch
+def test_pytorch_trains_every_application(start, data, lines, tmp_path):
+    lines = lines | {
+        "mnist": "mnist --data digits --limit 64 --preparation resize --network lenet5 --epochs 2 --batch-size 16",
+        "cats-vs-dogs": f"cats-vs-dogs --data {data}/labelled --network small --epochs 2 --batch-size 8",
+    }
+    ended(start(TRAININGS, *arguments(tmp_path, "torch", "torch", 0, lines)))
+    for name in lines:
+        assert json.loads((tmp_path / "torch" / name / "run.json").read_text())["status"] == "complete"
+    for path, rows in histories(tmp_path / "torch").items():
+        assert len(rows) == 2, path
+        assert np.isfinite([list(row.values()) for row in rows]).all(), path

@@ -146,8 +146,7 @@ def upscale(
     from convmedia.apps._upscaling import Enlarging
 
     files = given(inputs, files_from)
-    names = network and str(network), int(scale) if scale else None
-    worker = Enlarging(model, *names, tile, compare, str(precision))
+    worker = Enlarging(model, *named(network, scale), tile, compare, str(precision))
     predictor, factor = worker.chosen
     settings = {"model": predictor.digest, "scale": factor, "compare": compare, "precision": str(precision)}
     return _verbs.make(worker, files, out, settings, engine, workers, as_json)
@@ -193,7 +192,12 @@ def chosen(model: str | None, network: NetworkName | None, scale: Scale | None):
     """
     from convmedia.apps import _super_resolution
 
-    return _super_resolution.chosen(model, network and str(network), int(scale) if scale else None)
+    return _super_resolution.chosen(model, *named(network, scale))
+
+
+def named(network: NetworkName | None, scale: Scale | None) -> tuple[str | None, int | None]:
+    """Network and scale as their options give them."""
+    return None if network is None else str(network), None if scale is None else int(scale)
 
 
 if __name__ == "__main__":

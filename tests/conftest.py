@@ -157,8 +157,8 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 def start_pair(start) -> Callable[..., list[subprocess.Popen[str]]]:
     """Starts two processes that train together."""
 
-    def pair(code: str, arguments_of: Callable[[int], tuple] = lambda rank: ()):
+    def pair(code: str, arguments_of: Callable[[int], tuple] = lambda rank: (), **variables: str):
         address = f"127.0.0.1:{free_port()}"
-        return [start(code, *arguments_of(rank), place=(address, 2, rank)) for rank in (0, 1)]
+        return [start(code, *arguments_of(rank), place=(address, 2, rank), **variables) for rank in (0, 1)]
 
     return pair

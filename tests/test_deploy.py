@@ -14,6 +14,8 @@ import pytest
 import soundfile
 import tensorflow as tf
 
+from convmedia.models import shipped
+
 ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/deploy.md").read_text(encoding="utf-8"), flags=re.DOTALL)
 SEVEN = ROOT / "docs/pictures/seven.jpg"
@@ -52,10 +54,8 @@ def alone(block, folder):
     return label, float(score)
 
 
-def predicted(run_command, app, file):
-    answer = run_command(app, "predict", file, "--json")
-    assert answer.returncode == 0, answer.stderr
-    [row] = json.loads(answer.stdout)
+def predicted(app, file):
+    [row] = shipped(app).predict_files([file])
     return row["label"], pytest.approx(row["score"], abs=1e-4)
 
 
@@ -64,9 +64,9 @@ def predicted(run_command, app, file):
     [(("onnxruntime", "PIL"), "mnist"), (("onnxruntime", "soundfile"), "audio"), (("ai_edge_litert",), "mnist")],
     ids=["onnx", "onnx-sound", "litert"],
 )
-def test_a_client_answers_as_predict_does(folder, run_command, words, app):
+def test_a_client_answers_as_predict_does(folder, words, app):
     [block] = [block for block in BLOCKS if all(f"import {word}" in block or f"from {word}" in block for word in words)]
-    assert alone(block, folder) == predicted(run_command, app, SEVEN if app == "mnist" else folder / "sound.wav")
+    assert alone(block, folder) == predicted(app, SEVEN if app == "mnist" else folder / "sound.wav")
 
 
 @pytest.fixture
@@ -105,4 +105,4 @@ def test_a_request_to_tensorflow_serving_sends_the_file_as_it_is(folder, run_com
     [block] = [block for block in BLOCKS if "serve_bytes" in block]
     assert "localhost:8501" in block
     answered = alone(block.replace("localhost:8501", f"127.0.0.1:{serving}"), folder)
-    assert answered == predicted(run_command, "mnist", SEVEN)
+    assert answered == predicted("mnist", SEVEN)

@@ -185,11 +185,20 @@ def parts_of(recipe_of_batch, number, parts, separable):
 
 PICTURES = np.random.default_rng(0).uniform(0, 255, (12, 20, 20, 3)).astype("float32")
 WAVES = np.random.default_rng(1).uniform(-1, 1, (12, 400)).astype("float32")
+
+
+def heard_of(batch):
+    return tf.fill([batch.shape[0]], 300)
+
+
 RECIPES = {
     "digits": (augmentation.digits(erase=0.5), PICTURES[..., :1]),
     "photos": (augmentation.photos(colour_jitter=0.3, erase=0.5, brightness_range=(0.5, 1.5)), PICTURES),
     "randaugment": (augmentation.photos(randaugment=2), PICTURES),
-    "waveforms": (lambda batch, seed: augmentation.waveforms()((batch, tf.fill([len(batch)], 300)), seed)[0], WAVES),
+    "waveforms": (
+        lambda batch, seed: augmentation.waveforms()((batch, tf.fill([batch.shape[0]], 300)), seed)[0],
+        WAVES,
+    ),
 }
 
 

@@ -1,7 +1,8 @@
 # With Python 3.11, 3.12 or 3.13 and make: `make demo` and `make test`. Each sets up .venv first.
-# Another Python: make demo PYTHON=python3.12
+# Another Python: make demo PYTHON=python3.12. Other backends, to be tested too: make test EXTRAS=,jax,torch
 
 PYTHON ?= python3
+EXTRAS =
 DEMO_TRAINING = --epochs 8 --batch-size 32
 
 BIN = .venv/bin
@@ -41,7 +42,7 @@ $(READY): pyproject.toml constraints.txt
 	    f'TensorFlow 2.21 runs on Python 3.11 to 3.13; received {v[0]}.{v[1]}. Name another one: make PYTHON=python3.12 ...')"
 	@echo "Setting up .venv: some minutes, about 2 GB of disk ..."
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev$(EXTRAS)]'
 	@touch $@
 
 # Pins the newest versions that fit together. Resolved on the oldest Python, so that one set serves all.

@@ -20,7 +20,8 @@ def run(capsys, *arguments):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "digits"
-    arguments = ["train", "--data", "digits", "--epochs", "14", "--batch-size", "32", "--out", str(folder)]
+    arguments = ["train", "--data", "digits", "--network", "lenet5", "--epochs", "14", "--batch-size", "32"]
+    arguments += ["--out", str(folder)]
     assert _commands.exit_code(mnist.command, arguments) == 0
     return folder
 
@@ -130,12 +131,12 @@ def test_the_filters_before_training_are_those_the_training_began_with(tmp_path,
 
 
 def test_fine_tuning_starts_from_what_was_learned(trained, tmp_path, capsys):
-    options = ("--data", "digits", "--limit", 60, "--no-augment", "--epochs", 1)
+    options = ("--data", "digits", "--network", "lenet5", "--limit", 60, "--no-augment", "--epochs", 1)
     assert run(capsys, "train", *options, "--weights", trained, "--out", tmp_path / "tuned")[0] == 0
     assert run(capsys, "train", *options, "--out", tmp_path / "random")[0] == 0
     tuned, untrained = (json.loads((tmp_path / name / "run.json").read_text()) for name in ("tuned", "random"))
     assert tuned["metrics"]["test"]["accuracy"] > 0.85 > untrained["metrics"]["test"]["accuracy"]
-    other = ("--weights", trained, "--network", "lenet5", "--out", tmp_path / "other")
+    other = ("--weights", trained, "--network", "convnet", "--out", tmp_path / "other")
     code, _, err = run(capsys, "train", *options, *other)
     assert code == 2
     assert "no layer" in err

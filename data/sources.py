@@ -213,9 +213,10 @@ def _transferred(row: Source, file: Path, progress: Progress | None) -> tuple[st
             reasons.append(str(error))
     looked = " nor in ".join(shown(root / row.local) for root in _roots())
     given = "" if os.environ.get("CONVMEDIA_DATA") else " (CONVMEDIA_DATA is not set)"
+    instead = f", or use the bundled set {BUNDLED}" if row.name == "mnist" else ""
     raise InputError(
         f"{row.name} is not in {looked}{given} and cannot be downloaded ({'; '.join(reasons)}); connect to the "
-        f"network, or put it there from {row.homepage}, or use the bundled set {BUNDLED}"
+        f"network, or put it there from {row.homepage}{instead}"
     )
 
 

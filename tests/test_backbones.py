@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras.src.applications import imagenet_utils, mobilenet
 from keras.src.applications.convnext import ConvNeXt
 from keras.src.applications.efficientnet import EfficientNet
@@ -91,6 +92,8 @@ def test_preparation_is_that_of_the_networks_own_module(name):
     resize, *own = preparation(name)
     assert (resize.height, resize.width) == (BACKBONES[name].side,) * 2
     np.testing.assert_allclose(prepared(pixels, own), theirs, rtol=1e-6, atol=2e-5)
+    for batch in (pixels, tf.constant(pixels)):
+        np.testing.assert_allclose(backbones.as_input(name, batch), theirs, rtol=1e-6, atol=2e-5)
 
 
 def test_squeezenet_takes_blue_first():

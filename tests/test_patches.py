@@ -7,6 +7,7 @@ from PIL import Image
 from convmedia.data import augmentation, patches
 from convmedia.data.errors import InputError
 from convmedia.data.resample import imresize, luma
+from convmedia.data.seeded import part_of_batch
 
 SEED = np.array([3, 5], np.int32)
 
@@ -102,6 +103,26 @@ def test_batches_follow_from_their_seed_and_come_from_the_pictures():
     assert set(levels) == {1, 2, 3, 4, 5}
     assert np.ptp(targets, axis=(1, 2, 3)).max() < 1e-5  # no window reaches into another picture
     assert other[1].shape == first[1].shape
+
+
+@pytest.mark.parametrize("kind", ["enlarged", "small", "windows"])
+def test_parts_of_a_batch_are_those_of_the_whole(kind):
+    recipe, shrinks = {
+        "enlarged": (augmentation.patches(2, 24, enlarged=True), (1.0, 0.7)),
+        "small": (augmentation.patches(3, 24, enlarged=False), (1.0, 0.7)),
+        "windows": (augmentation.windows(24), (1.0, 0.5)),
+    }[kind]
+    bank = patches.Patches([picture(90, 80), picture(100, 120, seed=1)], [recipe], shrinks)
+    indices = np.arange(6) * 2 % len(bank)
+    whole = bank(indices, SEED)
+    parts = []
+    for index in range(3):
+        with part_of_batch(index, 3):
+            parts.append(bank(indices[2 * index : 2 * index + 2], SEED))
+    if kind == "windows":
+        whole, parts = (whole,), [(part,) for part in parts]
+    for values, pieces in zip(whole, zip(*parts, strict=True), strict=True):
+        np.testing.assert_array_equal(np.concatenate(pieces), values)
 
 
 def bank_pictures(bank, pictures):

@@ -23,7 +23,8 @@ import contextlib, os, shlex, shutil, sys
 from pathlib import Path
 from convmedia.apps import _commands
 _commands.use_backend(sys.argv[1])
-from convmedia.apps import _clips, _distributed, _heard, _runs, _style_training, _super_resolution, _transfer
+from convmedia.apps import _classifiers, _clips, _distributed, _heard, _runs
+from convmedia.apps import _style_training, _super_resolution, _transfer
 from convmedia.apps import audio, cats_vs_dogs, mnist, style_transfer, super_resolution, transfer
 
 states, lines = Path(sys.argv[2]), sys.argv[3:]
@@ -44,7 +45,7 @@ if sys.argv[1] == "jax":  # trained only: measuring and reporting are the same i
         run.finish(metrics={"test": {"accuracy": 0.0}})
         return run.record
 
-    _heard.finish = _transfer.finish = finished
+    _heard.finish = _transfer.finish = _classifiers.finish = finished
     _super_resolution.measured = lambda *_: {"psnr": 0.0, "bicubic_psnr": 0.0}
     _super_resolution.write_report = _style_training.write_report = lambda *_: None
 with _distributed.joined(together):
@@ -116,10 +117,11 @@ def ended(*processes):
 
 
 @pytest.fixture(scope="module")
-def trained(start, start_pair, lines, tmp_path_factory):
+def trained(start, start_pair, data, lines, tmp_path_factory):
     """The folder of all runs and states with JAX: of one process in `alone`, of two together in `shared`."""
     root = tmp_path_factory.mktemp("runs")
-    ended(start(TRAININGS, *arguments(root, "jax", "alone", 0, lines)))
+    one_more = {"cats-vs-dogs": f"cats-vs-dogs --data {data}/labelled --network small --epochs 2 --batch-size 8"}
+    ended(start(TRAININGS, *arguments(root, "jax", "alone", 0, lines | one_more)))
     unknown = {"CONVMEDIA_CACHE": str(root / "cache")}  # where the features of the first training are not
     ended(*start_pair(TRAININGS, lambda rank: arguments(root, "jax", "shared", rank, lines), **unknown))
     return root

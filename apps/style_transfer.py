@@ -161,6 +161,7 @@ def train(
 ) -> None:
     """Learn to paint in one pass; several styles share one network and can be blended."""
     use_backend(backend, distribute)
+    load_pipelines()
     from convmedia.apps import _style_training
 
     def line(_, figures):

@@ -90,6 +90,7 @@ def train(
 ) -> None:
     """Learn to undo bicubic shrinking from patches of pictures; some pictures are held out for validation."""
     use_backend(backend, distribute)
+    load_pipelines()
     from convmedia.apps import _super_resolution
 
     def line(_, figures):

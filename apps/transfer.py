@@ -26,6 +26,7 @@ from convmedia.apps._commands import (
     Resume,
     Seed,
     application,
+    load_pipelines,
     use_backend,
 )
 from convmedia.data.errors import InputError
@@ -75,6 +76,7 @@ def train(
 ) -> None:
     """Stage 1: a head on the frozen backbone's features. Stage 2: the backbone's upper blocks with it."""
     use_backend(backend, distribute)
+    load_pipelines()
     from convmedia.apps import _transfer
     from convmedia.apps._runs import open_run
 

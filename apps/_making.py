@@ -41,7 +41,7 @@ class Made:
 
 
 def within(given: Iterable[str], out: Path) -> list[tuple[Path, Path]]:
-    """Files, and the files of folders, with their place below the folder; those in `out` itself are results.
+    """Files, and the files of folders, with their place below the folder; those in an `out` below it are results.
 
     Raises:
         InputError: a folder without pictures, where nothing else is given.
@@ -51,8 +51,8 @@ def within(given: Iterable[str], out: Path) -> list[tuple[Path, Path]]:
         if not folder.is_dir():
             found.append((folder, Path(folder.name)))
             continue
-        inner = out.resolve() if out.resolve() != folder.resolve() else None
-        files = [file for file in images.find([folder]) if inner not in file.resolve().parents]
+        results = out.resolve() if folder.resolve() in out.resolve().parents else None
+        files = [file for file in images.find([folder]) if results is None or results not in file.resolve().parents]
         found += [(file, file.relative_to(folder)) for file in files]
     return found
 

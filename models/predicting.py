@@ -74,9 +74,9 @@ def in_inference(network: keras.Model) -> Callable[..., Any]:
 
     # A program for each size: where operations run one by one, there is one for each of them and size.
     compiled = jax.jit(stateless)
+    variables = (network.trainable_variables, network.non_trainable_variables)
 
     def answer(batch, *others):
-        variables = (network.trainable_variables, network.non_trainable_variables)
         return compiled(*([variable.value for variable in kind] for kind in variables), batch, *others)
 
     return answer

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps import _commands, super_resolution
+from convmedia.apps import _commands, _twin, super_resolution
+from convmedia.apps._pictures import sample_photos
 from convmedia.apps._quality import averaged
 from convmedia.apps._upscaling import at_precision
 from convmedia.data import resample
@@ -230,6 +231,22 @@ def test_evaluate_says_what_it_computed_in(folder, trained, capsys):
     assert (exact["precision"], quick["precision"]) == ("float32", "bfloat16")
     assert 0 < abs(exact["metrics"][str(folder)]["psnr"] - quick["metrics"][str(folder)]["psnr"]) < 0.5
     assert run(capsys, *arguments, "--precision", "bfloat16")[1].startswith(f"{folder}, srcnn x2, bfloat16\n")
+
+
+def test_what_is_measured_is_what_is_made(tmp_path, capsys, monkeypatch):
+    """On a processor that multiplies bfloat16 too: `evaluate` and `upscale` without options compute alike."""
+    monkeypatch.setattr(_twin, "cpu_multiplies_bfloat16", lambda: True)
+    original = sample_photos()[2][:48, :64]
+    (tmp_path / "in").mkdir()
+    Image.fromarray(original).save(tmp_path / "in" / "one.png")
+    Image.fromarray(resample.imresize(original, 1 / 2, border="symmetric")).save(tmp_path / "small.png")
+    measured = json.loads(run(capsys, "evaluate", "--data", tmp_path / "in", "--json")[1])
+    code, out, _ = run(capsys, "upscale", tmp_path / "small.png", "--out", tmp_path / "out", "--json")
+    [row] = json.loads(out)
+    assert (code, measured["precision"], row["precision"]) == (0, "float32", "float32")
+    found, wanted = (resample.luma(picture).astype(float) for picture in (opened(row["out"]), original))
+    psnr = 20 * np.log10(255 / np.sqrt(np.mean((found - wanted)[2:-2, 2:-2] ** 2)))
+    assert psnr == pytest.approx(measured["images"][0]["psnr"], abs=0.05)  # the file's colours are whole numbers
 
 
 def test_alpha_grey_depth_profile_and_exif_are_kept(bicubic, tmp_path, capsys):

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from convmedia.apps._commands import say
+from convmedia.models import keras_internals
 
 
 class Interrupts(keras.callbacks.Callback):
@@ -57,10 +58,7 @@ class EpochSeeds(keras.callbacks.Callback):
         self.seed = seed
 
     def on_epoch_begin(self, epoch, logs=None):
-        generators = [
-            layer.seed_generator for layer in self.model._flatten_layers() if hasattr(layer, "seed_generator")
-        ]
-        for number, generator in enumerate(generators):
+        for number, generator in enumerate(keras_internals.seed_generators(self.model)):
             generator.state.assign(np.array([self.seed, (epoch << 12) + number], dtype="uint32"))
 
 

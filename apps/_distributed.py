@@ -30,6 +30,7 @@ from convmedia.apps._commands import INTERRUPTED, say, to_json
 from convmedia.apps._runs import Run
 from convmedia.data.errors import InputError
 from convmedia.data.seeded import part_of_batch
+from convmedia.models import keras_internals
 
 ADDRESSES, NUMBER, RANK = (f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID"))
 MEETING_SECONDS = 300  # that the first process to start waits for the others
@@ -53,7 +54,7 @@ class Devices(keras.distribution.DataParallel):
 
     @property
     def rank(self) -> int:
-        return self._process_id
+        return keras_internals.process_index(self)
 
     def get_data_layout(self, data_shape):
         if self.measuring:
@@ -331,8 +332,7 @@ def scope(
     with devices.scope():
         for one in (compiling["optimizer"], *compiling.get("metrics", ())):
             for variable in one.variables:
-                variable._layout = devices.get_variable_layout(variable)
-                variable.assign(keras.ops.convert_to_numpy(variable))
+                keras_internals.lay_out(variable, devices.get_variable_layout(variable))
         yield [Measuring(devices)]
 
 

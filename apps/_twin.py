@@ -9,6 +9,8 @@ from pathlib import Path
 import keras
 from keras import ops
 
+from convmedia.models import keras_internals
+
 PRECISIONS = ("auto", "bfloat16", "float32")
 
 
@@ -61,7 +63,12 @@ def twin(network: keras.Model, precision: str) -> keras.Model:
     and but those whose dtype the builder set. On TensorFlow batch normalisation takes the fused kernel.
     """
     policy = keras.DTypePolicy("mixed_bfloat16")
-    last = {tensor._keras_history.operation.name for tensor in network.outputs}
+    outputs = {id(tensor) for tensor in network.outputs}
+    last = {
+        call.operation.name
+        for call in keras_internals.calls(network)
+        if any(id(tensor) in outputs for tensor in call.output_tensors)
+    }
 
     def copied(layer):
         config = layer.get_config()

@@ -12,7 +12,7 @@ from typing import Any
 
 from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import shown
-from convmedia.models import flatbuffer
+from convmedia.models import flatbuffer, keras_internals
 
 NAME = "convmedia"
 EXTRA = Path("assets.extra", "convmedia.json")
@@ -46,11 +46,8 @@ def write_litert(path: Path, text: str) -> None:
 
 def read_saved_model(path: Path) -> tuple[Counter[str], str | None]:
     """Operators of the graph and its functions, and the description."""
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    content = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
     operators: Counter[str] = Counter()
-    for graph in (meta.graph_def for meta in content.meta_graphs):
+    for graph in keras_internals.saved_model_graphs((path / "saved_model.pb").read_bytes()):
         operators.update(node.op for node in graph.node)
         operators.update(node.op for function in graph.library.function for node in function.node_def)
     extra = path / EXTRA

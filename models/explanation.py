@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from convmedia.data.errors import InputError
+from convmedia.models.keras_internals import calls
 
 CONVOLUTIONS = (
     keras.layers.Conv2D,
@@ -109,21 +110,10 @@ def _network(model: keras.Model) -> tuple[keras.Model, keras.KerasTensor]:
 
     What follows the inner network has no weights; a backbone is followed by a head that has some.
     """
-    last = next((call for call in reversed(_calls(model)) if getattr(call.operation, "weights", [])), None)
+    last = next((call for call in reversed(calls(model)) if getattr(call.operation, "weights", [])), None)
     if last is None or not isinstance(last.operation, keras.Model) or len(last.operation.outputs[0].shape) != 2:
         return model, model.inputs[0]
     return last.operation, last.input_tensors[0]
-
-
-def _calls(network: keras.Model) -> list:
-    """Every call of a layer or operation in a Sequential or functional network, from input to output.
-
-    `layer.output` would not do: it belongs to the layer's first call, which may lie in another model that shares
-    the layer, and a nested model's is its own.
-    """
-    graph = getattr(network, "_functional", None) or network
-    depths = sorted(graph._nodes_by_depth, reverse=True)
-    return [call for depth in depths for call in graph._nodes_by_depth[depth] if not call.is_input]
 
 
 def _batch(picture: np.ndarray):
@@ -140,12 +130,12 @@ def _seen(model: keras.Model, picture: np.ndarray):
 
 
 def _maps(network: keras.Model, batch, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
-    nested = [call for call in _calls(network) if isinstance(call.operation, keras.Model)]
-    shown = [call for call in _calls(network) if isinstance(call.operation, CONVOLUTIONS + POOLING)]
+    nested = [call for call in calls(network) if isinstance(call.operation, keras.Model)]
+    shown = [call for call in calls(network) if isinstance(call.operation, CONVOLUTIONS + POOLING)]
     wanted = {call: _activated(network, call) for call in shown} | {call: call.input_tensors[0] for call in nested}
     values = _run(network.inputs[0], list(wanted.values()), batch) if wanted else []
     tensors = dict(zip(wanted, keras.tree.flatten(values), strict=True))  # Keras takes a list of one apart
-    for call in _calls(network):
+    for call in calls(network):
         name = prefix + call.operation.name
         if call in nested:
             yield from _maps(call.operation, tensors[call], f"{name}/")
@@ -157,7 +147,7 @@ def _activated(network: keras.Model, call) -> keras.KerasTensor:
     """The symbolic maps of a convolution after the activation layers that directly follow it."""
     maps = call.output_tensors[0]
     while True:
-        readers = [other for other in _calls(network) if any(tensor is maps for tensor in other.input_tensors)]
+        readers = [other for other in calls(network) if any(tensor is maps for tensor in other.input_tensors)]
         if len(readers) != 1 or not isinstance(readers[0].operation, ACTIVATING):
             return maps
         maps = readers[0].output_tensors[0]
@@ -173,7 +163,7 @@ def _convolutions(layer: keras.Layer) -> Iterator[keras.layers.Conv2D]:
 def _last_maps(network: keras.Model):
     """The symbolic output of the last layer with positions. Dropout and pooling that follow it are passed over."""
     skipped = (*POOLING, *GLOBAL_POOLING, keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.layers.Reshape)
-    for call in reversed(_calls(network)):
+    for call in reversed(calls(network)):
         maps = call.output_tensors[0]
         if len(maps.shape) == 4 and maps.shape[1:3] != (1, 1) and not isinstance(call.operation, skipped):
             return maps
@@ -182,7 +172,7 @@ def _last_maps(network: keras.Model):
 
 def _logits(network: keras.Model):
     """The symbolic output of the network with a closing softmax or sigmoid taken off."""
-    last = next(call for call in reversed(_calls(network)) if call.output_tensors[0] is network.outputs[0])
+    last = next(call for call in reversed(calls(network)) if call.output_tensors[0] is network.outputs[0])
     layer, entering = last.operation, last.input_tensors[0]
     if isinstance(layer, keras.layers.Softmax):
         return entering

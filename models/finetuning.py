@@ -16,6 +16,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from convmedia.models.keras_internals import flattened_layers, variable_index
+
 # By how a backbone's name begins: what tells the block in the name of a layer. A layer without it belongs to the
 # block of the layer before it, in the inceptions (`CLOSING`), where merging layers bear the names, of the one after.
 BLOCKS = {
@@ -143,7 +145,7 @@ def unfreeze(network: keras.Model, number: int) -> list[str]:
     trained = {id(layer) for _, block in upper for layer in block}
     for layer in network.layers:
         layer.trainable = id(layer) in trained
-        for inner in layer._flatten_layers():
+        for inner in flattened_layers(layer):
             if isinstance(inner, keras.layers.BatchNormalization):
                 inner.trainable = False
     return [name for name, _ in upper]
@@ -152,7 +154,7 @@ def unfreeze(network: keras.Model, number: int) -> list[str]:
 def by_depth(network: keras.Model) -> dict[str, int]:
     """{layer name: 0 in the top block, 1 in the one below, ...} for the layers with weights and those within them."""
     upwards = enumerate(reversed(blocks(network)))
-    return {inner.name: depth for depth, (_, block) in upwards for layer in block for inner in layer._flatten_layers()}
+    return {inner.name: depth for depth, (_, block) in upwards for layer in block for inner in flattened_layers(layer)}
 
 
 @keras.saving.register_keras_serializable("convmedia")
@@ -190,7 +192,7 @@ class LayerwiseAdam(keras.optimizers.Adam):
         super().build(var_list)
 
     def update_step(self, gradient, variable, learning_rate):
-        place = self.places[self._get_variable_index(variable)]
+        place = self.places[variable_index(self, variable)]
         rate = ops.cast(learning_rate, variable.dtype) * _of_layer(self.factors, place, 1.0)
         start = _of_layer(self.starts, place, 0)
         if start:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from convmedia.models import describing, quantizing, rounding, serving
+from convmedia.models import describing, keras_internals, quantizing, rounding, serving
 from convmedia.models.rounding import Batches
 
 
@@ -67,7 +67,6 @@ def write_litert(model: keras.Model, path: Path) -> None:
         Refused: an operation has no built-in operator.
     """
     import tensorflow as tf
-    from tensorflow.lite.python.convert import ConverterError
 
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         model.export(folder, format="tf_saved_model", input_signature=_signature(model), verbose=False)
@@ -76,7 +75,7 @@ def write_litert(model: keras.Model, path: Path) -> None:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:
             path.write_bytes(converter.convert())
-        except ConverterError as error:
+        except keras_internals.converter_error() as error:
             missing = sorted(set(re.findall(r"'tf\.(\w+)' op is neither", str(error))))
             reason = (
                 f"plain LiteRT has no operator for {', '.join(missing)}" if missing else str(error).partition("\n")[0]

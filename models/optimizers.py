@@ -1,7 +1,8 @@
 """The learning-rate schedule of every training, and Muon for convolutions."""
 
 import keras
-from keras import ops
+
+from convmedia.models.keras_internals import MatrixMuon
 
 
 def warm_cosine(peak: float, steps: int, warmup: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -11,7 +12,7 @@ def warm_cosine(peak: float, steps: int, warmup: int) -> keras.optimizers.schedu
     )
 
 
-class ConvolutionMuon(keras.optimizers.Muon):
+class ConvolutionMuon(MatrixMuon):
     """Muon (K. Jordan et al. 2024; step sizes as in Liu et al. 2025, "Muon is scalable for LLM training") for networks
     of convolutions.
 
@@ -31,15 +32,11 @@ class ConvolutionMuon(keras.optimizers.Muon):
         super().__init__(learning_rate, **{**without_decay, "adam_lr_ratio": 0.5, **kwargs})
         self.least_filters = least_filters
 
-    def _should_use_adamw(self, variable):
-        return len(variable.shape) != 4 or variable.shape[-1] < self.least_filters
+    def updates(self, variable):
+        return len(variable.shape) == 4 and variable.shape[-1] >= self.least_filters
 
-    def _muon_update_step(self, gradient, variable, lr, m):
-        self.assign_add(m, ops.add(gradient, m * (self.momentum - 1)))
-        ahead = ops.add(gradient, self.momentum * m) if self.nesterov else m
-        matrix = ops.reshape(ahead, (-1, variable.shape[-1]))
-        update = self.lr_adjust(lr * self.zeropower_via_newtonschulz5(matrix, self.ns_steps))
-        self.assign_sub(variable, ops.reshape(update, variable.shape))
+    def matrix_shape(self, variable):
+        return -1, variable.shape[-1]
 
     def get_config(self):
         return {**super().get_config(), "least_filters": self.least_filters}

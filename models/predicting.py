@@ -14,6 +14,7 @@ from keras import ops
 from convmedia.data.errors import InputError
 from convmedia.data.files import digest
 from convmedia.data.parallel import THREADS, in_order
+from convmedia.models.keras_internals import direct_layers
 
 BATCH_VALUES = 12_000_000  # most input values of one batch, 48 MB as float32: bounds memory on large pictures
 
@@ -21,7 +22,7 @@ BATCH_VALUES = 12_000_000  # most input values of one batch, 48 MB as float32: b
 def every_layer(model: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
     """The model and every layer in it in order, at any depth, also inside wrappers such as TimeDistributed."""
     yield model
-    for layer in model._flatten_layers(include_self=False, recursive=False):
+    for layer in direct_layers(model):
         yield from every_layer(layer)
 
 

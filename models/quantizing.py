@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from convmedia.models import flatbuffer
+from convmedia.models import flatbuffer, keras_internals
 from convmedia.models.rounding import Batches, Kernel, kernels
 
 LEAST_VALUES = 1024  # of a constant that is stored as float16: smaller ones would gain nothing
@@ -121,8 +121,6 @@ def litert_int8(content: bytes, batches: Batches, learned: Sequence[np.ndarray])
     Raises:
         ValueError: none of them is in the file.
     """
-    from tensorflow.lite.python.convert import mlir_quantize
-
     model = flatbuffer.read(content)
     [graph] = model.subgraphs
     nodes = _litert_nodes(model, graph)
@@ -140,7 +138,7 @@ def litert_int8(content: bytes, batches: Batches, learned: Sequence[np.ndarray])
         if place not in chosen
         for tensor in operator.outputs
     ]
-    quantised = flatbuffer.read(mlir_quantize(flatbuffer.packed(model), denylisted_nodes=left_out))
+    quantised = flatbuffer.read(keras_internals.quantized_litert(flatbuffer.packed(model), left_out))
     _store_as_float16(quantised)
     flatbuffer.shrunk(quantised)
     return flatbuffer.packed(quantised)

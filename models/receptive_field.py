@@ -8,6 +8,7 @@ from fractions import Fraction
 import keras
 
 from convmedia.models.enlarging import REACH, DepthToSpace, Enlarge
+from convmedia.models.keras_internals import calls
 
 
 @dataclass(frozen=True)
@@ -52,19 +53,16 @@ def passes(model: keras.Model, start: Place | None = None) -> Iterator[tuple[ker
         start: place of the model's inputs.
     """
     places = {id(tensor): start or Place() for tensor in model.inputs}
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            given = [places[id(tensor)] for tensor in node.input_tensors]
-            place = Place(max(one.radius for one in given), max(one.resolution for one in given))
-            if isinstance(node.operation, keras.Model):
-                for layer, place in passes(node.operation, place):  # noqa: B020 - the last one is the model's own
-                    yield layer, place
-            else:
-                place = after(node.operation, place)
-                yield node.operation, place
-            places |= {id(tensor): place for tensor in node.outputs}
+    for call in calls(model):
+        given = [places[id(tensor)] for tensor in call.input_tensors]
+        place = Place(max(one.radius for one in given), max(one.resolution for one in given))
+        if isinstance(call.operation, keras.Model):
+            for layer, place in passes(call.operation, place):  # noqa: B020 - the last one is the model's own
+                yield layer, place
+        else:
+            place = after(call.operation, place)
+            yield call.operation, place
+        places |= {id(tensor): place for tensor in call.output_tensors}
 
 
 def after(layer: keras.Operation, place: Place) -> Place:

@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from convmedia.models.keras_internals import watched_inputs
 from convmedia.models.predicting import every_layer
 
 GREATEST = 127
@@ -124,31 +125,11 @@ def products(model: keras.Model, batches: Batches, chosen: list[Kernel]) -> dict
         sums[id(layer)] = sums.get(id(layer), 0.0) + (seen.T @ seen).astype(np.float64)
         counts[id(layer)] = counts.get(id(layer), 0) + len(seen)
 
-    with _watching([kernel.layer for kernel in chosen], look):
+    with watched_inputs([kernel.layer for kernel in chosen], look):
         for batch in batches():
             given = [batch[0].astype(np.float32), *batch[1:]]
             model(given if len(given) > 1 else given[0], training=False)
     return {key: total / counts[key] for key, total in sums.items()}
-
-
-@contextlib.contextmanager
-def _watching(layers: list[keras.layers.Layer], look: Callable[[keras.layers.Layer, Any], None]) -> Iterator[None]:
-    """Show each call's inputs of some layers to `look`, wherever in a model they are."""
-
-    def watched(layer, call):
-        def looked_at(inputs, *arguments, **options):
-            look(layer, inputs)
-            return call(inputs, *arguments, **options)
-
-        return looked_at
-
-    for layer in layers:
-        vars(layer)["call"] = watched(layer, layer.call)  # past Keras's tracking of attributes
-    try:
-        yield
-    finally:
-        for layer in layers:
-            del vars(layer)["call"]
 
 
 def places(layer: keras.layers.Layer, inputs: np.ndarray, each: int, rng: np.random.Generator) -> np.ndarray:

@@ -13,6 +13,7 @@ from fnmatch import fnmatch
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -194,6 +195,92 @@ def test_whatever_lies_beside_the_code_is_package_data():
 def test_what_the_code_imports_is_declared():
     assert [one for one in sorted(outside(*MAY_IMPORT)) if not provided(one[1], DECLARED)] == []
     assert [one for one in sorted(outside("tests", "benchmarks", "docs")) if not provided(one[1], DECLARED)] == []
+
+
+INTERNALS = "models/keras_internals.py"
+PRIVATE_MODULES = ("keras.src", "tensorflow.python", "tensorflow.lite.python", "tensorflow.core", "tensorflow.compiler")
+
+
+def private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__")
+
+
+def private_access(file: str, tree: ast.Module) -> Iterator[str]:
+    """Where a file reaches for a private part of what is not its own: `a._b`, `getattr(a, "_b")`, `import a._b`.
+
+    What a file itself defines or sets on `self` is its own, and so are the modules of this package.
+    """
+    nodes = list(ast.walk(tree))
+    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    stored = (node for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store))
+    own |= {node.attr for node in stored if isinstance(node.value, ast.Name) and node.value.id == "self"}
+    for node in nodes:
+        match node:
+            case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name) if name in own:
+                continue
+            case ast.Attribute(value=ast.Name(id="os"), attr="_exit"):  # Python's own, documented
+                continue
+            case ast.Attribute(attr=name) if private(name):
+                yield f"{file}:{node.lineno} {ast.unparse(node)}"
+            case ast.Call(func=ast.Name(id="getattr" | "setattr" | "hasattr"), args=[_, ast.Constant(value=name), *_]):
+                if private(str(name)):
+                    yield f"{file}:{node.lineno} {ast.unparse(node)}"
+
+
+def private_imports(*folders: str) -> list[Imported]:
+    def reached(one: Imported) -> bool:
+        return one.name.startswith(PRIVATE_MODULES) or any(map(private, one.name.split(".")))
+
+    return [one for one in imports(*folders) if not one.name.startswith("convmedia.") and reached(one)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "layer._layers",
+        "self._keras_part",
+        "super()._part()",
+        'getattr(layer, "_functional", None)',
+        "def f(self):\n    return self.model._nodes",
+    ],
+)
+def test_private_access_is_recognised(text):
+    assert len(list(private_access("a.py", ast.parse(text)))) == 1
+
+
+@pytest.mark.parametrize("text", ["self._a = 1; self._a", "def _a(self):\n    self._a()", "a.__name__", "os._exit(0)"])
+def test_what_is_ones_own_is_no_private_access(text):
+    assert list(private_access("a.py", ast.parse(text))) == []
+
+
+def test_only_one_module_touches_private_parts():
+    files = [path for path in python_files(*MAY_IMPORT, "benchmarks") if path.relative_to(ROOT).as_posix() != INTERNALS]
+    found = [private_access(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))) for path in files]
+    assert list(chain.from_iterable(found)) == []
+    assert {one.file for one in private_imports(*MAY_IMPORT, "benchmarks")} == {INTERNALS}
+
+
+OVERRIDES = """
+import importlib, inspect, pkgutil, sys
+for room in sys.argv[1:]:
+    package = importlib.import_module(f"convmedia.{room}")
+    for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        module = importlib.import_module(found.name)
+        for cls in (one for one in vars(module).values() if inspect.isclass(one) and one.__module__ == found.name):
+            others = [base for base in cls.__mro__ if base.__module__.split(".")[0] in ("keras", "tensorflow", "torch")]
+            for name in vars(cls):
+                if name.startswith("_") and not name.endswith("__") and any(name in vars(base) for base in others):
+                    print(f"{found.name}.{cls.__name__}.{name}")
+"""
+
+
+def test_only_one_module_overrides_private_methods():
+    command = [sys.executable, "-c", OVERRIDES, *MAY_IMPORT]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    allowed = {
+        f"convmedia.models.keras_internals.MatrixMuon.{name}" for name in ("_should_use_adamw", "_muon_update_step")
+    }
+    assert set(done.stdout.split()) == allowed
 
 
 def test_extras_are_imported_where_they_are_used():

@@ -5,6 +5,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from convmedia.apps._classifiers import first_filters, save_figure
@@ -14,6 +15,7 @@ from convmedia.apps._sheets import filter_sheet
 from convmedia.data import clips
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
+from convmedia.data.spectra import Spectrum
 from convmedia.models import audio, explanation
 from convmedia.models.listening import Listener, cut
 from convmedia.models.predicting import Predictor
@@ -70,17 +72,35 @@ def sheet(predictor: Predictor, file: Path) -> Figure:
     figure.suptitle(f"{shown(file.name)}: {label} {percent(score)}", x=0.01, ha="left", fontsize=12, parse_math=False)
     times = start + np.arange(len(samples)) / listener.sample_rate
     bare_axes(wave).plot(times, samples, color=BLUE, linewidth=0.6)
-    window_seconds = listener.size / listener.sample_rate
-    extent = (start, start + window_seconds, 0.0, float(seen.shape[1]))
-    image: dict[str, Any] = {"origin": "lower", "aspect": "auto", "extent": extent}
+    spectrum = predictor.model.get_layer("log_mel").spectrum
     for axes, title in ((plain, "log-mel spectrogram, standardised"), (heated, f"Grad-CAM for {label}")):
-        bare_axes(axes).imshow(seen.T, cmap="magma", vmin=-2.5, vmax=2.5, **image)
+        spectrogram(bare_axes(axes), seen, spectrum, start, cmap="magma", vmin=-2.5, vmax=2.5)
         axes.set_title(title, loc="left", fontsize=10, parse_math=False)
-        axes.set_ylabel("mel band")
-    heated.imshow(heat.T, cmap="viridis", alpha=0.25 + 0.6 * heat.T, **image)
-    wave.set(xlim=extent[:2], ylabel="waveform")
+    spectrogram(heated, heat, spectrum, start, cmap="viridis", vmin=0.0, vmax=1.0, alpha=0.25 + 0.6 * heat.T)
+    wave.set(ylabel="waveform", xlim=(start, start + listener.size / listener.sample_rate))
+    for axes in (plain, heated):
+        axes.set(xlim=wave.get_xlim(), xlabel="", ylabel="Hz, on the mel scale")
     heated.set_xlabel("seconds")
     return figure
+
+
+def spectrogram(axes: Axes, values: np.ndarray, spectrum: Spectrum, start: float, **options: Any) -> None:
+    """Draw values (frames, bands) of a spectrum over seconds and Hz; the first frame's centre is at `start` seconds."""
+    from librosa import display
+
+    times = start + np.arange(len(values)) * spectrum.hop_samples / spectrum.sample_rate
+    display.specshow(
+        values.T,
+        x_coords=times,
+        x_axis="s",
+        y_axis="mel",
+        sr=spectrum.sample_rate,
+        fmin=spectrum.min_hz,
+        fmax=spectrum.highest_hz,
+        htk=spectrum.htk,
+        ax=axes,
+        **options,
+    )
 
 
 def clearest(listener: Listener, file: Path) -> tuple[float, np.ndarray, str, float]:

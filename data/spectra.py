@@ -3,17 +3,19 @@
     spectrum = Spectrum(sample_rate=8000, fft_samples=256, hop_samples=80, bands=40)
     spectrum.decibels(windows)      # TensorFlow's FFT, inside tf.data
 
-The numbers are librosa's (`librosa.filters.mel`, `power_to_db`, `mfcc`), without needing it. `models.mel` puts the same
-numbers into a saved file as matrix products.
+Filter banks are librosa's, which is loaded where one is computed: `models.mel` keeps them as weights, so that a saved
+file needs no librosa. The rest are products with matrices of SciPy's, equal to librosa's `power_to_db`, `mfcc` and
+`delta` as tests show; a saved file computes them by operations that every runtime has.
 """
 
+import warnings
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.fft import dct
-from scipy.signal import savgol_filter
+from scipy.signal import get_window, savgol_filter
 
 from convmedia.data.errors import InputError
 
@@ -78,9 +80,20 @@ class Spectrum:
     @cached_property
     def bank(self) -> np.ndarray:
         """float32 (fft_samples // 2 + 1, bands): the mel filters, `librosa.filters.mel` transposed."""
-        return mel_bank(
-            self.sample_rate, self.fft_samples, self.bands, self.min_hz, self.highest_hz, self.htk, self.slaney_norm
-        )
+        from librosa.filters import mel  # takes a second to load, and is not needed where a file brings its bank
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Empty filters")  # bands narrower than a bin: their power is the least
+            bank = mel(
+                sr=self.sample_rate,
+                n_fft=self.fft_samples,
+                n_mels=self.bands,
+                fmin=self.min_hz,
+                fmax=self.highest_hz,
+                htk=self.htk,
+                norm="slaney" if self.slaney_norm else None,
+            )
+        return np.ascontiguousarray(bank.T, np.float32)
 
     def decibels(self, windows):
         """Log-mel spectrograms by TensorFlow's FFT, compiled by XLA for each shape.
@@ -133,8 +146,8 @@ class Spectrum:
 
 
 def hann(length: int) -> np.ndarray:
-    """Periodic Hann window, float32 (length,), as of `scipy.signal.get_window("hann", length)`."""
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
+    """Periodic Hann window, float32 (length,)."""
+    return get_window("hann", length).astype(np.float32)
 
 
 def fourier(length: int) -> np.ndarray:
@@ -142,8 +155,9 @@ def fourier(length: int) -> np.ndarray:
     bins = length // 2 + 1
     # Products of whole numbers modulo the length: the angle stays exact for large ones.
     angles = 2 * np.pi / length * (np.outer(np.arange(length), np.arange(bins)) % length)
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
-    return (window[:, None] * np.concatenate([np.cos(angles), np.sin(angles)], axis=1)).astype(np.float32)
+    return (get_window("hann", length)[:, None] * np.concatenate([np.cos(angles), np.sin(angles)], axis=1)).astype(
+        np.float32
+    )
 
 
 def cosines(bands: int, coefficients: int) -> np.ndarray:
@@ -161,41 +175,3 @@ def slopes(frames: int, width: int = 9) -> np.ndarray:
     if width < 3:
         return np.zeros((frames, frames), np.float32)
     return savgol_filter(np.eye(frames), width, polyorder=1, deriv=1, axis=0, mode="interp").astype(np.float32)
-
-
-def mel_bank(
-    sample_rate: float, fft_samples: int, bands: int, min_hz: float, max_hz: float, htk: bool, slaney_norm: bool
-) -> np.ndarray:
-    """Triangles on the mel scale, float32 (bins, bands); arguments as of `Spectrum`."""
-    bins = np.linspace(0, sample_rate / 2, fft_samples // 2 + 1)
-    edges = hz_of(np.linspace(mel_of(min_hz, htk), mel_of(max_hz, htk), bands + 2), htk)
-    widths = np.diff(edges)
-    ramps = bins[:, None] - edges[None, :]
-    rising, falling = ramps[:, :-2] / widths[:-1], -ramps[:, 2:] / widths[1:]
-    bank = np.maximum(0, np.minimum(rising, falling))
-    if slaney_norm:
-        bank *= 2.0 / (edges[2:] - edges[:-2])
-    return bank.astype(np.float32)
-
-
-# Slaney 1998, "Auditory Toolbox": linear to 1 kHz, 200/3 Hz a mel, then logarithmic, 27 mels for a factor of 6.4.
-_LINEAR_HZ, _CORNER_HZ, _LOG_STEP = 200 / 3, 1000.0, np.log(6.4) / 27
-
-
-def mel_of(hz, htk: bool):
-    """Frequency in mels: Slaney's scale, or HTK's, 2595 log10(1 + hz / 700)."""
-    hz = np.asarray(hz, np.float64)
-    if htk:
-        return 2595.0 * np.log10(1.0 + hz / 700.0)
-    above = _CORNER_HZ / _LINEAR_HZ + np.log(np.maximum(hz, _CORNER_HZ) / _CORNER_HZ) / _LOG_STEP
-    return np.where(hz < _CORNER_HZ, hz / _LINEAR_HZ, above)
-
-
-def hz_of(mels, htk: bool):
-    """Mels in Hz: the inverse of `mel_of`."""
-    mels = np.asarray(mels, np.float64)
-    if htk:
-        return 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
-    corner = _CORNER_HZ / _LINEAR_HZ
-    above = _CORNER_HZ * np.exp(_LOG_STEP * (np.maximum(mels, corner) - corner))
-    return np.where(mels < corner, mels * _LINEAR_HZ, above)

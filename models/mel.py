@@ -1,8 +1,11 @@
 """Layers from a waveform to what a sound network takes: windows, log-mel spectra, MFCCs, standardised and masked.
 
 Everything is a convolution, a matrix product or arithmetic that TensorFlow, ONNX Runtime and plain LiteRT have, for any
-number of samples. Banks are weights that are not trained, so that a file answers alike whatever is installed beside it.
+number of samples. Banks are weights that are not trained, so that a file answers alike whatever is installed beside it,
+and librosa, which computes them, is needed where a layer is made and not where it is loaded.
 """
+
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -22,8 +25,30 @@ def _along_last(values, matrix):
     return ops.conv(values, ops.expand_dims(matrix, 0), strides=1, padding="valid", data_format="channels_last")
 
 
+class WithConstants(keras.layers.Layer):
+    """A layer with constants that are weights: computed where the layer is made, read where it is loaded.
+
+    One that is made from a configuration, as loading and cloning do, has NaN for them, and answers NaN, until it is
+    given weights: a configuration does not hold them.
+    """
+
+    waits_for_weights = False
+
+    @classmethod
+    def from_config(cls, config):
+        layer = super().from_config(config)
+        layer.waits_for_weights = True
+        return layer
+
+    def add_constant(self, name: str, shape: tuple[int, ...], compute: Callable[[], np.ndarray | None]):
+        """A weight that is not trained; `compute` gives its numbers where the layer is made, None for unknown ones."""
+        values = None if self.waits_for_weights else compute()
+        start = keras.initializers.Constant(float("nan") if values is None else values)
+        return self.add_weight(name=name, shape=shape, initializer=start, trainable=False)
+
+
 @keras.saving.register_keras_serializable("convmedia")
-class LogMel(keras.layers.Layer):
+class LogMel(WithConstants):
     """Log-mel spectrogram, equal to `librosa.power_to_db(librosa.feature.melspectrogram(...))` of each window.
 
     Input (n, samples) float, -1..1, any number of samples from one up; output (n, 1 + samples // hop_samples, bands)
@@ -58,9 +83,8 @@ class LogMel(keras.layers.Layer):
         )
 
     def build(self, input_shape):
-        bank = self.spectrum.bank
-        start = keras.initializers.Constant(bank)
-        self.bank = self.add_weight(name="bank", shape=bank.shape, initializer=start, trainable=False)
+        shape = (self.spectrum.fft_samples // 2 + 1, self.spectrum.bands)
+        self.bank = self.add_constant("bank", shape, lambda: self.spectrum.bank)
         self.built = True
 
     def call(self, inputs):
@@ -114,9 +138,8 @@ class MFCC(LogMel):
 
     def build(self, input_shape):
         super().build(input_shape)
-        matrix = spectra.cosines(self.spectrum.bands, self.coefficients)
-        start = keras.initializers.Constant(matrix)
-        self.cosines = self.add_weight(name="cosines", shape=matrix.shape, initializer=start, trainable=False)
+        shape = (self.spectrum.bands, self.coefficients)
+        self.cosines = self.add_constant("cosines", shape, lambda: spectra.cosines(*shape))
 
     def call(self, inputs):
         return _along_last(super().call(inputs), self.cosines)
@@ -164,7 +187,7 @@ class Windows(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("convmedia")
-class Standardised(keras.layers.Layer):
+class Standardised(WithConstants):
     """Per-band normalisation learned from the training set, and the mask of the frames that hold sound.
 
     Input [(n, frames, bands), (n,) int32, how many samples of each window are sound]; output (n, frames, bands, 2)
@@ -173,7 +196,8 @@ class Standardised(keras.layers.Layer):
 
     Args:
         hop_samples: from one frame's centre to the next.
-        mean, deviation: (bands,) float, of the training set; kept as weights.
+        mean, deviation: (bands,) float, of the training set; kept as weights. Without them it answers NaN until it is
+            given weights.
     """
 
     def __init__(self, hop_samples, mean=None, deviation=None, **kwargs):
@@ -182,9 +206,8 @@ class Standardised(keras.layers.Layer):
         self.start = None if mean is None else np.stack([mean, deviation]).astype("float32")
 
     def build(self, input_shape):
-        bands = input_shape[0][-1]
-        start = "zeros" if self.start is None else keras.initializers.Constant(self.start)
-        self.moments = self.add_weight(name="moments", shape=(2, bands), initializer=start, trainable=False)
+        shape = (2, input_shape[0][-1])
+        self.moments = self.add_constant("moments", shape, lambda: self.start)
         self.built = True
 
     def call(self, inputs):

@@ -1,6 +1,9 @@
 """The layers of the front end: against librosa on sounds, window by window, in exported files."""
 
+import subprocess
+import sys
 import warnings
+from importlib import resources
 
 import keras
 import librosa
@@ -168,3 +171,49 @@ def test_a_loaded_layer_keeps_its_bank(tmp_path):
     assert np.array_equal(numbers(again.bank), numbers(layer.bank))
     assert again.get_config() == layer.get_config()
     assert Spectrum(**layer.spectrum.config) == layer.spectrum
+
+
+WITHOUT_LIBROSA = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "librosa":
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Blocked())
+import keras, numpy as np
+import convmedia.models
+model = keras.saving.load_model(sys.argv[1])
+np.save(sys.argv[3], model.predict(np.load(sys.argv[2]), verbose=0))
+"""
+
+
+def test_a_saved_file_needs_no_librosa(tmp_path):
+    with resources.as_file(resources.files(saving.WEIGHTS) / "audio.keras") as path:
+        waves = np.stack([sound(6000, seed) for seed in (1, 2)])
+        np.save(tmp_path / "in.npy", waves)
+        command = [sys.executable, "-c", WITHOUT_LIBROSA, path, tmp_path / "in.npy", tmp_path / "out.npy"]
+        subprocess.run(command, check=True, timeout=120)
+        expected = saving.read(path).predict(waves, verbose=0)
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-6)
+
+
+def test_loading_a_file_loads_no_librosa():
+    code = "import sys; from convmedia.models import load; load('audio'); print('librosa' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    "copied", [keras.models.clone_model, lambda model: keras.Model.from_config(model.get_config())]
+)
+def test_a_clone_answers_nan_until_it_is_given_weights(copied):
+    raw = keras.Input((None,))
+    windows, heard = mel.Windows(4000)(raw)
+    decibels = mel.MFCC(8000, 13, **FRONT)(windows)
+    model = keras.Model(raw, mel.Standardised(80, np.zeros(13), np.ones(13))([decibels, heard]))
+    waves, clone = sound(8000)[None], copied(model)
+    assert np.isnan(numbers(clone(waves))[..., 0]).all()
+    clone.set_weights(model.get_weights())
+    assert np.array_equal(numbers(clone(waves)), numbers(model(waves)))

@@ -30,7 +30,7 @@ def to_file(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path
     if out.suffix == PARQUET:
         lines = out.with_name(f"{out.name}.jsonl")
         if find_spec("pyarrow") is None:
-            raise InputError(f"{shown(out)} needs pyarrow, not installed here; run: pip install 'convmedia[ray]'")
+            raise InputError(f"{shown(out)} needs pyarrow, not installed here; run: pip install 'convmedia[parquet]'")
         if out.exists() and not lines.exists():
             unpack(out, lines)
     failed = finished(lines)

@@ -197,6 +197,33 @@ def test_what_the_code_imports_is_declared():
     assert [one for one in sorted(outside("tests", "benchmarks", "docs")) if not provided(one[1], DECLARED)] == []
 
 
+# Declared, and never imported by name.
+UNNAMED = {
+    "tf2onnx": "Keras's ONNX export loads it",
+    "pytest-xdist": "`make test` distributes the tests with it",
+    "ruff": "`make lint`",
+    "mypy": "`make lint`",
+    "setuptools": "builds the wheels that tests look into",
+    "build": "makes a release: `python -m build`",
+}
+
+
+def never_imported(distributions_declared: set[str], *folders: str) -> set[str]:
+    modules = {name for _, name, _ in outside(*folders)}
+    return {one for one in distributions_declared if not any(provided(module, {one}) for module in modules)}
+
+
+def test_what_is_declared_is_imported():
+    for_users = REQUIRED.union(*(named(EXTRAS[extra]) for extra in EXTRAS if extra not in ("test", "dev"))) - {
+        "convmedia"
+    }
+    for_developers = named(EXTRAS["test"]) | named(EXTRAS["dev"])
+    unused = never_imported(for_users, *MAY_IMPORT) | never_imported(
+        for_developers - {"convmedia"}, "tests", "benchmarks"
+    )
+    assert unused == set(UNNAMED)
+
+
 INTERNALS = "models/keras_internals.py"
 PRIVATE_MODULES = ("keras.src", "tensorflow.python", "tensorflow.lite.python", "tensorflow.core", "tensorflow.compiler")
 

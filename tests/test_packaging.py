@@ -5,8 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
+from email import message_from_bytes
+from fnmatch import fnmatch
 from itertools import chain
 from pathlib import Path
 
@@ -38,11 +41,72 @@ def wheel(tmp_path_factory) -> Path:
     tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("wheel")
     for room in ROOMS:
         shutil.copytree(ROOT / room, tree / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree)
     pip("wheel", "--no-build-isolation", "--wheel-dir", out, tree)
     (built,) = out.glob("*.whl")
     return built
+
+
+MADE = ("__pycache__", ".*", "build", "dist", "runs", "*.egg-info", "*-export")  # by tools and runs, and hidden ones
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory) -> Path:
+    """What the source distribution of the tree as it is unpacks to."""
+    tree, out = tmp_path_factory.mktemp("checkout") / "tree", tmp_path_factory.mktemp("sdist")
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*MADE))
+    shutil.copy(ROOT / ".gitignore", tree)
+    code = "import sys; from setuptools.build_meta import build_sdist; print(build_sdist(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, out], cwd=tree, check=False, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    with tarfile.open(out / done.stdout.splitlines()[-1]) as archive:
+        archive.extractall(out, filter="data")
+    [folder] = [path for path in out.iterdir() if path.is_dir()]
+    return folder
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_the_source_distribution_holds_every_file_of_the_checkout(unpacked):
+    kept = [path for path in ROOT.iterdir() if not any(fnmatch(path.name, pattern) for pattern in MADE)]
+    below = [path for top in kept for path in [top, *top.rglob("*")] if path.is_file()]
+    expected = {path.relative_to(ROOT) for path in below if "__pycache__" not in path.parts} | {Path(".gitignore")}
+    assert expected >= {Path(name) for name in ("Makefile", "constraints.txt", "CHANGELOG.md", "tests/conftest.py")}
+    assert {path for path in expected if not (unpacked / path).is_file()} == set()
+    assert {path for path in expected if (unpacked / path).read_bytes() != (ROOT / path).read_bytes()} == set()
+
+
+def test_the_wheel_of_the_source_distribution_is_that_of_the_checkout(unpacked, wheel, tmp_path):
+    pip("wheel", "--no-build-isolation", "--wheel-dir", tmp_path, unpacked)
+    [built] = tmp_path.glob("*.whl")
+    assert contents(built) == contents(wheel)
+
+
+def test_what_a_package_index_shows_leads_nowhere_but_to_the_web(wheel):
+    [text] = [content for name, content in contents(wheel).items() if name.endswith("/METADATA")]
+    shown = message_from_bytes(text)
+    assert shown["Description-Content-Type"] == "text/markdown"
+    description = shown.get_payload()
+    targets = re.findall(
+        r"\]\(([^)]*)\)|(?:src|href)=[\"']?([^\"'\s>]*)|^\[[^\]]+\]:\s*(\S+)", description, re.MULTILINE
+    )
+    assert [found for found in map("".join, targets) if not found.startswith(("https://", "http://"))] == []
+    assert "![" not in description
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {line for line in readme.splitlines() if line.startswith(("#", "    "))} <= set(description.splitlines())
+
+
+def test_the_versions_of_python_are_those_that_the_makefile_accepts():
+    minors = [int(found) for found in re.findall(r"Python :: 3\.(\d+)", "\n".join(PROJECT["classifiers"]))]
+    lowest, highest = re.search(r"\(3, (\d+)\) <= v <= \(3, (\d+)\)", (ROOT / "Makefile").read_text("utf-8")).groups()
+    assert minors == list(range(int(lowest), int(highest) + 1))
+    assert PROJECT["requires-python"] == f">=3.{lowest},<3.{int(highest) + 1}"
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,13 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,6 +78,15 @@ def test_rows_are_added_once_and_counted(tmp_path, capsys):
     assert lines(out) == ROWS
     summaries = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(one["files"], one["skipped"], one["errors"]) for one in summaries] == [(2, 0, 1), (4, 2, 1)]
+
+
+def test_parquet_without_pyarrow_names_the_extra_that_brings_it_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(_rows, "find_spec", lambda name: None)
+    with pytest.raises(InputError) as error:
+        _rows.to_file(lambda files: [], [], True, tmp_path / "rows.parquet")
+    [extra] = re.findall(r"pip install 'convmedia\[(\w+)\]'", str(error.value))
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert [one.partition(">")[0] for one in project["optional-dependencies"][extra]] == ["pyarrow"]
 
 
 def test_parquet_holds_the_same_rows_and_is_continued(tmp_path, monkeypatch):

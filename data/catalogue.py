@@ -47,12 +47,12 @@ _SRCNN = "http://mmlab.ie.cuhk.edu.hk/projects/SRCNN"
 _BSDS = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision"
 _BSDS_URLS = (f"{_BSDS}/bsds/BSDS300-images.tgz", f"{_BSDS}/grouping/segbench/BSDS300-images.tgz")
 _BSDS_SHA256 = "a5f7d0e49fe135c75518a3543ced24470156fd69305ae77845dff2a5138652b4"
-_BSDS_TERMS = "non-commercial research and education"
+_BSDS_TERMS = "non-commercial research and education"  # said on its homepage
 _ESC50 = "https://github.com/karolpiczak/ESC-50"
 _ESC50_MEMBERS = ((r"[^/]+/audio/([^/]+\.wav)", r"audio/\1"), (r"[^/]+/meta/(esc50\.csv)", r"\1"))
 _FSDD = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 _PETS = "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F"
-_UNSTATED = "not stated; used for research"
+_UNSTATED = "not stated by the authors"
 
 _TABLE = (
     Source(
@@ -84,7 +84,8 @@ _TABLE = (
         urls=(f"{_PETS}/kagglecatsanddogs_5340.zip",),
         bytes=824_887_076,
         sha256="b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9",
-        licence="Microsoft Research terms, see the homepage",
+        # Rules of Kaggle's competition of 2013, https://www.kaggle.com/c/dogs-vs-cats/rules.
+        licence="non-commercial research, no re-publication",
         homepage="https://www.microsoft.com/en-us/download/details.aspx?id=54765",
         local="cats_vs_dogs",
         members=((r"PetImages/Cat/(\d+\.jpg)", r"cat/\1"), (r"PetImages/Dog/(\d+\.jpg)", r"dog/\1")),

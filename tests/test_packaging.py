@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from convmedia.data.catalogue import SOURCES
+
 ROOT = Path(__file__).parents[1]
 ROOMS = ("apps", "data", "models")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -171,6 +173,29 @@ def test_an_installed_copy_reads_with_the_shipped_weights(site):
     code = "from convmedia.models import load; import convmedia.models as m; print(m.__file__, *load('mnist').labels)"
     done = run_installed(site, sys.executable, "-c", code)
     assert done.stdout.split() == [str(site / "convmedia" / "models" / "__init__.py"), *"0123456789"], done.stderr
+
+
+TRAINED_ON = {  # and not only measured on
+    "mnist": ["mnist"],
+    "cats-vs-dogs": ["dogs-vs-cats"],
+    "audio": ["fsdd"],
+    "srcnn": ["T91", "BSD200"],
+    "vdsr": ["T91", "BSD200"],
+    "carn-m": ["T91", "BSD200"],
+    "style-transfer": [],
+}
+
+
+def test_every_shipped_file_says_the_licence_of_its_data_and_what_that_means():
+    weights = ROOT / "models" / "weights"
+    cards = {re.sub(r"_x\d$", "", path.stem) for path in weights.glob("*.keras")}
+    assert cards == set(TRAINED_ON) == {path.stem for path in weights.glob("*.md")}
+    for name, sets in TRAINED_ON.items():
+        card = (weights / f"{name}.md").read_text(encoding="utf-8")
+        [row] = re.findall(r"^\| licence of the data \| (.+) \|$", card, re.MULTILINE)
+        assert [one for one in sets if SOURCES[one].licence not in row] == [], name
+        meaning = card.partition("## What that means for you\n")[2]
+        assert PROJECT["license"] in meaning and "commercial" in meaning, name
 
 
 def pins() -> dict[str, str]:

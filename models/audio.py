@@ -20,8 +20,8 @@ SHORT_SECONDS = 2.0
 
 
 def compact(frames, bands, labels, several=False, widths=(24, 48, 96, 160), dropout=0.3):
-    """Six 3x3 convolutions with batch normalisation, then one feature per place in time: functional, 402,000
-    parameters for 40 bands and 10 labels, 479,000 for 64 bands.
+    """Six 3x3 convolutions with batch normalisation, then one feature per place in time: functional, 404,706
+    parameters for 40 bands and 10 labels, 481,506 parameters for 64 bands.
 
     The last layer's bands become features, since a sound is not the same one elsewhere in frequency; over time the
     features are pooled by their mean and greatest value (Kong et al. 2020, "PANNs", section III-B), where there is
@@ -47,7 +47,8 @@ def compact(frames, bands, labels, several=False, widths=(24, 48, 96, 160), drop
 
 def piczak(frames, bands, labels, several=False, dropout=0.5):
     """K. J. Piczak, "Environmental sound classification with convolutional neural networks" (MLSP 2015), section 2:
-    log-mel and deltas as two channels, two convolutions, two dense layers of 5,000. Functional, 29 million parameters.
+    log-mel and deltas as two channels, two convolutions, two dense layers of 5,000. Functional, with 10 labels
+    29,144,291 parameters for 101 frames, 26,335,771 parameters for 41.
 
     Args:
         frames, bands: 101 (his "long" segments) or 41 ("short"), and 60.
@@ -72,7 +73,7 @@ def speech(frames, bands, labels, several=False, maps=84, units=1000, dropout=0.
     frame a context of 11, convolved along frequency (8 bands, pooling 6 by steps of 2), then two dense layers.
 
     Deltas and their deltas are channels beside the values, as there. Each frame is scored; the answer is the mean over
-    the frames that hold sound. Functional, 2.3 million parameters for 40 bands and 10 labels.
+    the frames that hold sound. Functional, 2,210,270 learned parameters for 40 bands and 10 labels.
     """
     spectrogram = keras.Input((frames, bands, 2), name="spectrogram")
     values = Values(name="values")(spectrogram)
@@ -91,7 +92,8 @@ def speech(frames, bands, labels, several=False, maps=84, units=1000, dropout=0.
 
 def tagger(frames, bands, labels, several=True, widths=(32, 48, 64, 96), units=128, dropout=0.5):
     """Liu et al., "CNN based music emotion classification" (2017), section 3: four convolutions and one hidden layer,
-    for sounds with several labels. Functional, 250,000 to 600,000 parameters, by the size of the spectrogram.
+    for sounds with several labels. Functional, with 10 labels 148,586 parameters for 81 frames of 40 bands, 296,042
+    parameters for 216 frames of 64.
     """
     spectrogram = keras.Input((frames, bands, 2), name="spectrogram")
     x = Values(name="values")(spectrogram)

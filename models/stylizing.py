@@ -71,7 +71,8 @@ class CropLike(keras.layers.Layer):
 
 
 def painter(filters: int = 24, blocks: int = 5, styles: int = 1) -> keras.Model:
-    """The network of Johnson et al. 2016 with nearest-neighbour enlargement before convolutions (Odena et al. 2016).
+    """The network of Johnson et al. 2016 with nearest-neighbour enlargement before convolutions (Odena et al. 2016):
+    947,187 parameters with one style, 1,677,635 parameters for 32 filters.
 
     Args:
         filters: of the outermost layers, with twice and four times as many further in; 32 in the paper.

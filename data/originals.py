@@ -4,9 +4,10 @@
     larger = replace(original, colour=..., alpha=...)  # dataclasses.replace
     write(larger, Path("out", "scan").with_suffix(suffix_for(larger, ".tif")))
 
-Pillow, and OpenCV for colour of 16 bits, which Pillow reads as 8.
+Pillow, and imagecodecs (libpng, libtiff) for colour of 16 bits, which Pillow reads as 8.
 """
 
+import contextlib
 import io
 import struct
 import zlib
@@ -83,7 +84,8 @@ _FORMATS = {
 _MODES = frozenset(["1", "L", "LA", "La", "P", "PA", "RGB", "RGBX", "RGBA", "RGBa", "CMYK", "YCbCr"])
 
 _ORIENTATION, _EXIF_FOLDER, _EXIF_WIDTH, _EXIF_HEIGHT = 0x0112, 0x8769, 0xA002, 0xA003
-_EXTRA_SAMPLES, _PLANAR, _BITS, _ICC = 0x0152, 0x011C, 0x0102, 0x8773
+_EXTRA_SAMPLES, _PLANAR, _BITS, _PHOTOMETRIC, _ICC = 0x0152, 0x011C, 0x0102, 0x0106, 0x8773
+_RGB = 2  # of _PHOTOMETRIC
 
 # TIFF 6.0 and its supplements: tags that say how the file stores its pixels, and GeoTIFF's that tie them to places.
 # What is written has other pixels, stored in another way.
@@ -103,15 +105,15 @@ def read(path: str | Path) -> Original:
     that cannot be read goes altogether.
 
     Raises:
-        InputError: as `images.decode`; and 16-bit colour in separate planes or a compression that OpenCV lacks,
+        InputError: as `images.decode`; and 16-bit colour in separate planes or a compression that imagecodecs lacks,
             colours other than grey, RGB, YCbCr and CMYK.
     """
     with images.opened(path) as (image, name):
         if isinstance(image, PngImageFile):
             image.load()  # its Exif may follow the pixels
-        exif = _exif(image)  # before loading turns a TIFF upright and drops the tag
+        exif, stored = _exif(image), images.orientation(image)  # loading turns a TIFF upright and drops the tag
         image.load()
-        colour, alpha = _pixels(image, Path(path), name)
+        colour, alpha = _pixels(image, Path(path), name, stored)
         icc = None if image.mode == "CMYK" else image.info.get("icc_profile") or None
         turn = images.orientation(image)
     return Original(_upright(colour, turn), None if alpha is None else _upright(alpha, turn), icc, exif)
@@ -198,17 +200,16 @@ def _exif(image: Image.Image) -> bytes | None:
         return None
 
 
-def _pixels(image: Image.Image, path: Path, name: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colour and alpha of a loaded picture; a PNG's are as stored, a TIFF's upright."""
-    bits, grey = _depth(image, path)
+def _pixels(image: Image.Image, path: Path, name: str, stored: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colour and alpha of a loaded picture; a PNG's are as stored, a TIFF's upright, which was `stored` otherwise."""
+    bits = _depth(image, path)
     alpha = None
     if image.mode.startswith(("I", "F")):
         colour = images.sixteen_bits(image, name)[..., None]
     elif image.mode not in _MODES:
         raise InputError(f"{name} holds colours of mode {image.mode}, which are not read; save it as RGB")
     elif bits == 16 and image.mode != "CMYK":
-        colour, alpha = _deep(image, path, name)
-        colour = colour[..., :1] if grey else colour
+        colour, alpha = _deep(image, path, name, stored)
     elif image.mode == "CMYK":
         colour = _from_cmyk(image)
     else:
@@ -222,15 +223,12 @@ def _pixels(image: Image.Image, path: Path, name: str) -> tuple[np.ndarray, np.n
     return colour, alpha
 
 
-def _depth(image: Image.Image, path: Path) -> tuple[int, bool]:
-    """Bits a channel in the file, and whether it is a PNG of grey with alpha; of other formats than these two, 8."""
+def _depth(image: Image.Image, path: Path) -> int:
+    """Bits a channel in a PNG or TIFF; of other formats 8."""
     if isinstance(image, PngImageFile):
         with path.open("rb") as file:
-            header = file.read(26)  # signature, length and name of IHDR, width, height, bits, kind
-        return header[24], header[25] == 4
-    if isinstance(image, TiffImageFile):
-        return max(image.tag_v2.get(_BITS, (1,))), False
-    return 8, False
+            return file.read(25)[24]  # after signature, length and name of IHDR, width, height
+    return max(image.tag_v2.get(_BITS, (1,))) if isinstance(image, TiffImageFile) else 8
 
 
 def _shallow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
@@ -243,38 +241,31 @@ def _shallow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     return pixels.reshape(*pixels.shape[:2], -1), None
 
 
-def _deep(image: Image.Image, path: Path, name: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colour of 16 bits, (height, width, 3), and alpha."""
+def _deep(image: Image.Image, path: Path, name: str, stored: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colour of 16 bits, (height, width, 3), of a PNG of grey with alpha (height, width, 1); and alpha."""
+    import imagecodecs
+
     if isinstance(image, PngImageFile):
         with Image.open(path, formats=["PNG"]) as unread:
-            unread.verify()  # checksums, on which libpng would complain in words of its own
+            unread.verify()  # checksums: a file that fails them is damaged, not of another kind
     tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
-    # OpenCV decodes separate planes to nonsense without a word.
-    pixels = None if tags.get(_PLANAR) == 2 else _decoded_by_opencv(path)
+    decode = imagecodecs.tiff_decode if tags else imagecodecs.png_decode
+    pixels = None
+    if tags.get(_PLANAR, 1) == 1 and tags.get(_PHOTOMETRIC, _RGB) == _RGB:
+        with contextlib.suppress(RuntimeError):  # a compression that is not known; damage was found by Pillow
+            pixels = decode(path.read_bytes())
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
         raise InputError(f"{name} stores 16-bit colour in a way that is not read; save it again as a 16-bit PNG")
-    colour, alpha = pixels[..., 2::-1], None
+    pixels = _upright(pixels, stored) if tags else pixels
+    colours = 1 if pixels.shape[2] == 2 else 3
+    colour, alpha = pixels[..., :colours], None
     if image.mode == "RGBA":
-        alpha = pixels[..., 3]
+        alpha = pixels[..., colours]
         if tags.get(_EXTRA_SAMPLES, (0,))[0] == 1:  # multiplied into the colour
             # 65535 * 65535 + 32767 is below 2^32
             plain = (colour.astype(np.uint32) * 65535 + alpha[..., None] // 2) // np.maximum(alpha, 1)[..., None]
             colour = np.minimum(plain, 65535).astype(np.uint16)
     return colour, alpha
-
-
-def _decoded_by_opencv(path: Path) -> np.ndarray | None:
-    import cv2
-
-    level = cv2.utils.logging.setLogLevel(0)  # it writes of every tag that it does not know
-    try:
-        # Of several: `imdecode` fails on a TIFF that is stored on its side.
-        _, pages = cv2.imdecodemulti(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED, range=(0, 1))
-        return pages[0] if pages else None
-    except cv2.error:
-        return None
-    finally:
-        cv2.utils.logging.setLogLevel(level)
 
 
 def _from_cmyk(image: Image.Image) -> np.ndarray:
@@ -316,7 +307,7 @@ def _write_with_pillow(file: BinaryIO, samples: np.ndarray, icc: bytes | None, t
 
 
 def _write_deep_png(file: BinaryIO, samples: np.ndarray, icc: bytes | None, tags: Image.Exif) -> None:
-    """PNG (third edition) of uint16 (height, width, 1 to 4): Pillow writes grey only, OpenCV no grey with alpha."""
+    """PNG (third edition) of uint16 (height, width, 1 to 4): Pillow writes grey only."""
     height, width, channels = samples.shape
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     file.write(b"\x89PNG\r\n\x1a\n")
@@ -338,7 +329,7 @@ def _write_deep_png(file: BinaryIO, samples: np.ndarray, icc: bytes | None, tags
 def _write_tiff(file: BinaryIO, samples: np.ndarray, icc: bytes | None, tags: Image.Exif) -> None:
     """TIFF 6.0: an Exif block is a TIFF without pixels, so it takes the tags of storage and is followed by them.
 
-    Neither Pillow (8 bits) nor OpenCV (no profile, no Exif, no word on what the fourth channel is) would do.
+    Pillow writes colour of 8 bits only.
     """
     height, width, channels = samples.shape
     strips = [np.ascontiguousarray(strip, strip.dtype.newbyteorder("<")) for strip in _strips(samples)]

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from convmedia.data import images
@@ -300,6 +300,28 @@ def test_odd_tiffs_of_sixteen_bits(tmp_path: Path) -> None:
     assert_one_line(error, "a.tif stores 16-bit colour in a way that is not read", "PNG")
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_tiffs_of_sixteen_bits_are_upright(tmp_path: Path, orientation: int) -> None:
+    samples = noise(3)
+    file = at(tmp_path / "a.tif", deep_tiff(samples, _274=orientation))
+    image = Image.fromarray((samples >> 8).astype(np.uint8))
+    image.getexif()[ORIENTATION] = orientation
+    np.testing.assert_array_equal(read(file).colour >> 8, np.asarray(ImageOps.exif_transpose(image)))
+
+
+@pytest.mark.parametrize("compression", [1, 5, 8, 32773])  # none, LZW, Deflate, PackBits
+def test_compressed_tiffs_of_sixteen_bits_are_read(tmp_path: Path, compression: int) -> None:
+    samples, file = noise(3), tmp_path / "a.tif"
+    cv2.imwrite(str(file), samples[..., ::-1], [cv2.IMWRITE_TIFF_COMPRESSION, compression])
+    np.testing.assert_array_equal(read(file).colour, samples)
+
+
+def test_sixteen_bit_colours_other_than_rgb_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        read(at(tmp_path / "a.tif", deep_tiff(noise(3), _262=6)))  # YCbCr
+    assert_one_line(error, "a.tif")
+
+
 def test_twelve_bits_fill_sixteen(tmp_path: Path) -> None:
     # 0x000, 0xFFF and 0x800, 0x001 in three bytes each
     file = at(tmp_path / "a.tif", tiff(b"\x00\x0f\xff\x80\x00\x01", 1, 4, 1, 12))
@@ -314,7 +336,7 @@ def test_colours_that_are_not_read_are_named(tmp_path: Path) -> None:
         read(at(tmp_path / "a.tif", stored(Image.fromarray(np.array([[0.5, 1.0]], np.float32)), "TIFF")))
 
 
-def test_opencv_keeps_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_tags_that_are_not_known_are_passed_over_in_silence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     read(at(tmp_path / "a.tif", deep_tiff(noise(3), _65000="a tag of one's own")))
     assert capfd.readouterr() == ("", "")
 
@@ -566,13 +588,14 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("deep.tif", b"before")]
 
 
-def test_opencv_is_loaded_for_colour_of_sixteen_bits_only(tmp_path: Path) -> None:
+def test_imagecodecs_is_loaded_for_colour_of_sixteen_bits_only(tmp_path: Path) -> None:
     write(Original(smooth(), icc=ICC), tmp_path / "a.tif")
     write(Original(noise(1)), tmp_path / "b.png")
     write(Original(noise(3)), tmp_path / "c.png")
     script = (
         "import sys; from convmedia.data.originals import read\n"
-        "for name in sys.argv[1:]: read(name); print(*(m in sys.modules for m in ('cv2', 'tensorflow', 'keras')))"
+        "heavy = ('imagecodecs', 'tensorflow', 'keras')\n"
+        "for name in sys.argv[1:]: read(name); print(*(one in sys.modules for one in heavy))"
     )
     command = [sys.executable, "-c", script, *(str(tmp_path / name) for name in ("a.tif", "b.png", "c.png"))]
     done = subprocess.run(command, capture_output=True, check=True, text=True)

@@ -66,3 +66,9 @@ class Answer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **json.loads(self._description)}
+
+
+def full_scale(labels: list[str] | None) -> float:
+    """The greatest value of an answer: 1 of probabilities, which models with labels give, and 255 of pictures. Answers
+    are compared in fractions of it."""
+    return 255.0 if labels is None else 1.0

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import importlib.util
-import itertools
 import json
 import os
 import shutil
@@ -20,24 +19,18 @@ import numpy as np
 
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing, shown
-from convmedia.models import proving, serving, trials
+from convmedia.models import comparing, describing, trials
+from convmedia.models.evidence import Evidence, Measured
 from convmedia.models.formats import FORMATS, Format, Refused
-from convmedia.models.predicting import Predictor, every_layer, in_batches
-from convmedia.models.proving import first_line
-from convmedia.models.rounding import Batches
+from convmedia.models.predicting import Predictor, every_layer
+from convmedia.models.proving import Asked, answered, first_line
 from convmedia.models.trials import LOSS_TOLERANCE, Trial
 from convmedia.models.verifying import read_arrays, write_arrays
 
 EXAMPLE_LIMIT = 200
 TOLERANCE = 1e-4  # of an answer scaled to 0..1
-EXAMPLE_BATCH = 32
-VARIED = 3  # examples that are also tried in other sizes
-ENLARGED_VALUES = 200_000  # examples above this are only cut
+HELD_BACK = 3  # of the examples every such one measures quantised files, where there is nothing else to measure them on
 PARITY_FILE = "parity.json"
-BATCHES, EXPECTED = "batches.npz", "expected.npz"
-ENCODED, EXPECTED_OF_ENCODED = "encoded.npz", "expected-of-encoded.npz"
-TRIED, EXPECTED_OF_TRIED = "tried.npz", "expected-of-tried.npz"
-ENCODED_LIMIT = 12
 AUGMENTING = {"AugMix", "CutMix", "MixUp", "RandAugment", "Solarization"}  # beside everything called Random...
 
 
@@ -77,15 +70,16 @@ def export(
     *,
     tolerance: float = TOLERANCE,
     timeout_seconds: float = 600,
-    trial: Trial | None = None,
+    trial: Trial | Callable[[Sequence[np.ndarray]], Trial] | None = None,
     loss_tolerance: float | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Export a model and prove each file in a child process with the format's own runtime.
 
-    A file is given its name only when its answers, on the examples and on cut and enlarged ones in batches, differ
-    from the Keras answers by at most `tolerance` and repeat. Those of a quantised file may differ; it is calibrated on
-    the examples and measured by `trial`, and must lose no more than `loss_tolerance`. A refused one is removed, with
-    any older file of its name; the other formats go on. Needs the TensorFlow backend.
+    A file is given its name only when it takes and gives what is promised, says of itself what is meant, and its
+    answers, on the examples, on what `probes` draws and on encoded files, differ from the Keras answers by at most
+    `tolerance` and repeat. Those of a quantised file may differ; it is calibrated on examples and measured by `trial`,
+    and must lose no more than `loss_tolerance`. A refused one is removed, with any older file of its name; the other
+    formats go on. Needs the TensorFlow backend.
 
     Args:
         predictor: the trained model.
@@ -94,16 +88,17 @@ def export(
         examples: raw inputs, uint8 (height, width, 3) or float32 (samples,), sizes may differ.
         tolerance: largest difference of an answer scaled to 0..1 (pictures: divided by 255).
         timeout_seconds: longest time that one step of a format's verification may take.
-        trial: what quantised files are measured by; None measures likeness to Keras on the examples.
+        trial: what quantised files are measured by, or what gives it, called with examples that are held back from
+            calibration; None measures likeness to Keras on such examples.
         loss_tolerance: points or dB, in the trial's unit; None for that of `trials.LOSS_TOLERANCE`.
 
     Returns:
         The content of `parity.json`, which is written to `out`: per format {"max_abs_diff", "same_top1" (fraction; None
         without labels), "bytes", "seconds_per_example", "seconds_at_1" and "seconds_at_32" (for each example of such a
         batch), "peak_bytes" (of the process that answered them), "model_sha256" (of the model file)} or
-        {"refused": reason}; of the SavedModel of a classifier also "max_abs_diff_bytes", of `serve_bytes` on encoded
-        examples; of a quantised file also "numbers" (which are stored how), "metric", "measured_on", "before" (None
-        where that is without bounds), "after".
+        {"refused": reason}; of a SavedModel that takes files also "max_abs_diff_bytes", of `serve_bytes` on encoded
+        inputs, of pictures beyond their rounding; of a quantised file also "numbers" (which are stored how), "metric",
+        "measured_on", "before" (None where that is without bounds), "after".
         Formats exported earlier from the same model file, and still there, stay in it.
 
     Raises:
@@ -119,21 +114,21 @@ def export(
     out.mkdir(parents=True, exist_ok=True)
     parity = {name: entry for name, entry in _earlier(out, predictor).items() if name not in names}
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
-        beside = Path(folder)
-        limits = {"tolerance": tolerance, "timeout_seconds": timeout_seconds}
-        whole = _or_refused(functools.partial(_write_evidence, predictor, examples, beside))
-        if "refused" not in whole and any(FORMATS[name].quantised for name in names):
-            trial = trial or trials.likeness(predictor, examples)
-            whole |= {"trial": trial, "before": _write_trial(predictor, trial, beside)}
-            whole["may_lose"] = LOSS_TOLERANCE[trial.unit] if loss_tolerance is None else loss_tolerance
+        evidence = _or_refused(functools.partial(_evidence, predictor, examples, Path(folder)))
+        measured: Measured | Refused | None = None
+        if isinstance(evidence, Evidence) and any(FORMATS[name].quantised for name in names):
+            measured = _or_refused(functools.partial(_measured, evidence, examples, trial, loss_tolerance))
         for name in names:
             kind = FORMATS[name]
+            path = Path(folder) / kind.file
             _write_parity(out, parity)  # without this format: a kill from here on leaves nothing stated that is not so
-            entry = whole
-            if "refused" not in whole:
-                entry = _or_refused(functools.partial(_prove, kind, predictor, beside, whole, **limits))
-            _settle(beside / kind.file, out / kind.file, keep="refused" not in entry)
-            parity[name] = entry
+            needed = (evidence, measured) if kind.quantised else (evidence, None)
+            entry = next((one for one in needed if isinstance(one, Refused)), None)
+            if entry is None:
+                prove = functools.partial(proved, tolerance=tolerance, timeout_seconds=timeout_seconds)
+                entry = _or_refused(functools.partial(prove, kind, path, *needed))
+            _settle(path, out / kind.file, keep=not isinstance(entry, Refused))
+            parity[name] = {"refused": str(entry)} if isinstance(entry, Refused) else entry
         _write_parity(out, parity)
     return parity
 
@@ -190,11 +185,11 @@ def _write_parity(out: Path, parity: dict[str, dict[str, Any]]) -> None:
         beside.write_text(json.dumps(parity, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _or_refused(action: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _or_refused(action: Callable[[], Any]) -> Any:
     try:
         return action()
     except Refused as refusal:
-        return {"refused": str(refusal)}
+        return refusal
 
 
 def _settle(beside: Path, final: Path, keep: bool) -> None:
@@ -207,52 +202,10 @@ def _settle(beside: Path, final: Path, keep: bool) -> None:
         beside.rename(final)
 
 
-def _write_evidence(predictor: Predictor, examples: list[np.ndarray], folder: Path) -> dict[str, Any]:
-    """Write the batches and the Keras answers to them.
-
-    Returns:
-        {"examples": how many, "batches": how many batches they make, "inputs": of the model}; the varied ones follow.
-
-    Raises:
-        Refused: the model itself augments, fails, or answers NaN or infinity.
-    """
-    import tensorflow as tf
-
+def _evidence(predictor: Predictor, examples: list[np.ndarray], folder: Path) -> Evidence:
+    """Raises Refused where the model itself augments, or as `Evidence`."""
     _refuse_augmentation(predictor.model)
-    batches = [np.stack(batch) for batch in in_batches(examples, lambda example: example, EXAMPLE_BATCH)]
-    inputs = len(predictor.model.inputs)
-    every = itertools.chain(batches, _varied(examples))
-    write_arrays(folder / BATCHES, itertools.chain.from_iterable(map(_with_others(predictor.model), every)))
-    try:
-        with _full_precision():
-            read = zip(*[read_arrays(folder / BATCHES)] * inputs, strict=True)
-            write_arrays(folder / EXPECTED, (predictor(*batch) for batch in read))
-    except (ValueError, tf.errors.OpError) as error:
-        raise Refused(f"the model itself fails on an example: {first_line(str(error))}") from error
-    if not all(np.isfinite(answer).all() for answer in read_arrays(folder / EXPECTED)):
-        raise Refused("the model itself answers NaN or infinity")
-    if predictor.labels is not None:
-        files = [serving.encoded(one, predictor.input.get("sample_rate")) for one in examples[:ENCODED_LIMIT]]
-        write_arrays(folder / ENCODED, (np.frombuffer(content, np.uint8) for content, _ in files))
-        with _full_precision():
-            write_arrays(folder / EXPECTED_OF_ENCODED, (predictor(raw[np.newaxis]) for _, raw in files))
-    return {"examples": len(examples), "batches": len(batches), "inputs": inputs}
-
-
-def _write_trial(predictor: Predictor, trial: Trial, folder: Path) -> float:
-    """Write the trial's batches and the Keras answers to them; what these are worth."""
-    write_arrays(folder / TRIED, itertools.chain.from_iterable(map(_with_others(predictor.model), trial.batches())))
-    with _full_precision():
-        read = zip(*[read_arrays(folder / TRIED)] * len(predictor.model.inputs), strict=True)
-        write_arrays(folder / EXPECTED_OF_TRIED, (predictor(*batch) for batch in read))
-    return trial.score(*(read_arrays(folder / EXPECTED_OF_TRIED) for _ in range(2)))
-
-
-def _with_others(model: keras.Model) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """A batch and, for each further input of the model, weights that add to 1, as float32 (batch, values)."""
-    rng = np.random.default_rng(0)
-    values = [tensor.shape[1] for tensor in model.inputs[1:]]
-    return lambda batch: [batch, *(rng.dirichlet(np.ones(n), len(batch)).astype(np.float32) for n in values)]
+    return Evidence(predictor, examples, folder)
 
 
 def _refuse_augmentation(model: keras.Model) -> None:
@@ -263,102 +216,115 @@ def _refuse_augmentation(model: keras.Model) -> None:
             raise Refused(f"augmentation inside the file: layer {layer.name!r} is {type(layer).__name__}")
 
 
-def _varied(examples: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """Batches of two of other sizes: free height and width (or length) are proved, not believed."""
-    for example in examples[:: -(-len(examples) // VARIED)]:
-        shorter = tuple(slice(0, max(1, side * keep // 4)) for side, keep in zip(example.shape, (3, 2), strict=False))
-        part = example[shorter]
-        yield np.stack([part, part[::-1]])
-        if example.size <= ENLARGED_VALUES:
-            larger = np.repeat(example, 2, axis=0)
-            larger = np.repeat(larger, 3, axis=1) if larger.ndim == 3 else larger
-            yield np.stack([larger[::-1], larger])
+def _measured(
+    evidence: Evidence,
+    examples: Sequence[np.ndarray],
+    trial: Trial | Callable[[Sequence[np.ndarray]], Trial] | None,
+    loss_tolerance: float | None,
+) -> Measured:
+    calibrating = examples
+    if not isinstance(trial, Trial):
+        calibrating, measuring = held_back(examples)
+        trial = (trial or functools.partial(trials.likeness, evidence.predictor))(measuring)
+    may_lose = LOSS_TOLERANCE[trial.unit] if loss_tolerance is None else loss_tolerance
+    return evidence.measured(trial, may_lose, calibrating)
 
 
-@contextlib.contextmanager
-def _full_precision() -> Iterator[None]:
-    """Keras answers without TensorFloat-32: it rounds to 10 bits on recent GPUs, and that would be the difference."""
-    from tensorflow.config import experimental
+def held_back(examples: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Examples that calibrate, and every third one, which measures; equal ones are counted once.
 
-    before = experimental.tensor_float_32_execution_enabled()
-    experimental.enable_tensor_float_32_execution(False)
-    try:
-        yield
-    finally:
-        experimental.enable_tensor_float_32_execution(before)
+    A single one measures: what is measured on the examples that calibrated it says nothing of others.
+    """
+    different = list({(example.shape, example.tobytes()): example for example in examples}.values())
+    if len(different) == 1:
+        return [], different
+    return [one for place, one in enumerate(different) if place % HELD_BACK != 1], different[1::HELD_BACK]
 
 
-def _prove(
+def proved(
     kind: Format,
-    predictor: Predictor,
-    folder: Path,
-    whole: dict[str, Any],
+    path: Path,
+    evidence: Evidence,
+    measured: Measured | None = None,
     *,
-    tolerance: float,
-    timeout_seconds: float,
+    tolerance: float = TOLERANCE,
+    timeout_seconds: float = 600,
 ) -> dict[str, Any]:
-    path = folder / kind.file
-    labelled = predictor.labels is not None
-    plain = proving.Asked(kind.runtime, folder / BATCHES, whole["inputs"], "timed")
-    tried = proving.Asked(kind.runtime, folder / TRIED, whole["inputs"], "once")
-    encoded = proving.Asked("serve-bytes", folder / ENCODED, 1, "twice")
-    serving_bytes = kind.runtime == "saved-model" and labelled
-    _convert(kind, predictor, path, functools.partial(_batches, folder, whole))
-    wanted = [plain, *([tried] if kind.quantised else []), *([encoded] if serving_bytes else [])]
-    proving.answered(path, wanted, timeout_seconds)
+    """Write a file to a path and prove it, as `export` does.
+
+    Args:
+        measured: what a quantised one is calibrated on and measured by.
+
+    Returns:
+        What `parity.json` says of it.
+
+    Raises:
+        Refused: it is not to be kept.
+    """
+    _convert(kind, evidence, path, measured)
+    inputs = evidence.inputs
+    runtimes = (kind.runtime, "entries" if kind.runtime == "saved-model" else kind.runtime)
+    asked = {
+        "plain": Asked(runtimes[0], evidence.plain.batches, inputs, "timed"),
+        "probes": Asked(runtimes[1], evidence.probes.batches, inputs, "once"),
+    }
+    if kind.runtime == "saved-model" and evidence.takes_files:
+        asked["encoded"] = Asked("serve-bytes", evidence.encoded.batches, inputs, "once")
+    if measured:
+        asked["tried"] = Asked(kind.runtime, evidence.tried.batches, inputs, "once")
+        asked["mistaken"] = Asked(kind.runtime, evidence.mistaken.batches, inputs, "once")
+    answered(path, list(asked.values()), timeout_seconds)
+    answers = {name: one.answers for name, one in asked.items()}
     likeness = None if kind.quantised else tolerance
-    entry = proving.compared(plain.answers, folder / EXPECTED, whole, labelled, likeness)
-    if kind.quantised:
-        entry |= {"numbers": kind.numbers, **_worth(tried.answers, folder / EXPECTED_OF_TRIED, whole)}
-    if serving_bytes:
-        counts = {"examples": 1, "batches": 1}
-        found = proving.compared(encoded.answers, folder / EXPECTED_OF_ENCODED, counts, True, tolerance)
-        entry["max_abs_diff_bytes"] = found["max_abs_diff"]
+    entry = comparing.compared(answers["plain"], answers["probes"], evidence, runtimes, likeness)
+    if measured:
+        comparing.refuse_mistaken(answers["mistaken"], evidence, kind.runtime)
+        entry |= {"numbers": kind.numbers, **comparing.worth(answers["tried"], evidence, kind.runtime, measured)}
+    if "encoded" in asked:
+        entry["max_abs_diff_bytes"] = comparing.bytes_compared(answers["encoded"], evidence, tolerance)
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     entry["bytes"] = sum(file.stat().st_size for file in files)
-    entry["model_sha256"] = predictor.digest
+    entry["model_sha256"] = evidence.predictor.digest
     return entry
 
 
-def _batches(folder: Path, whole: dict[str, Any]) -> Iterator[tuple[np.ndarray, ...]]:
-    """The batches of the examples as they are, without the varied ones."""
-    read = zip(*[read_arrays(folder / BATCHES)] * whole["inputs"], strict=True)
-    return itertools.islice(read, whole["batches"])
-
-
-def _worth(answering: Path, expecting: Path, whole: dict[str, Any]) -> dict[str, Any]:
-    """What a quantised file's answers to the trial are worth.
-
-    Raises:
-        Refused: too little.
-    """
-    trial, before = whole["trial"], whole["before"]
-    after = trial.score(read_arrays(answering), read_arrays(expecting))
-    lost = trial.lost(before, after)
-    if not lost <= whole["may_lose"]:
-        asked = f"{trial.asked:g} are asked" if trial.asked else f"{before:.6g} before, {lost:.3g} {trial.unit} lost"
-        raise Refused(f"{trial.metric} {after:.6g}, {asked}, with {whole['may_lose']:g} allowed ({trial.data})")
-    kept = None if trial.asked else before
-    return {"metric": trial.metric, "measured_on": trial.data, "before": kept, "after": after}
-
-
-def _convert(kind: Format, predictor: Predictor, path: Path, batches: Batches) -> None:
+def _convert(kind: Format, evidence: Evidence, path: Path, measured: Measured | None) -> None:
     import tensorflow as tf
 
+    given = []
+    if kind.calibrated:
+        calibrating = measured.calibrating if measured else []
+        if not calibrating:
+            raise Refused("one example cannot both calibrate and measure a file in 8 bits; give --data with more")
+        given = [functools.partial(evidence.batched, calibrating)]
     try:
         with _standard_output_to_error(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the converters' own, about their own insides
-            kind.write(predictor.model, path, *([batches] if kind.calibrated else []))
-            _describe(kind, path, json.dumps(description(predictor), allow_nan=False))
+            kind.write(evidence.predictor.model, path, *given)
+            _describe(kind, path, description(evidence.predictor))
     except (ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError) as error:
         raise Refused(f"the converter failed: {first_line(str(error))}") from error
 
 
-def _describe(kind: Format, path: Path, text: str) -> None:
+def _describe(kind: Format, path: Path, facts: dict[str, Any]) -> None:
+    """Put the description into a file, and read it again from there."""
     try:
-        kind.describe(path, text)
+        kind.describe(path, json.dumps(facts, allow_nan=False))
     except Exception as error:  # what the parsers of the three formats let out on a file that is none
         raise Refused(f"the converter wrote no {kind.runtime} file: {first_line(str(error))}") from error
+    try:
+        found = describing.exported(path)
+    except InputError as error:
+        raise Refused(f"the converter wrote no {kind.runtime} file: {first_line(str(error))}") from error
+    if found is None or found["format"] != kind.runtime:
+        raise Refused(f"the converter wrote no {kind.runtime} file")
+    said = found["description"]
+    if said is None:
+        raise Refused("the file says nothing of itself: its description is missing")
+    meant = json.loads(json.dumps(facts))
+    wrong = [name for name in meant if not isinstance(said, dict) or said.get(name) != meant[name]]
+    if wrong or said.keys() != meant.keys():
+        raise Refused(f"the file says something else of itself than is meant: {', '.join(wrong) or 'too much'}")
 
 
 def description(predictor: Predictor) -> dict[str, Any]:

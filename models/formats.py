@@ -137,6 +137,28 @@ def _signature(model: keras.Model) -> list:
     return inputs if len(inputs) == 1 else [inputs]
 
 
+def promised(model: keras.Model, runtime: str) -> dict[str, Any]:
+    """What a file takes and gives, as `verifying.Loaded` says it: raw inputs of the model's names and free sizes.
+
+    Args:
+        runtime: of `verifying.RUNTIMES`.
+    """
+    raw, *others = model.inputs
+    files = serving.takes_files(model)
+    first = [raw.name, "uint8" if len(raw.shape) == 4 else "float32", list(raw.shape)]
+    outputs = [["Identity:0" if runtime == "onnx" else "output_0", "float32"]]
+    entries = {"saved-model": ["serve", *(["serve_bytes"] if files else []), "serving_default"], "onnx": []}
+    if runtime == "serve-bytes":
+        first = ["file_bytes", "string", [None]]
+        labelled = model.layers[-1].labels is not None
+        outputs = [["labels", "string"], ["scores", "float32"]] if labelled else [["picture_bytes", "string"]]
+    return {
+        "inputs": sorted([first, *([tensor.name, "float32", list(tensor.shape)] for tensor in others)]),
+        "outputs": outputs,
+        "entries": entries.get(runtime, ["serving_default"] if runtime == "litert" else entries["saved-model"]),
+    }
+
+
 INT8 = "learned kernels int8 for each output, maps between them int8 by ranges of the examples, the rest float32"
 
 

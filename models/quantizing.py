@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from convmedia.models import flatbuffer, keras_internals
+from convmedia.models.answer import full_scale
 from convmedia.models.rounding import Batches, Kernel, kernels
 
 LEAST_VALUES = 1024  # of a constant that is stored as float16: smaller ones would gain nothing
@@ -52,7 +53,7 @@ def chosen_kernels(model: keras.Model) -> list[Kernel]:
     """The kernels of a model that are quantised: all of a classifier's; all but the outermost two of a model that gives
     pictures, whose values going in and out 8 bits would round visibly."""
     found = kernels(model)
-    return found[1:-1] if len(model.output_shape) == 4 else found
+    return found[1:-1] if full_scale(model.layers[-1].labels) > 1 else found
 
 
 def network_of(

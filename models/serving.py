@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from PIL import Image
 
+from convmedia.data import images
 from convmedia.models.answer import Answer
 
 BYTES = "serve_bytes"
@@ -30,10 +31,15 @@ def write(model: keras.Model, path: Path, signature: list) -> None:
     """
     archive = keras.export.ExportArchive()
     archive.track_and_add_endpoint("serve", model, signature)
-    last = model.layers[-1]
-    if isinstance(last, Answer) and (last.labels is not None or len(model.output_shape) == 4):
+    if takes_files(model):
         add_bytes(archive, model)
     archive.write_out(path, verbose=False)
+
+
+def takes_files(model: keras.Model) -> bool:
+    """Whether its SavedModel has `serve_bytes`: scores of labels and pictures are answers that it gives."""
+    last, rank = model.layers[-1], len(model.output_shape)
+    return isinstance(last, Answer) and rank == (4 if last.labels is None else 2)
 
 
 def add_bytes(archive: Any, model: keras.Model) -> None:
@@ -99,19 +105,38 @@ def decoded_sound(content, sample_rate: int):
         return tf.reduce_mean(samples, axis=-1)
 
 
-def encoded(example: np.ndarray, sample_rate: float | None) -> tuple[bytes, np.ndarray]:
+FILES = {"image": ("PNG", "JPEG", "grey PNG", "grey JPEG"), "sound": ("WAV", "stereo WAV")}
+"""Kinds of files that `serve_bytes` takes, by the model's kind of input."""
+
+
+def encoded(example: np.ndarray, sample_rate: float | None, kind: str | None = None) -> tuple[bytes, np.ndarray]:
     """A raw example as a file that `serve_bytes` takes, and what is in that file, as the model takes it.
 
     Args:
         example: uint8 (height, width, 3), or float32 (samples,) of a sound.
         sample_rate: Hz, of sounds.
+        kind: of `FILES`; None for the first one of them.
     """
-    content = io.BytesIO()
     if sample_rate is None:
-        Image.fromarray(example).save(content, "PNG", compress_level=1)
-        return content.getvalue(), example
-    samples = np.round(np.clip(example, -1.0, 1.0 - 2.0**-15) * 2.0**15).astype("<i2")
+        return _encoded_picture(example, kind or "PNG")
+    return _encoded_sound(example, int(sample_rate), kind or "WAV")
+
+
+def _encoded_picture(picture: np.ndarray, kind: str) -> tuple[bytes, np.ndarray]:
+    """What is in the file is read by Pillow, as `predict` reads files."""
+    content = io.BytesIO()
+    grey, suffix = kind.startswith("grey"), kind.removeprefix("grey ")
+    options = {"compress_level": 1} if suffix == "PNG" else {"quality": 90}
+    Image.fromarray(picture).convert("L" if grey else "RGB").save(content, suffix, **options)
+    return content.getvalue(), images.decode(content.getvalue())
+
+
+def _encoded_sound(samples: np.ndarray, sample_rate: int, kind: str) -> tuple[bytes, np.ndarray]:
+    """The second channel of stereo is another sound."""
+    channels = [samples, 0.5 * samples[::-1]] if kind.startswith("stereo") else [samples]
+    values = np.round(np.clip(np.stack(channels, axis=1), -1.0, 1.0 - 2.0**-15) * 2.0**15).astype("<i2")
+    content = io.BytesIO()
     with wave.open(content, "wb") as file:
-        file.setparams((1, 2, int(sample_rate), len(samples), "NONE", "not compressed"))
-        file.writeframes(samples.tobytes())
-    return content.getvalue(), samples.astype(np.float32) / 2.0**15
+        file.setparams((len(channels), 2, sample_rate, len(samples), "NONE", "not compressed"))
+        file.writeframes(values.tobytes())
+    return content.getvalue(), (values.astype(np.float32) / 2.0**15).mean(axis=1, dtype=np.float32)

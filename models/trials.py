@@ -60,7 +60,7 @@ def accuracy(data: str, inputs: Callable[[], Iterable[np.ndarray]], truth: np.nd
 def likeness(predictor: Any, examples: Sequence[np.ndarray]) -> Trial:
     """What can be said without a truth: the share of examples that get Keras's label, or of pictures the PSNR, dB, of
     values in 0..255 to Keras's answer."""
-    data = f"{len(examples)} examples, against Keras"
+    data = f"{len(examples)} held-back examples, against Keras"
     if predictor.labels is None:
         return Trial("psnr_to_keras", "dB", data, lambda: examples, _mean_psnr, LIKE_KERAS_DB)
     return Trial("agreement", "points", data, lambda: examples, _same_labels)

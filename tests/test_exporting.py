@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from convmedia.data.errors import InputError
-from convmedia.models import exporting, formats, predicting, saving, verifying
+from convmedia.models import exporting, formats, predicting, probes, saving, verifying
 from convmedia.models.exporting import export
 
 IMAGE = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
@@ -401,15 +401,15 @@ def test_what_no_export_made_is_not_replaced(tmp_path):
 
 
 def test_varied_batches_have_other_sizes():
-    shapes = [batch.shape for batch in exporting._varied(pictures((20, 30), (8, 8), (40, 8)))]
+    shapes = [batch.shape for batch in probes.varied(pictures((20, 30), (8, 8), (40, 8)))]
     assert shapes == [(2, 15, 15, 3), (2, 40, 90, 3), (2, 6, 4, 3), (2, 16, 24, 3), (2, 30, 4, 3), (2, 80, 24, 3)]
-    assert [batch.shape for batch in exporting._varied([np.zeros(9, "float32")])] == [(2, 6), (2, 18)]
+    assert [batch.shape for batch in probes.varied([np.zeros(9, "float32")])] == [(2, 6), (2, 18)]
 
 
 def test_answers_are_asked_twice():
     values = iter([1.0, 1.5, 2.0, 2.0])
     batches = [np.zeros(1)] * 2
-    first, second, seconds, unequal = verifying.answers(lambda batch: batch + next(values), batches)
+    first, second, seconds, unequal = verifying.answers(lambda batch: (batch + next(values),), batches)
     assert (first[0], second[0], unequal) == (1.0, 2.0, 0.5)
     assert seconds.shape == (2,)
 

@@ -10,7 +10,7 @@ import numpy as np
 from convmedia.apps._commands import counted, progress, table, to_json
 from convmedia.apps._twin import precision_here
 from convmedia.apps._upscaling import at_precision, in_eight_bits
-from convmedia.data import images, originals, resample, sources
+from convmedia.data import images, originals, patches, resample, sources
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.models import metrics
@@ -121,22 +121,41 @@ def as_batch(plane: np.ndarray) -> np.ndarray:
     return plane[np.newaxis, ..., np.newaxis].astype(np.float32)
 
 
-def trial(predictor: Predictor, scale: int, data: str | None, examples: Sequence[np.ndarray]) -> Trial:
+def trial(
+    predictor: Predictor, scale: int, data: str | None, examples: Sequence[np.ndarray]
+) -> Trial | Callable[[Sequence[np.ndarray]], Trial]:
     """What quantised files are measured by: PSNR as in `compared`, of networks of luma too from pictures in whole
     numbers, which is what exported files take.
 
     Args:
-        data: as of `picture_sets`; None takes Set5 where it is at hand, else the examples as originals.
+        data: as of `picture_sets`; None takes Set5 where it is at hand, else what is given is called with examples that
+            are held back from calibration, as originals.
+        examples: middles of pictures that files are calibrated on; such a picture of `data` is left out.
+
+    Raises:
+        InputError: none is left.
     """
     data = data or ("Set5" if sources.locate("Set5") else None)
-    kind = NETWORKS[predictor.details["network"]].kind
     if data is None:
-        colours, said = list(examples), f"{len(examples)} examples, shrunk"
-    else:
-        colours = [
-            in_eight_bits(originals.read(file).colour) for files in picture_sets(data).values() for file in files
-        ]
-        said = f"{data}, {len(colours)} pictures"
+        return lambda held_back: psnr_of(predictor, scale, held_back, f"{len(held_back)} held-back examples, shrunk")
+    every = [in_eight_bits(originals.read(file).colour) for files in picture_sets(data).values() for file in files]
+    kept = [colour for colour in every if not calibrates(colour, examples)]
+    if not kept:
+        raise InputError(f"all {len(every)} pictures of {data} calibrate the file; measure it on others with --data")
+    said = f"{data}, {len(kept)} pictures"
+    left_out = len(every) - len(kept)
+    return psnr_of(predictor, scale, kept, said + (f" ({left_out} that calibrate left out)" if left_out else ""))
+
+
+def calibrates(colour: np.ndarray, examples: Sequence[np.ndarray]) -> bool:
+    """Whether the middle of a picture, uint8 (height, width, 3 or 1), is one of the examples."""
+    rgb = np.broadcast_to(colour, (*colour.shape[:2], 3))
+    return any(np.array_equal(patches.middle(rgb, max(example.shape[:2])), example) for example in examples)
+
+
+def psnr_of(predictor: Predictor, scale: int, colours: Sequence[np.ndarray], said: str) -> Trial:
+    """PSNR of luma, dB, on originals, uint8 (height, width, 3 or 1) each, shrunk and enlarged again."""
+    kind = NETWORKS[predictor.details["network"]].kind
     cut = [resample.modcrop(colour, scale) for colour in colours]
 
     def inputs() -> Iterator[np.ndarray]:

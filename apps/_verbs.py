@@ -315,7 +315,8 @@ def export_of(
 
     Args:
         data: gives raw examples where the model has no `examples.npz` beside it.
-        trial: gives what quantised files are measured by, called with the examples; None measures likeness to Keras.
+        trial: gives what quantised files are measured by, called with the examples: a trial, or what gives one of
+            examples that are held back from calibration; None measures likeness to Keras on such examples.
         loss_tolerance: what a quantised file may lose; None for what is usual of the trial's unit.
         limits: `tolerance`, where it is not what `exporting.export` has.
     """

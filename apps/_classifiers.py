@@ -19,11 +19,15 @@ CHUNK = 250  # most pictures of a batch
 
 
 def answers(predictor: Predictor, pictures: Iterable[np.ndarray], number: int, label: str) -> np.ndarray:
-    """What a predictor says to `number` raw pictures of any sizes, in order."""
+    """What a predictor says to `number` raw pictures of any sizes, in order.
+
+    Raises:
+        InputError: an answer holds NaN or infinity.
+    """
     found: list[np.ndarray] = []
     with progress(label) as update:
         for batch in in_batches(pictures, lambda picture: picture, CHUNK):
-            found.extend(predictor(np.stack(batch)))
+            found.extend(predictor.finite(np.stack(batch)))
             update(len(found), number)
     return np.stack(found)
 

@@ -67,11 +67,12 @@ def rows_of(predictor: Predictor, files: list[Path], scale: int, ensemble: bool)
             colour = originals.read(file).colour
             if min(colour.shape[:2]) < metrics.WINDOW + 2 * scale:
                 raise InputError(f"{shown(file)} is too small to be measured: {colour.shape[1]}x{colour.shape[0]} px")
+            cut = resample.modcrop(in_eight_bits(colour), scale)
+            figures = compared(averaged(enlarger) if ensemble else enlarger, cut, kind, scale)
         except InputError as error:
             yield {"file": str(file), "error": str(error)}
             continue
-        cut = resample.modcrop(in_eight_bits(colour), scale)
-        yield {"file": str(file), **compared(averaged(enlarger) if ensemble else enlarger, cut, kind, scale)}
+        yield {"file": str(file), **figures}
 
 
 def compared(enlarger: Enlarger, original: np.ndarray, kind: str, scale: int) -> dict[str, float]:

@@ -59,7 +59,7 @@ class Painting:
                 steady.go_on(*before[file], self.size)
             photo = in_rgb(original)
             photo = resized(photo, fitted(photo.shape[:2], self.size))
-            picture = steady(photo, self.predictor(photo[np.newaxis], *weights)[0])
+            picture = steady(photo, self.predictor.finite(photo[np.newaxis], *weights)[0])
             return Made(as_original(original, picture), {})
 
         return made(pairs, painted, done)

@@ -16,7 +16,8 @@ from keras import ops
 
 from convmedia.data import clips
 from convmedia.data.errors import InputError
-from convmedia.models.predicting import Predictor, in_inference
+from convmedia.data.files import shown
+from convmedia.models.predicting import Predictor, in_inference, no_number
 
 BATCH = 32
 """Windows that go through the network together: always so many, since with their number the last bits would change."""
@@ -220,6 +221,9 @@ class Listener:
         windows = np.stack([window.samples for _, window in waiting])
         heard = np.array([window.heard for _, window in waiting], np.int32)
         for (sound, window), scores in zip(waiting, self.scores(windows, heard), strict=True):
+            if not np.isfinite(scores).all():
+                sound.error = no_number(shown(sound.name))
+                continue
             if not window.listed:
                 sound.total = sound.total + scores.astype(np.float64) * window.heard
                 sound.heard += window.heard

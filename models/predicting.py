@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from convmedia.data.errors import InputError
-from convmedia.data.files import digest
+from convmedia.data.files import digest, shown
 from convmedia.data.parallel import THREADS, in_order
 from convmedia.models.keras_internals import direct_layers
 
@@ -50,6 +50,11 @@ def in_batches(items: Iterable[Any], array: Callable[[Any], np.ndarray | None], 
         shape = shape if example is None else example.shape
     if batch:
         yield batch
+
+
+def no_number(what: str) -> str:
+    """The error of an answer that is NaN or infinite, as a network gives whose numbers overflow."""
+    return f"the model answers {what} with NaN or infinity; give another --model"
 
 
 def in_inference(network: keras.Model) -> Callable[..., Any]:
@@ -134,6 +139,20 @@ class Predictor:
         given = [np.asarray(other, np.float32) for other in others]
         return ops.convert_to_numpy(self._call(batch.astype(self.input["dtype"]), *given))
 
+    def finite(self, batch: np.ndarray, *others: np.ndarray, what: str = "a picture") -> np.ndarray:
+        """As calling it, where an answer that is no number is of no use.
+
+        Args:
+            what: was given, for the error.
+
+        Raises:
+            InputError: the answer holds NaN or infinity.
+        """
+        answer = self(batch, *others)
+        if not np.isfinite(answer).all():
+            raise InputError(no_number(what))
+        return answer
+
     def predict_rows(
         self, files: Iterable[str | Path], top: int | None = None, batch_size: int = 32
     ) -> Iterator[dict[str, Any]]:
@@ -179,6 +198,8 @@ class Predictor:
 
     def _row(self, file: str, scores: np.ndarray, top: int | None) -> dict[str, Any]:
         assert self.labels is not None
+        if not np.isfinite(scores).all():
+            return {"file": file, "error": no_number(shown(file))}
         order = np.argsort(-scores, kind="stable")[: 5 if top is None else top]
         best = [{"label": self.labels[index], "score": float(scores[index])} for index in order]
         return {"file": file, **best[0], "top": best}

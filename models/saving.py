@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from convmedia.data.errors import InputError, in_one_line
@@ -111,7 +112,8 @@ def read(path: str | Path) -> keras.Model:
     """Read a file that `save` wrote, with Keras's safe mode on.
 
     Raises:
-        InputError: no such file, not a Keras file, damaged, altered (see `archives.check`), or of other origin.
+        InputError: no such file, not a Keras file, damaged, altered (see `archives.check`), of other origin, or with
+            weights that are NaN or infinite.
     """
     path = Path(path)
     if not path.is_file():
@@ -132,7 +134,19 @@ def read(path: str | Path) -> keras.Model:
             f"{shown(path)} is a Keras model that this program did not write (it has no answer layer); "
             "give the model.keras of a run."
         )
+    _refuse_no_numbers(model, path)
     return model
+
+
+def _refuse_no_numbers(model: keras.Model, path: Path) -> None:
+    for layer in every_layer(model):
+        # Of a model within the model each layer follows by itself.
+        weights = [] if isinstance(layer, keras.Model) else layer.weights
+        if not all(np.isfinite(ops.convert_to_numpy(weight)).all() for weight in weights):
+            raise InputError(
+                f"{shown(path)} holds NaN or infinity in the weights of layer {layer.name!r}; "
+                "train again, or give another model."
+            )
 
 
 def load(source: str | Path, app: str | None = None) -> Predictor:

@@ -37,6 +37,9 @@ def enlarged(
     Yields:
         (rows, columns) of the enlarged picture and what belongs there, float32 (rows, columns, 3), 0..255, neither
         rounded nor clipped.
+
+    Raises:
+        InputError: the answer to a tile holds NaN or infinity.
     """
     height, width = picture.shape[:2]
     overlap = reach_px(predictor.model)
@@ -45,7 +48,7 @@ def enlarged(
             slice(max(part.start - overlap, 0), min(part.stop + overlap, size))
             for part, size in ((rows, height), (columns, width))
         )
-        answer = predictor(picture[around][np.newaxis].astype(np.float32) / np.float32(unit))[0]
+        answer = predictor.finite(picture[around][np.newaxis].astype(np.float32) / np.float32(unit))[0]
         inside = tuple(
             slice((part.start - outer.start) * scale, (part.stop - outer.start) * scale)
             for part, outer in zip((rows, columns), around, strict=True)

@@ -278,8 +278,8 @@ def proved(
     likeness = None if kind.quantised else tolerance
     entry = comparing.compared(answers["plain"], answers["probes"], evidence, runtimes, likeness)
     if measured:
-        comparing.refuse_mistaken(answers["mistaken"], evidence, kind.runtime)
         entry |= {"numbers": kind.numbers, **comparing.worth(answers["tried"], evidence, kind.runtime, measured)}
+        comparing.refuse_mistaken(answers["mistaken"], evidence, kind.runtime)
     if "encoded" in asked:
         entry["max_abs_diff_bytes"] = comparing.bytes_compared(answers["encoded"], evidence, tolerance)
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]

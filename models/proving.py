@@ -32,6 +32,11 @@ class Asked(NamedTuple):
         return self.path.with_name(f"answers_{self.path.name}")
 
 
+def arguments(batches: Sequence[Asked]) -> list[str]:
+    """What is asked, as `verifying` takes it after the file."""
+    return [str(part) for one in batches for part in (one.runtime, one.path, one.answers, one.inputs, one.mode)]
+
+
 def answered(path: Path, batches: Sequence[Asked], timeout_seconds: float) -> None:
     """Answer batches in another process: a file can crash its runtime, and then it must not crash us.
 
@@ -43,10 +48,7 @@ def answered(path: Path, batches: Sequence[Asked], timeout_seconds: float) -> No
         one.answers.unlink(missing_ok=True)
     try:
         done = subprocess.run(
-            [
-                *(sys.executable, "-P", verifying.__file__, path),
-                *(str(part) for one in batches for part in (one.runtime, one.path, one.answers, one.inputs, one.mode)),
-            ],
+            [sys.executable, "-P", verifying.__file__, path, *arguments(batches)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -132,8 +132,10 @@ def _plain(answer: np.ndarray) -> np.ndarray:
 
 
 def _said(loaded: Any, entry: str) -> dict[str, Any]:
-    function = loaded.signatures[entry]
-    taken, given = function.structured_input_signature[1], function.structured_outputs
+    taken, given = {}, {}
+    if entry in loaded.signatures:
+        function = loaded.signatures[entry]
+        taken, given = function.structured_input_signature[1], function.structured_outputs
     return {
         "inputs": sorted([name, spec.dtype.name, spec.shape.as_list()] for name, spec in taken.items()),
         "outputs": sorted([name, spec.dtype.name] for name, spec in given.items()),

@@ -378,9 +378,9 @@ def test_the_command_keeps_what_loses_less_than_its_tolerance(tmp_path, capsys, 
     assert code == 1
     assert list(parity) == ["litert", "litert-int8", "litert-float16"]
     kept = parity["litert-float16"]
-    assert (kept["metric"], kept["measured_on"]) == ("psnr", "12 examples, shrunk")
+    assert (kept["metric"], kept["measured_on"]) == ("psnr", "4 held-back examples, shrunk")
     assert kept["before"] - 0.2 <= kept["after"]
-    assert "dB lost, with 0.2 allowed (12 examples, shrunk)" in parity["litert-int8"]["refused"]
+    assert "dB lost, with 0.2 allowed (4 held-back examples, shrunk)" in parity["litert-int8"]["refused"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.float16.tflite", "model.tflite", "parity.json"]
 
 

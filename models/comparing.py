@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,11 @@ from convmedia.models.formats import Refused, promised
 from convmedia.models.verifying import read_arrays, unpacked
 
 REPEAT_TOLERANCE = 1e-5  # between two runs of one file on one input: rounding of threads, no random numbers
+REORDERED: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # along the last axis: labels, or channels of pictures
+    "its answers reversed": lambda answer: answer[..., ::-1],
+    "its answers moved on by one": lambda answer: np.roll(answer, 1, axis=-1),
+    "its answers moved back by one": lambda answer: np.roll(answer, -1, axis=-1),
+}
 MISTAKEN = 0.5  # of the squared error: what is that much closer to a wrong input's answer has seen that input
 
 
@@ -113,22 +118,24 @@ def worth(answering: Path, evidence: Evidence, runtime: str, measured: Measured)
 
 
 def refuse_mistaken(answering: Path, evidence: Evidence, runtime: str) -> None:
-    """Refuse a file that answers as Keras does to another input: a quantised one need not answer exactly, but to the
-    input that it was given.
+    """Refuse a file that answers as Keras does to another input, or in another order: a quantised one need not answer
+    exactly, but to the input that it was given.
 
     Raises:
-        Refused: the answers are far closer to those to a mistaken input.
+        Refused: the answers are far closer to mistaken ones.
     """
-    names = ["as it is", *probes.mistaken(evidence.predictor.input["kind"])]
-    errors = np.zeros(len(names))
+    inputs = ["as it is", *probes.mistaken(evidence.predictor.input["kind"])]
+    errors = dict.fromkeys(inputs, 0.0) | dict.fromkeys(REORDERED, 0.0)
     expecting = read_arrays(evidence.mistaken.expected)
     for answer in begun(answering, evidence, runtime):
-        for place, expected in enumerate(itertools.islice(expecting, len(names))):
-            _difference(answer, expected)
-            errors[place] += np.square(answer - expected, dtype=np.float64).sum()
-    least = int(errors.argmin())
-    if errors[least] < MISTAKEN * errors[0]:
-        raise Refused(f"answers an input as Keras answers it with {names[least]}")
+        expected = dict(zip(inputs, itertools.islice(expecting, len(inputs)), strict=True))
+        expected |= {name: change(expected["as it is"]) for name, change in REORDERED.items()}
+        for name, each in expected.items():
+            _difference(answer, each)
+            errors[name] += float(np.square(answer - each, dtype=np.float64).sum())
+    least = min(errors, key=lambda name: errors[name])
+    if errors[least] < MISTAKEN * errors["as it is"]:
+        raise Refused(f"answers an input as Keras answers it with {least}")
 
 
 def _differences(answers: Iterator[np.ndarray], expecting: Path, scale: float) -> Iterator[tuple[float, np.ndarray]]:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from convmedia.data.errors import InputError
 from convmedia.models import exporting, formats, predicting, probes, saving, verifying
+from convmedia.models.answer import Answer
 from convmedia.models.exporting import export
 
 IMAGE = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
@@ -317,6 +318,19 @@ def test_pictures_out_are_compared_in_fractions_of_255(tmp_path, writers):
     assert parity["litert"]["max_abs_diff"] == 0.0
 
 
+def test_probabilities_for_each_pixel_are_no_pictures(tmp_path, writers):
+    def network(shift: float) -> predicting.Predictor:
+        raw = keras.Input((None, None, 3), name="image")
+        bias = keras.initializers.Constant([0.0, shift])
+        scores = keras.layers.Conv2D(2, 1, activation="softmax", kernel_initializer="zeros", bias_initializer=bias)(raw)
+        return predicting.Predictor(keras.Model(raw, Answer("transfer", ["a", "b"], IMAGE)(scores)))
+
+    writers("onnx", lambda model, path: formats.write_onnx(network(0.02).model, path))
+    parity = export(network(0.0), ["onnx", "litert"], tmp_path, EXAMPLES)
+    assert parity["onnx"]["refused"] == "answers differ from Keras by 0.005, more than 0.0001"  # 1 / (1 + exp(-0.02))
+    assert parity["litert"]["same_top1"] == 1.0
+
+
 def test_sound_goes_the_same_way(tmp_path):
     keras.utils.set_random_seed(0)
     network = keras.Sequential(
@@ -404,6 +418,36 @@ def test_varied_batches_have_other_sizes():
     shapes = [batch.shape for batch in probes.varied(pictures((20, 30), (8, 8), (40, 8)))]
     assert shapes == [(2, 15, 15, 3), (2, 40, 90, 3), (2, 6, 4, 3), (2, 16, 24, 3), (2, 30, 4, 3), (2, 80, 24, 3)]
     assert [batch.shape for batch in probes.varied([np.zeros(9, "float32")])] == [(2, 6), (2, 18)]
+
+
+@pytest.mark.parametrize("kind", [{"kind": "image"}, {"kind": "sound", "sample_rate": 8000, "window_seconds": 0.5}])
+def test_probes_are_drawn_alike_at_each_call_and_none_is_its_own_mistake(kind):
+    first, second = list(probes.drawn(kind)), list(probes.drawn(kind))
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == (np.uint8 if kind["kind"] == "image" else np.float32)
+    for change in probes.mistaken(kind["kind"]).values():
+        assert not np.array_equal(change(first[0]), first[0])
+    if kind["kind"] == "sound":
+        assert {1, 4000, 4001} < {batch.shape[1] for batch in first}
+        assert max(np.abs(batch).max() for batch in first) == 1.0
+    else:
+        assert {(1, 1), (1, 37), (29, 1), (33, 47)} < {batch.shape[1:3] for batch in first}
+
+
+def test_a_large_probe_is_as_large_as_there_is_time_for():
+    assert [probes.large(0.5 / pixels).shape[1:3] for pixels in (2e5, 1e5, 2e4, 1)] == [
+        (384, 512),
+        (192, 256),
+        (96, 128),
+        (48, 64),
+    ]
+
+
+def test_a_probe_that_the_model_itself_does_not_take_is_left_out(tmp_path):
+    valid = classifier(keras.Input((None, None, 3)), keras.layers.Conv2D(3, 3))  # of 3x3 pixels or more
+    parity = export(valid, ["onnx", "saved-model"], tmp_path, pictures((20, 30), (20, 30)))
+    assert [entry["same_top1"] for entry in parity.values()] == [1.0, 1.0]
 
 
 def test_answers_are_asked_twice():

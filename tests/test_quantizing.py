@@ -12,17 +12,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convmedia.apps import _verbs
+from convmedia.apps import _quality, _verbs
 from convmedia.apps.__main__ import command
 from convmedia.apps._commands import exit_code
+from convmedia.data import images, patches
+from convmedia.data.errors import InputError
 from convmedia.models import (
     describing,
+    exporting,
     flatbuffer,
     formats,
     predicting,
     quantizing,
     rounding,
     saving,
+    shipped,
     trials,
     verifying,
 )
@@ -351,6 +355,55 @@ def test_depthwise_and_separable_kernels_are_found(tmp_path):
         warnings.simplefilter("ignore")  # the converter's own
         formats.write_onnx_int8(model, tmp_path / "model.onnx", lambda: iter([(np.stack(EXAMPLES[:2]),)]))
     assert list(onnx_kernels(tmp_path / "model.onnx")) == [8, 16, 16, 12, 2]
+
+
+def test_examples_that_calibrate_do_not_measure():
+    different = [np.full((2, 2, 3), level, np.uint8) for level in range(7)]
+    calibrating, measuring = exporting.held_back([*different, *different[:3]])
+    assert [[example[0, 0, 0] for example in part] for part in (calibrating, measuring)] == [[0, 2, 3, 5, 6], [1, 4]]
+
+
+@pytest.mark.parametrize("own", [None, "held back"])
+def test_files_are_measured_on_examples_that_did_not_calibrate_them(tmp_path, monkeypatch, own):
+    seen = {}
+
+    def calibrated(model, path, batches):
+        seen["calibrated"] = [picture.tobytes() for batch in batches() for picture in batch[0]]
+        formats.write_litert_int8(model, path, batches)
+
+    def trial(examples):
+        seen["measured"] = [picture.tobytes() for picture in examples]
+        return trials.likeness(classifier(), examples)
+
+    kind = dataclasses.replace(formats.FORMATS["litert-int8"], write=calibrated)
+    monkeypatch.setitem(formats.FORMATS, "litert-int8", kind)
+    given = {} if own is None else {"trial": trial}
+    entry = export(classifier(), ["litert-int8"], tmp_path, EXAMPLES[:9], **given)["litert-int8"]
+    assert entry["measured_on"] == "3 held-back examples, against Keras"
+    if own is not None:
+        every = {picture.tobytes() for picture in EXAMPLES[:9]}
+        assert set(seen["calibrated"]) | set(seen["measured"]) == every
+        assert set(seen["calibrated"]).isdisjoint(seen["measured"])
+
+
+def test_one_example_cannot_calibrate_and_measure(tmp_path):
+    parity = export(classifier(), QUANTISED, tmp_path, [EXAMPLES[0], EXAMPLES[0]])
+    reason = "one example cannot both calibrate and measure a file in 8 bits; give --data with more"
+    assert [parity[name].get("refused") for name in QUANTISED] == [None, reason, reason]
+
+
+def test_pictures_that_calibrate_are_not_measured_though_data_names_them(tmp_path):
+    rng = np.random.default_rng(0)
+    colours = [rng.integers(0, 256, (70 + place, 90, 3), np.uint8) for place in range(4)]
+    for place, colour in enumerate(colours):
+        images.encode(colour, tmp_path / f"{place}.png")
+    calibrating = [patches.middle(colour, 64) for colour in colours[:3]]
+    predictor = shipped("srcnn_x2")
+    trial = _quality.trial(predictor, 2, str(tmp_path), calibrating)
+    assert trial.data == f"{tmp_path}, 1 pictures (3 that calibrate left out)"
+    assert [picture.shape for picture in trial.inputs()] == [(36, 45, 3)]
+    with pytest.raises(InputError, match=r"all 4 pictures of .* calibrate the file; measure it on others with --data"):
+        _quality.trial(predictor, 2, str(tmp_path), [*calibrating, patches.middle(colours[3], 64)])
 
 
 def test_pictures_are_measured_in_decibels_to_keras_where_nothing_else_is_known(tmp_path):

@@ -12,10 +12,12 @@ from convmedia.data import images
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing
 from convmedia.data.labelled import Labelled, truth_in
+from convmedia.models.metrics import label_figures
 from convmedia.models.predicting import Predictor, in_batches
 from convmedia.models.trials import Trial, accuracy
 
 CHUNK = 250  # most pictures of a batch
+LISTED_LABELS = 20  # most labels that `evaluate` prints a row for
 
 
 def answers(predictor: Predictor, pictures: Iterable[np.ndarray], number: int, label: str) -> np.ndarray:
@@ -32,13 +34,46 @@ def answers(predictor: Predictor, pictures: Iterable[np.ndarray], number: int, l
     return np.stack(found)
 
 
-def figures(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    """Accuracy as a fraction, cross-entropy in nats, number of examples."""
+def figures(probabilities: np.ndarray, truth: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
+    """Accuracy as a fraction, cross-entropy in nats, number of examples; and what `label_figures` gives."""
     right = probabilities[np.arange(len(truth)), truth]
+    answered = probabilities.argmax(1)
     return {
-        "accuracy": float((probabilities.argmax(1) == truth).mean()),
+        "accuracy": float((answered == truth).mean()),
         "loss": float(-np.log(np.clip(right, 1e-7, 1.0)).mean()),
         "examples": len(truth),
+        **label_figures(truth, answered, labels),
+    }
+
+
+def accuracy_line(_: str, figures: dict[str, Any]) -> str:
+    """The figures of one split for a person: accuracy alone where there is no more."""
+    if "accuracy_interval" not in figures:
+        return f"accuracy {percent(figures['accuracy'])}"
+    further = f"balanced accuracy {percent(figures['balanced_accuracy'])}, macro F1 {percent(figures['macro_f1'])}"
+    return f"accuracy {accuracy_said(figures)}, {further}"
+
+
+def accuracy_said(figures: dict[str, Any]) -> str:
+    """The accuracy and what it was counted from: "92.83 % (557 of 600, 95 % interval 90.5 to 94.6 %)"."""
+    number = figures["examples"]
+    counted = f"{round(figures['accuracy'] * number):,} of {number:,}"
+    return f"{percent(figures['accuracy'])} ({counted}, 95 % interval {interval_said(figures)})"
+
+
+def interval_said(figures: dict[str, Any]) -> str:
+    low, high = figures["accuracy_interval"]
+    return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def headline(metrics: dict[str, Any]) -> dict[str, str]:
+    """The few numbers that a report begins with: each split's accuracy, and of the first split what else there is."""
+    first = next(iter(metrics.values()))
+    return {
+        **{split: percent(one["accuracy"]) for split, one in metrics.items()},
+        "95 % interval": interval_said(first),
+        "balanced accuracy": percent(first["balanced_accuracy"]),
+        "macro F1": percent(first["macro_f1"]),
     }
 
 
@@ -89,7 +124,7 @@ def first_network(networks: dict[str, Callable], run: Run, labels: Sequence[str]
     keras.utils.set_random_seed(options["seed"])
     network = networks[options["network"]](len(labels))
     if options["weights"] != "none":
-        _training.start_from(network, load(options["weights"], app=run.record["app"]))
+        _training.start_from(network, load(options["weights"], app=run.record["app"]), labels)
     return network
 
 
@@ -107,16 +142,45 @@ def first_filters(networks: dict[str, Callable], predictor: Predictor) -> np.nda
 def measure(predictor: Predictor, data: Labelled) -> tuple[dict[str, Any], np.ndarray]:
     """Figures of a saved file on the raw test pictures, and its answers to them."""
     found = answers(predictor, data.test.pictures, len(data.test), "testing")
-    return {"test": figures(found, truth_in(predictor.labels or [], data))}, found
+    labels = predictor.labels or []
+    return {"test": figures(found, truth_in(labels, data), labels)}, found
 
 
 def print_figures(predictor: Predictor, data: Labelled, metrics: dict[str, Any], as_json: bool) -> None:
-    """What `evaluate` prints."""
+    """What `evaluate` prints: a row for each split; of the first split a row for each label, where they are few."""
     if as_json:
         print(to_json({"metrics": metrics, "data": data.facts, "model": predictor.digest}, indent=2))
         return
-    rows = [[split, percent(f["accuracy"]), f"{f['loss']:.4f}", f["examples"]] for split, f in metrics.items()]
-    print(table(["split", "accuracy", "loss", "pictures"], rows))
+    rows = [
+        [split, accuracy_said(f), percent(f["balanced_accuracy"]), percent(f["macro_f1"]), f"{f['loss']:.4f}"]
+        for split, f in metrics.items()
+    ]
+    print(table(["split", "accuracy", "balanced accuracy", "macro F1", "loss"], rows))
+    of_labels = next(iter(metrics.values()))["per_label"]
+    if len(of_labels) <= LISTED_LABELS:
+        print()
+        print(table(["label", "precision", "recall", "F1", f"{data.noun}s"], label_rows(of_labels)))
+    if absent(of_labels):
+        print(f"\n{absent(of_labels)}")
+
+
+def label_rows(of_labels: dict[str, dict[str, Any]]) -> list[list[Any]]:
+    """A row for each label: precision, recall and F1 in percent, examples."""
+
+    def shown(value: float | None) -> str:
+        return "-" if value is None else percent(value)
+
+    return [
+        [label, *(shown(row[name]) for name in ("precision", "recall", "f1")), row["examples"]]
+        for label, row in of_labels.items()
+    ]
+
+
+def absent(of_labels: dict[str, dict[str, Any]]) -> str:
+    """Says which labels have no examples; empty where all have some."""
+    names = [label for label, row in of_labels.items() if not row["examples"]]
+    without = f"balanced accuracy and macro F1 leave out the labels without examples: {', '.join(names)}"
+    return without if names else ""
 
 
 def finish(
@@ -147,9 +211,9 @@ def finish(
 
 def write_report(run: Run, title, predictor, data: Labelled, history, metrics, probabilities, extra) -> None:
     """`report.html` of one training."""
+    from convmedia.apps._checkpoints import kept_epoch
     from convmedia.apps._figures import curves
     from convmedia.apps._report import Report, classification
-    from convmedia.apps._training import best_epoch
 
     def tested(index: int) -> tuple[np.ndarray, str]:
         paths = getattr(data.test.pictures, "paths", None)
@@ -157,16 +221,11 @@ def write_report(run: Run, title, predictor, data: Labelled, history, metrics, p
         return reduced(data.test.pictures[index], 256), name
 
     report = Report(title, f"{predictor.details['network']} trained on {data.name}, {len(data.train):,} pictures")
-    report.headline(
-        {
-            **{split: percent(figures["accuracy"]) for split, figures in metrics.items()},
-            "epochs": len(history),
-            "parameters": f"{predictor.model.count_params():,}",
-        }
-    )
+    parameters = f"{predictor.model.count_params():,}"
+    report.headline({**headline(metrics), "epochs": len(history), "parameters": parameters})
     if len(history) > 1:
         series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
-        report.figure("Training", curves(series, best_epoch(history, "val_accuracy") + 1))
+        report.figure("Training", curves(series, kept_epoch(run)))
     labels = predictor.labels or []
     classification(report, probabilities, truth_in(labels, data), labels, pictures=tested)
     if extra:

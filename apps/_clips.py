@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from convmedia.apps import _balance
 from convmedia.apps._classifiers import say_problems
 from convmedia.apps._commands import progress, say
 from convmedia.data import augmentation, recordings, sounds
+from convmedia.data.errors import InputError
 from convmedia.data.seeded import uniform
 from convmedia.data.spectra import Spectrum
 from convmedia.models import audio
@@ -138,8 +140,34 @@ def targets(truth: np.ndarray, labels: int) -> np.ndarray:
 
 
 def monitor(data: sounds.Sounds) -> str:
-    """The figure that chooses the epoch: of few validation sounds, accuracy would choose by chance."""
-    return "average_precision" if data.several else "certainty"
+    """The figure that chooses the epoch unless `--monitor` says it: of few validation sounds, accuracy would choose by
+    chance."""
+    return "average-precision" if data.several else "certainty"
+
+
+def check_options(options: dict[str, Any], data: sounds.Sounds) -> None:
+    """Raises InputError where `--monitor` or `--class-weights` is not for such labels."""
+    wanted = options.get("monitor")
+    possible = ("average-precision", "loss") if data.several else ("certainty", *FOR_ONE_LABEL)
+    if wanted is not None and wanted not in possible:
+        kind = "several labels" if data.several else "one label"
+        raise InputError(f"--monitor {wanted}: a sound of {data.name} has {kind}; give one of {', '.join(possible)}")
+    if data.several and options.get("class_weights"):
+        raise InputError(
+            f"--class-weights: a sound of {data.name} may have several labels, whose thresholds are tuned instead; "
+            "leave it out"
+        )
+
+
+FOR_ONE_LABEL = ("accuracy", "balanced-accuracy", "macro-f1", "loss")
+
+
+def class_weights(options: dict[str, Any], data: sounds.Sounds) -> np.ndarray | None:
+    """The weight of each label, as of `_balance.class_weights`; without `--class-weights` and
+    `--no-class-weights` they are wanted where a sound has one label. Runs from before there were any have none."""
+    if data.several or "class_weights" not in options:
+        return None
+    return _balance.class_weights(data.train.truth, len(data.labels), options["class_weights"] in (None, True))
 
 
 def settled(epochs: int) -> int:
@@ -149,16 +177,21 @@ def settled(epochs: int) -> int:
     return 9 * epochs // 10
 
 
-def compiling(data: sounds.Sounds) -> dict[str, Any]:
-    """Loss and metrics, as `compile` takes them."""
+def compiling(data: sounds.Sounds, chosen_by: str) -> dict[str, Any]:
+    """Loss and metrics, as `compile` takes them.
+
+    Args:
+        chosen_by: what `--monitor` names.
+    """
     import keras
 
     if data.several:
-        precision = keras.metrics.AUC(curve="PR", multi_label=True, num_labels=len(data.labels), name=monitor(data))
-        return {"loss": keras.losses.BinaryCrossentropy(), "metrics": [precision]}
-    certainty = keras.metrics.MeanMetricWrapper(certainty_of, name=monitor(data))
-    accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
-    return {"loss": keras.losses.CategoricalCrossentropy(label_smoothing=0.1), "metrics": [accuracy, certainty]}
+        several = {"multi_label": True, "num_labels": len(data.labels), "name": "average_precision"}
+        return {"loss": keras.losses.BinaryCrossentropy(), "metrics": [keras.metrics.AUC(curve="PR", **several)]}
+    certainty = keras.metrics.MeanMetricWrapper(certainty_of, name="certainty")
+    accuracy, *further = _balance.watched(keras.metrics.CategoricalAccuracy, len(data.labels), chosen_by)
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
+    return {"loss": loss, "metrics": [accuracy, certainty, *further]}
 
 
 def certainty_of(truth, scores):

@@ -37,6 +37,22 @@ class Format(StrEnum):
     litert = "litert"
 
 
+class Monitor(StrEnum):
+    accuracy = "accuracy"
+    balanced_accuracy = "balanced-accuracy"
+    macro_f1 = "macro-f1"
+    loss = "loss"
+
+
+class SoundMonitor(StrEnum):
+    accuracy = "accuracy"
+    balanced_accuracy = "balanced-accuracy"
+    macro_f1 = "macro-f1"
+    loss = "loss"
+    certainty = "certainty"
+    average_precision = "average-precision"
+
+
 class Smaller(StrEnum):
     float16 = "float16"
     int8 = "int8"
@@ -44,7 +60,7 @@ class Smaller(StrEnum):
 
 Data = Annotated[str, typer.Option(help="A named set (see `convmedia data list`) or a folder of class folders.")]
 Out = Annotated[Path, typer.Option(help="The run folder to write.")]
-Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training examples.")]
+Epochs = Annotated[int, typer.Option(min=1, max=4096, help="Passes over the training examples.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Examples a step.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Train on at most this many examples.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Everything random follows from it.")]
@@ -53,6 +69,21 @@ Weights = Annotated[
 ]
 Patience = Annotated[
     int | None, typer.Option(min=1, help="Stop early after this many epochs without a better validation figure.")
+]
+MonitorOption = Annotated[
+    Monitor, typer.Option("--monitor", help="The validation figure that chooses the epoch that is kept.")
+]
+SoundMonitorOption = Annotated[
+    SoundMonitor | None,
+    typer.Option(
+        "--monitor",
+        help="The validation figure that chooses the epoch that is kept; default certainty, the mean probability of "
+        "the right label, or average-precision where a sound may have several labels.",
+    ),
+]
+ClassWeights = Annotated[
+    bool | None,
+    typer.Option("--class-weights/--no-class-weights", help="Rare labels count as much as frequent ones."),
 ]
 Precision = Annotated[
     Arithmetic,

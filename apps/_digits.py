@@ -23,6 +23,8 @@ class PreparedDigits:
     """Examples as the inner network sees them: prepared once, uint8 (n, 28, 28, 1), targets float32 (n, labels).
 
     `regular` are visited once an epoch; some of them give way to `photos` and to `nothing`, drawn anew each time.
+    Where there are photos, validation is on the held-out digits and on as many photographs of the same digits: what
+    chooses the epoch is like what the network is for.
     """
 
     PARTS = ("regular", "photos", "nothing", "held")
@@ -41,7 +43,8 @@ class PreparedDigits:
         if preparation == "resize" and invert:
             parts["regular"] = np.concatenate([parts["regular"], augmentation.inverted(parts["regular"])])
             parts["regular_targets"] = np.concatenate([parts["regular_targets"]] * 2)
-        if augment and preparation == "ink":
+        photographed = augment and preparation == "ink"
+        if photographed:
             regular = (parts["regular"], parts["regular_targets"])
             photos, photo_targets, nothing = photographs(prepare, *regular, data.labels, seed)
         else:
@@ -49,9 +52,13 @@ class PreparedDigits:
         parts |= {"photos": photos, "photos_targets": photo_targets, "nothing": nothing}
         parts["nothing_targets"] = np.full((len(nothing), classes), 1 / classes, "float32")
         parts["held"], parts["held_targets"] = prepared(prepare, data.validation, classes, "preparing validation")
-        if preparation == "resize" and invert:
+        if photographed:
+            parts["held"] = with_photographs(prepare, parts["held"], parts["held_targets"], data.labels, seed)
+        elif preparation == "resize" and invert:
             parts["held"] = np.concatenate([parts["held"], augmentation.inverted(parts["held"])])
-            parts["held_targets"] = np.concatenate([parts["held_targets"]] * 2)
+        parts["held_targets"] = np.concatenate(
+            [parts["held_targets"]] * (len(parts["held"]) // len(parts["held_targets"]))
+        )
         return cls(parts, augment)
 
     @classmethod
@@ -67,7 +74,7 @@ class PreparedDigits:
 
     @property
     def validation(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Inputs 0..1 and targets of the held-out examples, not augmented."""
+        """Inputs 0..1 and targets of the held-out examples, always the same ones."""
         return (self.parts["held"] / np.float32(255), self.parts["held_targets"])
 
     @property
@@ -135,23 +142,42 @@ def photographs(prepare: Predictor, regular: np.ndarray, targets: np.ndarray, la
     chosen = rng.permutation(len(regular))[: max(len(regular) // 2, 1)]
     pictures: list[np.ndarray] = []
     nothing: list[np.ndarray] = []
-    for start in counted(range(0, len(chosen), CHUNK), -(-len(chosen) // CHUNK), "photographing"):
-        size = (int(rng.integers(40, 129)), int(rng.integers(40, 129)))
-        part = chosen[start : start + CHUNK]
-        written = [styled(regular[index, ..., 0], labels[targets[index].argmax()], rng) for index in part]
-        taken = [photograph(digit, size, rng) for digit in written]
-        pictures.append(to_bytes(prepare(np.stack(taken))))
+    for part in counted(chunks(chosen), -(-len(chosen) // CHUNK), "photographing"):
+        size, taken = photographed_at_once(regular, targets, part, labels, rng)
+        pictures.append(to_bytes(prepare(taken)))
         blank = [without_digit(size, rng) for _ in range(max(len(part) // 20, 1))]
         nothing.append(to_bytes(prepare(np.stack(blank))))
     return np.concatenate(pictures), targets[chosen], np.concatenate(nothing)
 
 
+def with_photographs(prepare: Predictor, held: np.ndarray, targets: np.ndarray, labels, seed: int) -> np.ndarray:
+    """Prepared pictures, and behind them a photograph of each, prepared as they are: uint8 (2n, 28, 28, 1)."""
+    rng = np.random.default_rng([seed, 2])
+    parts = counted(chunks(np.arange(len(held))), -(-len(held) // CHUNK), "photographing validation")
+    taken = [to_bytes(prepare(photographed_at_once(held, targets, part, labels, rng)[1])) for part in parts]
+    return np.concatenate([held, *taken])
+
+
+def chunks(places: np.ndarray) -> list[np.ndarray]:
+    """The places in parts, of which each is photographed at one size."""
+    return [places[start : start + CHUNK] for start in range(0, len(places), CHUNK)]
+
+
+def photographed_at_once(pictures: np.ndarray, targets: np.ndarray, places: np.ndarray, labels, rng):
+    """Some of the prepared pictures as a phone would take them, at a size that is drawn: (height, width), and uint8
+    (n, height, width, 3)."""
+    size = (int(rng.integers(40, 129)), int(rng.integers(40, 129)))
+    written = [styled(pictures[place, ..., 0], labels[targets[place].argmax()], rng) for place in places]
+    return size, np.stack([photograph(digit, size, rng) for digit in written])
+
+
 def measure(predictor: Predictor, data: Digits) -> tuple[dict[str, Any], np.ndarray]:
     """Figures of a saved file on raw test pictures and on their inversions; and its answers to the former."""
-    truth = truth_in(predictor.labels or [], data)
+    labels = predictor.labels or []
+    truth = truth_in(labels, data)
     straight = answers(predictor, data.test.pictures, len(truth), "testing")
     inverse = answers(predictor, map(augmentation.inverted, data.test.pictures), len(truth), "testing inverted")
-    return {"test": figures(straight, truth), "inverted": figures(inverse, truth)}, straight
+    return {"test": figures(straight, truth, labels), "inverted": figures(inverse, truth, labels)}, straight
 
 
 def filters_drawn(report, predictor: Predictor) -> None:

@@ -33,7 +33,7 @@ def curves(history: Mapping[str, Sequence[float | None]], best_epoch: int | None
     Args:
         history: values per epoch; validation under `val_` and the metric's name. None, NaN and infinity are gaps.
             A column `epoch` is passed over.
-        best_epoch: the epoch to mark, counted from 1; None marks each metric's own best validation value.
+        best_epoch: the epoch to mark, counted from 1; 0 marks none, None each metric's own best validation value.
     """
     names = list(dict.fromkeys(name.removeprefix("val_") for name in history if name != "epoch"))
     columns = min(2, max(1, len(names)))
@@ -81,7 +81,7 @@ def _numbers(values: Sequence[float | None]) -> np.ndarray:
 
 def _mark_best(axes: Axes, name: str, values: np.ndarray | None, best_epoch: int | None) -> None:
     title = name.replace("_", " ")
-    if values is not None and np.isfinite(values).any():
+    if best_epoch != 0 and values is not None and np.isfinite(values).any():
         lower = any(word in name for word in LOWER_IS_BETTER)
         best = best_epoch or int(np.nanargmin(values) if lower else np.nanargmax(values)) + 1
         axes.axvline(best, color=INK, alpha=0.45, linewidth=1, linestyle=":")

@@ -33,9 +33,9 @@ def each(run: Run, names: list[str], train: Callable[[Run], dict[str, Any]]) -> 
 
 
 def summary(figures: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and spread (standard deviation over the folds, n - 1) of each figure; examples in all."""
+    """Mean and spread (standard deviation over the folds, n - 1) of each figure that is a number; examples in all."""
     found: dict[str, Any] = {}
-    for name in figures[0]:
+    for name in numbers(figures[0]):
         values = [one[name] for one in figures]
         if name == "examples":
             found[name] = sum(values)
@@ -43,6 +43,11 @@ def summary(figures: list[dict[str, Any]]) -> dict[str, Any]:
         found[name] = float(np.mean(values))
         found[f"{name}_spread"] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return found
+
+
+def numbers(figures: dict[str, Any]) -> list[str]:
+    """The names of the figures that are numbers, without intervals and what is told of each label."""
+    return [name for name, value in figures.items() if not isinstance(value, list | dict)]
 
 
 def write_report(run: Run, names: list[str], metrics: dict[str, Any]) -> None:
@@ -58,7 +63,7 @@ def write_report(run: Run, names: list[str], metrics: dict[str, Any]) -> None:
             "folds": len(names),
         }
     )
-    columns = [name for name in metrics[names[0]] if name != "examples"]
+    columns = [name for name in numbers(metrics[names[0]]) if name != "examples"]
     rows = [[name, *(metrics[name][column] for column in columns), metrics[name]["examples"]] for name in names]
     note = "Each fold's own report lies in its folder: fold-1/report.html and so on."
     report.table("Folds", ["tested on", *(name.replace("_", " ") for name in columns), "sounds"], rows, note)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from convmedia.apps import _classifiers
 from convmedia.apps._classifiers import figures
 from convmedia.apps._commands import percent, progress, table, to_json
 from convmedia.apps._runs import Run
@@ -24,7 +25,8 @@ def measure(predictor: Predictor, data: sounds.Sounds) -> tuple[dict[str, Any], 
     """Figures of a saved file on the test sounds as they are, and its answers to them, float64 (n, labels)."""
     found = answers(predictor, data.test, "testing")
     if predictor.details.get("thresholds") is None:
-        return {"test": figures(found, truth_in(predictor.labels or [], data))}, found
+        labels = predictor.labels or []
+        return {"test": figures(found, truth_in(labels, data), labels)}, found
     return {"test": tagging(found, several_in(predictor, data), predictor.details["thresholds"])}, found
 
 
@@ -162,6 +164,9 @@ def trial(predictor: Predictor, data: str | None) -> Trial | None:
 
 def print_figures(predictor: Predictor, data: sounds.Sounds, metrics: dict[str, Any], as_json: bool) -> None:
     """What `evaluate` prints."""
+    if "accuracy" in metrics["test"]:
+        _classifiers.print_figures(predictor, data, metrics, as_json)
+        return
     if as_json:
         print(to_json({"metrics": metrics, "data": data.facts, "model": predictor.digest}, indent=2))
         return
@@ -172,22 +177,24 @@ def print_figures(predictor: Predictor, data: sounds.Sounds, metrics: dict[str, 
 
 def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, metrics, scores: np.ndarray) -> None:
     """`report.html` of one training."""
-    from convmedia.apps import _clips, _drawing
+    from convmedia.apps import _drawing
+    from convmedia.apps._checkpoints import kept_epoch
     from convmedia.apps._figures import curves
     from convmedia.apps._report import Report, classification
     from convmedia.apps._sheets import filter_sheet
-    from convmedia.apps._training import best_epoch
     from convmedia.models.audio import parameters
     from convmedia.models.explanation import filters
 
     report = Report("Sounds", f"{predictor.details['network']} trained on {data.name}, {len(data.train):,} sounds")
-    shares = {name: value for name, value in metrics["test"].items() if name not in ("loss", "examples")}
     learned = parameters(predictor.model.get_layer(predictor.details["network"]))
-    numbers = {name.replace("_", " "): percent(value) for name, value in shares.items()}
+    if data.several:
+        shares = {name: value for name, value in metrics["test"].items() if name != "examples"}
+        numbers = {name.replace("_", " "): percent(value) for name, value in shares.items()}
+    else:
+        numbers = _classifiers.headline(metrics)
     report.headline({**numbers, "epochs": len(history), "parameters": f"{learned:,}"})
     series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
-    kept = best_epoch(history, f"val_{_clips.monitor(data)}", _clips.settled(run.arguments["epochs"]))
-    report.figure("Training", curves(series, kept + 1))
+    report.figure("Training", curves(series, kept_epoch(run)))
     if data.several:
         tags(report, predictor, scores, several_in(predictor, data))
     else:

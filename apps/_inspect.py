@@ -80,6 +80,11 @@ def gives(labels: list[str] | None) -> str:
 
 
 def listed(values: dict[str, Any]) -> str:
-    """`name value` pairs in one line; numbers to six digits."""
-    numbers = {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in values.items()}
-    return ", ".join(f"{name} {value}" for name, value in numbers.items())
+    """`name value` pairs in one line; numbers to six digits. What is told of each label is left to --json."""
+
+    def said(value: Any) -> str:
+        if isinstance(value, list):
+            return " to ".join(map(said, value)) if all(isinstance(one, float) for one in value) else str(value)
+        return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+    return ", ".join(f"{name} {said(value)}" for name, value in values.items() if name != "per_label")

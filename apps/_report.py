@@ -220,7 +220,8 @@ def classification(
     explained = "Rows are the truth, columns the answers; the stronger the colour, the larger the share of its row."
     report.figure("Confusion matrix", _figures.confusion(matrix, labels), f"{counted} {explained}", counted)
     _confused_pairs(report, matrix, labels)
-    report.table("Labels", ("label", "precision", "recall", "F1", "examples"), _per_label(truth, answers, labels))
+    rows = _per_label(truth, answers, labels)
+    report.table("Labels", ("label", "precision", "recall", "F1", "examples"), rows, _left_out(rows))
     error = f"Expected calibration error {100 * _figures.calibration_error(probabilities, truth):.2g} %."
     bars = "A bar above the dashed line is modest, one below it too sure of itself."
     report.figure("Calibration", _figures.reliability(probabilities, truth), bars, error)
@@ -237,16 +238,21 @@ def _mistake(item: tuple[np.ndarray, str], truth: str, answer: str, confidence: 
 
 
 def _per_label(truth: np.ndarray, answers: np.ndarray, labels: Sequence[str]) -> list[tuple]:
-    from sklearn.metrics import precision_recall_fscore_support
+    from convmedia.models.metrics import label_figures
 
-    # A label that was never answered has no precision, one without examples no recall: NaN, shown as a dash.
-    figures = precision_recall_fscore_support(truth, answers, labels=range(len(labels)), zero_division=np.nan)
-    rows = zip(*figures, strict=True)
-    return [(label, *_percents(row[:3]), int(row[3])) for label, row in zip(labels, rows, strict=True)]
+    # A label that was never answered has no precision, one without examples no recall: None, shown as a dash.
+    rows = label_figures(truth, answers, labels)["per_label"]
+    names = ("precision", "recall", "f1")
+    return [(label, *_percents([row[name] for name in names]), row["examples"]) for label, row in rows.items()]
 
 
-def _percents(values: Sequence[float]) -> list[str | None]:
-    return [None if np.isnan(value) else f"{100 * value:.1f} %" for value in values]
+def _left_out(rows: Sequence[tuple]) -> str:
+    absent = [row[0] for row in rows if not row[-1]]
+    return f"Balanced accuracy and macro F1 leave out the labels without examples: {', '.join(absent)}." * bool(absent)
+
+
+def _percents(values: Sequence[float | None]) -> list[str | None]:
+    return [None if value is None else f"{100 * value:.1f} %" for value in values]
 
 
 def _confused_pairs(report: Report, matrix: np.ndarray, labels: Sequence[str], most: int = 10) -> None:

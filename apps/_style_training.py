@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from convmedia.apps import _training
+from convmedia.apps._checkpoints import kept_epoch
 from convmedia.apps._commands import progress, say_left_out
 from convmedia.apps._painting import WEIGHTS, extractor
 from convmedia.apps._quality import picture_sets
@@ -97,8 +98,7 @@ def trained(run: Run, data: patches.HighResolution, paintings: Sequence[np.ndarr
         loss=Perceptual(seen, paintings, tuple(options[name] for name in WEIGHTS)),
     )
     write_examples(run.folder / "examples.npz", [middle(photo, 96) for photo in data.train[:12]])
-    best = history[_training.best_epoch(history, "val_loss")]
-    figures = {"validation": {"loss": best["val_loss"]}}
+    figures = {"validation": {"loss": run.record["kept"]["value"]}}
     run.finish(history, input=PICTURE, metrics=figures, data=data.facts(options["data"]))
     write_report(run, data, history, paintings)
     return run.record
@@ -189,8 +189,7 @@ def write_report(run: Run, data: patches.HighResolution, history, paintings: Seq
 
     options, predictor = run.arguments, load(run.model_file, app=APP)
     report = Report("Style transfer", f"{', '.join(predictor.details['styles'])} learned on {len(data.train)} photos")
-    best = _training.best_epoch(history, "val_loss")
-    report.headline({"validation loss": history[best]["val_loss"], "epochs": len(history)})
+    report.headline({"validation loss": run.record["kept"]["value"], "epochs": len(history)})
     names = predictor.details["styles"]
     report.pictures("Styles", [(as_bytes(one), name) for one, name in zip(paintings, names, strict=True)])
     photos = [resized(one.astype(np.float32), fitted(one.shape[:2], 384)) for one in [*data.validation, *data.train]]
@@ -201,7 +200,7 @@ def write_report(run: Run, data: patches.HighResolution, history, paintings: Seq
         items = [(as_bytes(np.concatenate(pair, 1)), "") for pair in zip(photos, answers, strict=False)]
         report.pictures(f"Photos painted as {name}; the first are held out", items, side_px=480)
     series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
-    report.figure("Training", curves(series, best + 1))
+    report.figure("Training", curves(series, kept_epoch(run)))
     report.problems("Files left out", data.bad)
     report.facts("Arguments", options)
     report.facts("Data", run.record["data"])

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from convmedia.apps import _training
+from convmedia.apps._checkpoints import kept_epoch
 from convmedia.apps._commands import progress, say, say_left_out
 from convmedia.apps._enlarging import TRAININGS, Training, recipe, validation
 from convmedia.apps._pictures import sample_photos
@@ -53,7 +54,7 @@ def in_parts(run: Run, data: patches.HighResolution, groups: list[list[int]], tr
     """One training for each scale in folders of their own; each starts from what the one before has learned."""
     weights = run.arguments["weights"]
     figures: dict[str, Any] = {}
-    histories: dict[str, list[dict[str, float]]] = {}
+    histories: dict[str, tuple[list[dict[str, float]], int | None]] = {}
     for (scale,) in groups:
         part = open_part(run, f"x{scale}", {**run.arguments, "scale": [str(scale)]})
         if not part.complete:
@@ -63,7 +64,7 @@ def in_parts(run: Run, data: patches.HighResolution, groups: list[list[int]], tr
         shutil.copyfile(part.model_file, run.folder / f"model_x{scale}.keras")
         shutil.copyfile(part.folder / "examples.npz", run.folder / "examples.npz")
         figures |= part.record["metrics"]
-        histories[f"Training for scale {scale}"] = part.load_state()[1]
+        histories[f"Training for scale {scale}"] = part.load_state()[1], kept_epoch(part)
         weights = str(part.model_file)
     run.finish(input=PICTURE, metrics=figures, data=data.facts(run.arguments["data"]))
     write_report(run, data, histories, {scale: run.folder / f"model_x{scale}.keras" for (scale,) in groups})
@@ -116,7 +117,7 @@ def trained(run: Run, data: patches.HighResolution, scales: list[int], training:
     figures = {f"x{scale}": measured(load(path, app=APP), data, row.kind, scale) for scale, path in files.items()}
     write_examples(run.folder / "examples.npz", [middle(images.decode(path), 64) for path in data.train_files[:12]])
     run.finish(history, input=PICTURE, metrics=figures, data=data.facts(options["data"]))
-    write_report(run, data, {"Training": history}, files)
+    write_report(run, data, {"Training": (history, kept_epoch(run))}, files)
     return run.record
 
 
@@ -169,9 +170,16 @@ def chosen(model: str | None, network: str | None, scale: int | None) -> tuple[P
 
 
 def write_report(
-    run: Run, data: patches.HighResolution, histories: dict[str, list[dict[str, float]]], files: dict[int, Path]
+    run: Run,
+    data: patches.HighResolution,
+    histories: dict[str, tuple[list[dict[str, float]], int | None]],
+    files: dict[int, Path],
 ) -> None:
-    """`report.html`: figures, curves, and held-out pictures enlarged."""
+    """`report.html`: figures, curves, and held-out pictures enlarged.
+
+    Args:
+        histories: of each training its figures and the epoch that was kept.
+    """
     from convmedia.apps._figures import curves
     from convmedia.apps._report import Report
 
@@ -182,9 +190,9 @@ def write_report(
     report.headline({f"{name}: PSNR, dB": f"{figures['psnr']:.2f}" for name, figures in metrics.items()})
     header = ["scale", "PSNR, dB", "SSIM", "bicubic PSNR, dB", "bicubic SSIM"]
     report.table("Held-out pictures", header, [[name, *written(figures)] for name, figures in metrics.items()])
-    for title, history in histories.items():
+    for title, (history, kept) in histories.items():
         series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
-        report.figure(title, curves(series, _training.best_epoch(history, "val_psnr") + 1))
+        report.figure(title, curves(series, kept))
     for scale, path in files.items():
         predictor = load(path, app=APP)
         items = [drawn(predictor, file, scale) for file in data.validation_files[:3]]

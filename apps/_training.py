@@ -1,8 +1,7 @@
-"""The one place that calls `fit`: example order, exact resume, checkpoints, progress, early stopping."""
+"""The one place that calls `fit`: example order, exact resume, progress, a loss that is no number."""
 
 import os
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -10,26 +9,39 @@ import numpy as np
 import tensorflow as tf
 
 from convmedia.apps import _distributed
-from convmedia.apps._callbacks import EpochSeeds, Progress, between_steps
+from convmedia.apps._callbacks import Diverged, Divergence, EpochSeeds, Progress, between_steps
+from convmedia.apps._checkpoints import Checkpoints, Choice, restore
 from convmedia.apps._commands import say
 from convmedia.apps._runs import Run
-from convmedia.apps._twin import precision_here, twin
-from convmedia.data.augmentation import step_seed
+from convmedia.apps._twin import precision_here, scoring_layer, twin
+from convmedia.data.augmentation import MOST_EPOCHS, MOST_STEPS, step_seed
 from convmedia.data.errors import InputError
 from convmedia.models.predicting import Predictor, every_layer
 
 Example = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
-def start_from(network: keras.Model, predictor: Predictor) -> None:
+def start_from(network: keras.Model, predictor: Predictor, labels: Sequence[str] | None = None) -> None:
     """Copy a trained model's weights into every layer of `network` that has its name and shapes.
 
-    The last layer of a network for other labels does not fit and keeps its random weights.
+    The layer that scores labels is copied where the labels are the same, in the order of `labels`; with other labels it
+    keeps its random weights, and that is said.
+
+    Args:
+        labels: of `network`, None where it answers with no labels.
 
     Raises:
         InputError: no layer fits.
     """
     given = {layer.name: layer.get_weights() for layer in every_layer(predictor.model)}
+    anew = ""
+    scoring = scoring_layer(network)
+    if labels is not None and scoring is not None and scoring.name in given:
+        ordered = for_labels(given.pop(scoring.name), predictor.labels or [], labels)
+        if ordered is None:
+            anew = f"; its labels are {', '.join(predictor.labels or [])}, so the layer {scoring.name} starts anew"
+        else:
+            given[scoring.name] = ordered
     fitting = [
         layer
         for layer in network.layers
@@ -39,7 +51,21 @@ def start_from(network: keras.Model, predictor: Predictor) -> None:
         raise InputError(f"--weights: no layer of {predictor.path} fits {network.name}; choose its --network")
     for layer in fitting:
         layer.set_weights(given[layer.name])
-    say(f"starting from {predictor.path}: {len(fitting)} layers")
+    say(f"starting from {predictor.path}: {len(fitting)} layers{anew}")
+
+
+def for_labels(weights: list[np.ndarray], before: Sequence[str], labels: Sequence[str]) -> list[np.ndarray] | None:
+    """The weights of a layer that scores the labels `before`, (..., labels) each, in the order of `labels`; None where
+    these are others.
+
+    A single unit scores the second of two labels against the first one: where they are swapped, with the other sign.
+    """
+    if sorted(before) != sorted(labels):
+        return None
+    order = [list(before).index(label) for label in labels]
+    if len(labels) == 2 and all(values.shape[-1] == 1 for values in weights):
+        return weights if order == [0, 1] else [-values for values in weights]
+    return [values[..., order] for values in weights]
 
 
 def stream(
@@ -61,9 +87,17 @@ def stream(
         example: (indices, stateless seed) to (inputs, targets), run inside tf.data in parallel.
         part: index and number of the equal parts of each batch, of which one is given.
         separable: as of `fit`.
+
+    Raises:
+        InputError: more epochs or steps than `step_seed` can tell apart.
     """
     batch_size = min(batch_size, number)
     steps = number // batch_size
+    if epochs.stop > MOST_EPOCHS or steps > MOST_STEPS:
+        raise InputError(
+            f"at most {MOST_EPOCHS:,} epochs of {MOST_STEPS:,} steps have random numbers of their own; received "
+            f"{epochs.stop:,} of {steps:,}: give fewer --epochs or a larger --batch-size"
+        )
 
     def one_epoch(epoch):
         order_seed = tf.stack([tf.constant(seed, tf.int32), tf.cast(epoch, tf.int32)])
@@ -127,24 +161,29 @@ def fit(
     whose convolutions would do without oneDNN (benchmarks/training_throughput.py). The network has the twin's
     weights whenever `keep` is called, and the last ones at the end.
 
+    Which epoch was kept is decided here and recorded in `run.json`: "kept": {"epoch", "monitor", "value"}. At a loss
+    that is NaN or infinite the training ends as it was after the last complete epoch; "diverged" in `run.json` then
+    says where: {"epoch", "step", "loss"}.
+
     Args:
         network: uncompiled.
         number, example: as `stream` takes them.
         precision: "auto", "bfloat16" or "float32"; what it meant is recorded and stays when a run is continued.
         validation: batches of inputs and targets, evaluated after each epoch.
-        keep: called when `monitor` (greater is better) is at its best: writes `model.keras`.
-        patience: stop after this many epochs without a better one.
-        beat: figures of what was there before: an epoch that is not better is not kept.
-        settled: after so many epochs only later ones are compared: with few validation examples, one of the first
-            looks best by chance.
+        keep: called when `monitor` is at its best: writes `model.keras`.
+        monitor, patience, beat, settled: as of `_checkpoints.Choice`.
         separable: an example of a batch is made without the others, so that of several processes each makes its own.
         compiling: optimizer, loss, metrics: what `keras.Model.compile` takes.
 
     Returns:
         One dict of figures per epoch, also in `history.csv`.
+
+    Raises:
+        InputError: the training diverged and there is nothing to keep.
     """
     if "precision" not in run.record:
         run.write(precision=precision_here(precision))
+    choice = Choice(monitor, patience, beat, settled)
     digests = {name: value for name, value in run.record.items() if "digest" in name}
     with _distributed.scope(min(batch_size, number), digests, compiling) as devices:
         network.set_weights(_distributed.as_in_first(network.get_weights()))
@@ -152,41 +191,63 @@ def fit(
         trained.compile(**compiling)
         trained.optimizer.build(trained.trainable_variables)
         history = restore(trained, run)
-        if len(history) < epochs and not stopped(history, monitor, patience):
-            batches, steps = stream(
-                number,
-                batch_size,
-                example,
-                seed=seed,
-                epochs=range(len(history), epochs),
-                part=(_distributed.rank(), _distributed.processes()),
-                separable=separable,
-            )
+        if history:
+            say(f"continuing after epoch {len(history)}")
 
-            def keep_best():
-                with _distributed.apart():
-                    network.set_weights(trained.get_weights())
-                    keep()
+        def keep_best():
+            with _distributed.apart():
+                network.set_weights(trained.get_weights())
+                keep()
 
-            with between_steps() as interrupts:
-                trained.fit(
-                    batches,
-                    initial_epoch=len(history),
-                    epochs=epochs,
-                    steps_per_epoch=steps,
-                    validation_data=validation,
-                    shuffle=False,
-                    verbose=0,
-                    callbacks=[
-                        EpochSeeds(seed),
-                        *devices,
-                        Progress(epochs, steps),
-                        Checkpoints(run, history, monitor, patience, keep_best, beat, settled),
-                        interrupts,
-                    ],
-                )
-    network.set_weights(trained.get_weights())
+        if "diverged" in run.record:
+            say(f"{diverged_at(run)}; it goes no further")
+        elif len(history) < epochs and not choice.stopped(history):
+            left = range(len(history), epochs)
+            part = (_distributed.rank(), _distributed.processes())
+            batches, steps = stream(number, batch_size, example, seed=seed, epochs=left, part=part, separable=separable)
+            callbacks = [EpochSeeds(seed), *devices, Progress(epochs, steps), Divergence()]
+            callbacks.append(Checkpoints(run, history, choice, keep_best))
+            history = train_on(trained, run, batches, history, left, steps, validation, callbacks)
+    if history:
+        network.set_weights(trained.get_weights())
+    kept = choice.kept(history)
+    if kept is None:
+        raise InputError(f"{diverged_at(run)}, and no epoch before was good: {AGAINST_DIVERGENCE}")
+    run.write(kept=kept)
     return history
+
+
+def train_on(
+    network: keras.Model, run: Run, batches, history: list, left: range, steps: int, validation, callbacks: list
+) -> list[dict[str, float]]:
+    """Train the epochs that are left; Ctrl-C waits for the end of a step. The history of all epochs: a list that the
+    callbacks continue, or where the training diverged, what the checkpoint has."""
+    try:
+        with between_steps() as interrupts:
+            network.fit(
+                batches,
+                initial_epoch=left.start,
+                epochs=left.stop,
+                steps_per_epoch=steps,
+                validation_data=validation,
+                shuffle=False,
+                verbose=0,
+                callbacks=[*callbacks, interrupts],
+            )
+    except Diverged as error:
+        run.write(diverged={"epoch": error.epoch, "step": error.step, "loss": str(error.loss)})
+        say(f"{error}; it goes no further, and what was good before is kept")
+        return restore(network, run)
+    return history
+
+
+AGAINST_DIVERGENCE = "start anew with another --seed, --precision float32 or a smaller --rate, where there is one"
+
+
+def diverged_at(run: Run) -> str:
+    """Where a training diverged, for people."""
+    at = run.record.get("diverged", {})
+    return str(Diverged(at.get("epoch", 1), at.get("step"), float(at.get("loss", "nan"))))
 
 
 def fit_at_once(
@@ -195,25 +256,46 @@ def fit_at_once(
     """Train a small network, such as a head on cached features, on arrays in memory, in seconds and not resumable.
 
     Args:
-        weights: float32 (n,), of each example in the loss.
+        weights: float32 (n,), of each example in the loss; None where all count the same.
         validation: inputs and targets.
 
     Returns:
-        The last epoch's figures.
+        The last epoch's figures; where the loss became NaN or infinite, those of the last good epoch, whose weights
+        the network then has.
+
+    Raises:
+        InputError: the training diverged in its first epoch.
     """
     network.compile(**compiling)
     steps = -(-len(inputs) // batch_size)
-    history = network.fit(
-        inputs,
-        targets,
-        sample_weight=weights,
-        epochs=epochs,
-        batch_size=batch_size,
-        validation_data=held_out(*validation),
-        verbose=0,
-        callbacks=[Progress(epochs, steps, lasting=False)],
-    )
-    return {name: float(values[-1]) for name, values in history.history.items()}
+    last = LastGood()
+    try:
+        network.fit(
+            inputs,
+            targets,
+            sample_weight=weights,
+            epochs=epochs,
+            batch_size=batch_size,
+            validation_data=held_out(*validation),
+            verbose=0,
+            callbacks=[Progress(epochs, steps, lasting=False), Divergence(), last],
+        )
+    except Diverged as error:
+        if not last.figures:
+            raise InputError(f"{error}: look at the pictures and the --weights, or give another --seed") from error
+        network.set_weights(last.weights)
+        say(f"{error}; the epoch before is kept")
+    return last.figures
+
+
+class LastGood(keras.callbacks.Callback):
+    """Weights and figures of the last complete epoch."""
+
+    figures: dict[str, float] = {}  # noqa: RUF012  replaced, never changed
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.figures = {name: float(value) for name, value in (logs or {}).items()}
+        self.weights = self.model.get_weights()
 
 
 def losses_of(
@@ -237,66 +319,3 @@ def losses_of(
     callbacks = [EpochSeeds(seed), Alone(), Progress(1, steps, lasting=False)]
     network.fit(batches.take(steps), shuffle=False, verbose=0, callbacks=callbacks)
     return losses
-
-
-def best_epoch(history: list[dict[str, float]], monitor: str, settled: int = 0) -> int:
-    """Index of the best epoch: the greatest `monitor`, of a loss the least; of equals the lower validation loss.
-
-    Args:
-        settled: as of `fit`.
-    """
-    first = settled if len(history) > settled else 0
-    sign = -1.0 if monitor.endswith("loss") else 1.0
-    order = [(sign * row[monitor], -row.get("val_loss", 0.0), -place) for place, row in enumerate(history)]
-    return max(range(first, len(history)), key=order.__getitem__)
-
-
-def stopped(history: list[dict[str, float]], monitor: str, patience: int | None) -> bool:
-    """Whether early stopping ended this training."""
-    return bool(patience and history and len(history) - 1 - best_epoch(history, monitor) >= patience)
-
-
-def restore(network: keras.Model, run: Run) -> list[dict[str, float]]:
-    """Set weights and optimizer to the last complete epoch; its history, empty before the first."""
-    state, history = run.load_state()
-    for name, variable in state_variables(network).items() if state else ():
-        variable.assign(state[name])
-    if history:
-        run.write_history(history)  # a kill may have come between the state and the table
-        say(f"continuing after epoch {len(history)}")
-    return history
-
-
-def state_variables(network: keras.Model) -> dict[str, Any]:
-    """Every variable that the next epoch depends on. Seed generators are set anew at each epoch's start."""
-    return {
-        **{f"weight{i}": variable for i, variable in enumerate(network.weights)},
-        **{f"optimizer{i}": variable for i, variable in enumerate(network.optimizer.variables)},
-    }
-
-
-class Checkpoints(keras.callbacks.Callback):
-    """After each epoch: the best model, then the state to continue from; then whether to stop."""
-
-    def __init__(self, run: Run, history: list, monitor: str, patience: int | None, keep, beat=None, settled=0):
-        super().__init__()
-        self.settled = settled
-        self.run, self.history, self.monitor, self.patience, self.keep = run, history, monitor, patience, keep
-        self.before = [beat] if beat else []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.began = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        figures = {name: float(value) for name, value in (logs or {}).items()}
-        seconds = round(time.perf_counter() - self.began, 3)
-        self.history.append({"epoch": epoch + 1, **figures, "learning_rate": rate, "seconds": seconds})
-        rows = self.before + self.history
-        if best_epoch(rows, self.monitor, self.settled) == len(rows) - 1:
-            self.keep()  # first: a kill between the two repeats this epoch and writes the same file again
-        state = {name: keras.ops.convert_to_numpy(value) for name, value in state_variables(self.model).items()}
-        self.run.save_state(state, self.history)
-        if stopped(self.history, self.monitor, self.patience):
-            say(f"stopping early: no better {self.monitor} for {self.patience} epochs")
-            self.model.stop_training = True

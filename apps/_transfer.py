@@ -8,6 +8,8 @@ import keras
 import numpy as np
 
 from convmedia.apps import _distributed, _features, _pictures, _training
+from convmedia.apps._balance import class_weights, watched, weighted
+from convmedia.apps._checkpoints import Choice, best_epoch, monitored
 from convmedia.apps._classifiers import finish
 from convmedia.apps._commands import percent, say, table
 from convmedia.apps._runs import Run
@@ -45,14 +47,14 @@ class Parts:
             details=details,
         )
         self.side = side
+        self.monitor = options.get("monitor", "accuracy")
 
     def read(self, data: Pictures, options) -> None:
         """Take the training and validation pictures; they are decoded when they are first asked for."""
         self.data = data
         self.targets = _pictures.targets(data.train.truth, len(self.labels))
         self.held_targets = _pictures.targets(data.validation.truth, len(self.labels))
-        self.importance = importance(data.train.truth) if options["class_weights"] else np.ones(len(data.train))
-        self.importance = self.importance.astype("float32")
+        self.weights = class_weights(data.train.truth, len(self.labels), options["class_weights"])
 
     @cached_property
     def train(self) -> Decoded:
@@ -67,22 +69,12 @@ class Parts:
         two = len(self.labels) == 2
         accuracy = keras.metrics.BinaryAccuracy if two else keras.metrics.CategoricalAccuracy
         loss = keras.losses.BinaryCrossentropy() if two else keras.losses.CategoricalCrossentropy()
-        return {"optimizer": optimizer, "loss": loss, "metrics": [accuracy(name="accuracy")]}
+        return {"optimizer": optimizer, "loss": loss, "metrics": watched(accuracy, len(self.labels), self.monitor)}
 
     def example(self, augment: str):
-        """(indices, seed) to prepared inputs, targets and weights of a stage 2 batch, for tf.data."""
-        import tensorflow as tf
-
+        """(indices, seed) to prepared inputs, targets and, where they differ, weights of a stage 2 batch."""
         recipe = _pictures.recipe_of(augment)
-        raw = _pictures.example_of(self.train, self.targets, self.as_input, recipe)
-        weights = tf.constant(self.importance)
-        return lambda indices, seed: (*raw(indices, seed), tf.gather(weights, indices))
-
-
-def importance(truth: np.ndarray) -> np.ndarray:
-    """The weight of each example with which every label counts the same: n / (labels * examples of its label)."""
-    counts = np.bincount(truth)
-    return (len(truth) / (np.count_nonzero(counts) * np.maximum(counts, 1)))[truth]
+        return weighted(_pictures.example_of(self.train, self.targets, self.as_input, recipe), self.weights)
 
 
 def train_run(run: Run) -> dict[str, Any]:
@@ -95,13 +87,16 @@ def train_run(run: Run) -> dict[str, Any]:
         limited = data.limited(options["limit"], options["seed"])
         parts.read(limited, options)
         stages = [stage_one(run, parts)]
-        history = [{"epoch": 0, **{name: value for name, value in stages[0].items() if name != "stage"}}]
+        history = [{"epoch": 0, **figures_of(stages[0])}]
         if options["epochs"] and options["blocks"]:
-            history = stage_two(run, parts, stages)
+            history = stage_two(run, parts, stages) or history
+        else:
+            run.write(kept=Choice(monitored(parts.monitor)).kept(history))
         run.write(stages=stages)
+        gained = stage_rows(stages, monitored(parts.monitor))
         if _distributed.rank() == 0:
-            print(table(*gain_rows(stages)))
-        return finish(run, "Transfer learning", limited, history, extra=lambda report, _: gained(report, stages))
+            print(table(*gained))
+        return finish(run, "Transfer learning", limited, history, extra=lambda report, _: stages_told(report, gained))
 
 
 def stage_one(run: Run, parts: Parts) -> dict[str, Any]:
@@ -112,7 +107,12 @@ def stage_one(run: Run, parts: Parts) -> dict[str, Any]:
         save(parts.model, run.model_file)
     seconds = round(time.perf_counter() - began, 2)
     say(f"stage 1: head on frozen features  val_accuracy {figures['val_accuracy']:.4f}  {seconds:.1f} s")
-    return {"stage": "head on frozen features", **figures, "seconds": seconds}
+    return {"stage": "head on frozen features", **figures, "seconds": seconds, "kept": True}
+
+
+def figures_of(stage: dict[str, Any]) -> dict[str, float]:
+    """The figures that a stage reached, and its seconds."""
+    return {name: value for name, value in stage.items() if name not in ("stage", "kept")}
 
 
 def trained_head(options: dict[str, Any], parts: Parts) -> dict[str, float]:
@@ -131,7 +131,7 @@ def trained_head(options: dict[str, Any], parts: Parts) -> dict[str, float]:
         parts.head,
         cached,
         np.concatenate([parts.targets] * len(turns)),
-        np.concatenate([parts.importance] * len(turns)),
+        None if parts.weights is None else np.tile(parts.weights[train.truth], len(turns)),
         (held, parts.held_targets),
         epochs=HEAD_EPOCHS,
         batch_size=HEAD_BATCH,
@@ -169,27 +169,45 @@ def stage_two(run: Run, parts: Parts, stages: list[dict[str, Any]]) -> list[dict
         precision=options["precision"],
         validation=_pictures.held_out(parts.held, parts.held_targets, parts.as_input),
         keep=lambda: save(parts.model, run.model_file),
+        monitor=monitored(parts.monitor),
         patience=options["patience"],
-        beat={name: stages[0][name] for name in ("val_accuracy", "val_loss")},
+        beat={name: stages[0][name] for name in (monitored(parts.monitor), "val_loss")},
         separable=True,
         **parts.compiling(optimizer_of(run, parts, steps)),
     )
-    rows = [{"val_accuracy": stages[0]["val_accuracy"], "val_loss": stages[0]["val_loss"]}, *history]
-    best = rows[_training.best_epoch(rows, "val_accuracy")]
+    best = history[best_epoch(history, monitored(parts.monitor))] if history else {}
+    kept = run.record["kept"]["epoch"]
     seconds = round(sum(row["seconds"] for row in history), 2)
-    stages.append({"stage": f"fine-tuning of {', '.join(names)}", **best, "seconds": seconds})
+    stages[0]["kept"] = kept == 0
+    name = f"fine-tuning of {', '.join(names)}" + (" (diverged)" if "diverged" in run.record else "")
+    stages.append({"stage": name, **best, "seconds": seconds, "kept": kept > 0})
     return history
 
 
-def gain_rows(stages) -> tuple[list[str], list[list[Any]]]:
-    header = ["stage", "validation accuracy", "validation loss", "seconds"]
-    rows = [[s["stage"], percent(s["val_accuracy"]), f"{s['val_loss']:.4f}", f"{s['seconds']:.1f}"] for s in stages]
+def stage_rows(stages: list[dict[str, Any]], monitor: str) -> tuple[list[str], list[list[Any]]]:
+    """Header and rows: what each stage reached in its best epoch, and which one is in the file.
+
+    Args:
+        monitor: the figure that chose.
+    """
+    shown = {"val_accuracy": percent, monitor: percent, "val_loss": "{:.4f}".format}
+    header = ["stage", *(name.replace("val_", "validation ").replace("_", " ") for name in shown), "seconds", "kept"]
+    rows = [
+        [
+            stage["stage"],
+            *(said(stage[name]) if name in stage else "-" for name, said in shown.items()),
+            f"{stage['seconds']:.1f}",
+            "yes" if stage["kept"] else "no",
+        ]
+        for stage in stages
+    ]
     return header, rows
 
 
-def gained(report, stages) -> None:
+def stages_told(report, rows: tuple[list[str], list[list[Any]]]) -> None:
     """The same in the report."""
-    report.table("What each stage gained", *gain_rows(stages), "The file is that of the best validation accuracy.")
+    note = "The figures are of each stage's best epoch, the file is of the stage that is kept."
+    report.table("What each stage gained", *rows, note)
 
 
 def rates_drawn(run: Run, steps: int = 100, least: float = 1e-7, greatest: float = 1.0) -> str:

@@ -5,6 +5,7 @@ computes in float32 everywhere.
 """
 
 from pathlib import Path
+from typing import Any
 
 import keras
 from keras import ops
@@ -56,19 +57,70 @@ def gpu_multiplies_bfloat16() -> bool:
     return True
 
 
+def last_layers(network: keras.Model) -> list[keras.Operation]:
+    """The output layers of a network; where it scores labels, all from the output back to the softmax or sigmoid.
+
+    That is looked for from the output backwards, through layers without weights that take one tensor beside the
+    network's own inputs, such as the pooling of scores. What several branches join is no choice among labels: the
+    sigmoid of a gate and the branches of a residual sum are left alone.
+    """
+    made = made_by(network)
+    path = [made[id(network.outputs[0])]]
+    while len(network.outputs) == 1 and not ends_in_scores(path[-1].operation):
+        before = [made[id(tensor)] for tensor in path[-1].input_tensors if id(tensor) in made]
+        if has_weights(path[-1].operation) or len(before) != 1:
+            break
+        path += before
+    found = path if ends_in_scores(path[-1].operation) else [made[id(tensor)] for tensor in network.outputs]
+    return [call.operation for call in found]
+
+
+def scoring_layer(network: keras.Model) -> keras.Operation | None:
+    """The layer with the weights that score labels; None where a network answers with none."""
+    layer = last_layers(network)[-1]
+    if not ends_in_scores(layer):
+        return None
+    made = made_by(network)
+    while not has_weights(layer):  # a softmax that is a layer of its own
+        call = next(call for call in made.values() if call.operation is layer)
+        layer = made[id(call.input_tensors[0])].operation
+    return layer
+
+
+def made_by(network: keras.Model) -> dict[int, Any]:
+    """The call that gives each tensor of a network, by the tensor's identity; an inner network's answer is given by its
+    own last layer, and an inner network's input by what is before it."""
+    made: dict[int, Any] = {}
+    for call in keras_internals.calls(network):
+        inner = call.operation
+        if isinstance(inner, keras.Model):
+            made |= made_by(inner)
+            made |= {id(a): made[id(b)] for a, b in zip(call.output_tensors, inner.outputs, strict=True)}
+            given = zip(inner.inputs, call.input_tensors, strict=True)
+            made |= {id(a): made[id(b)] for a, b in given if id(b) in made}
+        else:
+            made |= dict.fromkeys(map(id, call.output_tensors), call)
+    return made
+
+
+def has_weights(operation: keras.Operation) -> bool:
+    return isinstance(operation, keras.layers.Layer) and bool(operation.weights)
+
+
+def ends_in_scores(layer: keras.Operation) -> bool:
+    """Whether a layer ends in a softmax or a sigmoid."""
+    scores = (keras.activations.softmax, keras.activations.sigmoid)
+    return isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", None) in scores
+
+
 def twin(network: keras.Model, precision: str) -> keras.Model:
     """A copy of an uncompiled network to be trained, with weights of its own that start from the network's.
 
-    In bfloat16 every layer computes in it but the last ones, so that scores, losses and residual sums keep 24 bits,
-    and but those whose dtype the builder set. On TensorFlow batch normalisation takes the fused kernel.
+    In bfloat16 every layer computes in it but the last ones (`last_layers`), so that scores, losses and residual sums
+    keep 24 bits, and but those whose dtype the builder set. On TensorFlow batch normalisation takes the fused kernel.
     """
     policy = keras.DTypePolicy("mixed_bfloat16")
-    outputs = {id(tensor) for tensor in network.outputs}
-    last = {
-        call.operation.name
-        for call in keras_internals.calls(network)
-        if any(id(tensor) in outputs for tensor in call.output_tensors)
-    }
+    last = {layer.name for layer in last_layers(network)}
 
     def copied(layer):
         config = layer.get_config()

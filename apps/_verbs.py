@@ -129,7 +129,9 @@ def train(
     opened = partial(open_run, app, context, out, resume, overwrite)
     with _distributed.joined(distribute), _distributed.everywhere(opened) as run:
         if run.complete:
-            say(f"{out} is complete; more --epochs continue it")
+            at = run.record.get("diverged")
+            more = f"it diverged in epoch {at['epoch']} and goes no further" if at else "more --epochs continue it"
+            say(f"{out} is complete; {more}")
             return
         metrics = train_run(run)["metrics"]
         if _distributed.rank() == 0:
@@ -137,10 +139,16 @@ def train(
 
 
 def print_trained(out: Path, metrics: dict[str, Any], line: Callable[[str, dict[str, Any]], str] | None) -> None:
-    """The figures of a complete run, and where it is."""
+    """The figures of a complete run, and where it is.
+
+    Args:
+        line: says the figures of one split; None for those of a classifier.
+    """
+    from convmedia.apps._classifiers import accuracy_line
+
     width = max(map(len, metrics))
     for name, figures in metrics.items():
-        print(f"{name:{width}}  {line(name, figures) if line else 'accuracy ' + percent(figures['accuracy'])}")
+        print(f"{name:{width}}  {(line or accuracy_line)(name, figures)}")
     print(f"run {out}, report {out / 'report.html'}")
 
 

@@ -15,6 +15,7 @@ from convmedia.apps._commands import (
     Arithmetic,
     Backend,
     BatchSize,
+    ClassWeights,
     Distribute,
     Engine,
     EngineChoice,
@@ -39,6 +40,7 @@ from convmedia.apps._commands import (
     Resume,
     Rows,
     Seed,
+    SoundMonitorOption,
     Top,
     Weights,
     Workers,
@@ -106,6 +108,8 @@ def train(
     limit: Limit = None,
     seed: Seed = 1,
     precision: Precision = Arithmetic.auto,
+    class_weights: ClassWeights = None,
+    monitor: SoundMonitorOption = None,
     patience: Patience = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -114,14 +118,19 @@ def train(
 ) -> None:
     """Train a network, measure its saved file on the test sounds, write the run folder.
 
-    Sets of fewer than 800 sounds are gone through several times an epoch.
+    Sets of fewer than 800 sounds are gone through several times an epoch. Where a sound may have several labels there
+    are no class weights: the threshold of each label is tuned instead.
     """
     use_backend(backend, distribute)
     _verbs.train(APP, context, out, resume, overwrite, train_run, figures_line, distribute=distribute)
 
 
-def figures_line(_: str, figures: dict[str, Any]) -> str:
+def figures_line(split: str, figures: dict[str, Any]) -> str:
     """The figures of one split or fold for a person."""
+    from convmedia.apps import _classifiers
+
+    if "accuracy_interval" in figures:
+        return _classifiers.accuracy_line(split, figures)
     shares = {name: value for name, value in figures.items() if not name.startswith("loss") and name != "examples"}
     return ", ".join(f"{name.replace('_', ' ')} {percent(value)}" for name, value in shares.items())
 
@@ -146,12 +155,13 @@ def train_one(run) -> dict[str, Any]:
 
     options = run.arguments
     data = _clips.loaded(options).required("train", "validation", "test")
+    _clips.check_options(options, data)
     spectrum, size = _clips.heard_as(options, data)
     keras.utils.set_random_seed(options["seed"])
     build = audio.NETWORKS[options["network"]]
     network = build(spectrum.frames(size), spectrum.bands, len(data.labels), several=data.several)
     if options["weights"] != "none":
-        _training.start_from(network, load(options["weights"], app=APP))
+        _training.start_from(network, load(options["weights"], app=APP), data.labels)
     with run.begin(labels=list(data.labels), data_digest=data.digest):
         return trained(run, data.limited(options["limit"], options["seed"]), network, spectrum, size)
 
@@ -160,7 +170,8 @@ def trained(run, data, network, spectrum, size) -> dict[str, Any]:
     """Fit, report, save: the run's record."""
     import keras
 
-    from convmedia.apps import _clips, _heard, _training
+    from convmedia.apps import _balance, _clips, _heard, _training
+    from convmedia.apps._checkpoints import monitored
     from convmedia.models import audio
     from convmedia.models.optimizers import warm_cosine
     from convmedia.models.saving import save
@@ -171,23 +182,24 @@ def trained(run, data, network, spectrum, size) -> dict[str, Any]:
     model = audio.whole(network, spectrum, size, *examples.moments, app=APP, labels=list(data.labels), details=details)
     steps = max(examples.number // options["batch_size"], 1)
     rate = warm_cosine(2e-3 if options["weights"] == "none" else 5e-4, options["epochs"] * steps, steps)
+    monitor = options.get("monitor") or _clips.monitor(data)
     history = _training.fit(
         network,
         run,
         examples.number,
-        examples.example,
+        _balance.weighted(examples.example, _clips.class_weights(options, data)),
         epochs=options["epochs"],
         batch_size=options["batch_size"],
         seed=options["seed"],
         precision=options["precision"],
         validation=examples.validation(),
         keep=lambda: save(model, run.model_file),
-        monitor=f"val_{_clips.monitor(data)}",
+        monitor=monitored(monitor),
         patience=options["patience"],
         settled=_clips.settled(options["epochs"]),
         separable=examples.separable,
         optimizer=keras.optimizers.AdamW(rate, weight_decay=0.02),
-        **_clips.compiling(data),
+        **_clips.compiling(data, monitor),
     )
     return _heard.finish(run, data, history)
 

@@ -14,12 +14,15 @@ from convmedia.apps._commands import (
     Arithmetic,
     Backend,
     BatchSize,
+    ClassWeights,
     Data,
     Distribute,
     Epochs,
     Json,
     Limit,
     Model,
+    Monitor,
+    MonitorOption,
     Out,
     Overwrite,
     Patience,
@@ -69,6 +72,8 @@ def train(
     limit: Limit = None,
     seed: Seed = 1,
     precision: Precision = Arithmetic.auto,
+    class_weights: ClassWeights = True,
+    monitor: MonitorOption = Monitor.balanced_accuracy,
     patience: Patience = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -97,7 +102,8 @@ def trained(run, data, network) -> dict[str, Any]:
     """Fit, report, save: the run's record."""
     import keras
 
-    from convmedia.apps import _pictures, _training
+    from convmedia.apps import _balance, _pictures, _training
+    from convmedia.apps._checkpoints import monitored
     from convmedia.apps._classifiers import finish
     from convmedia.data.augmentation import mixed
     from convmedia.models import pictures as networks
@@ -117,24 +123,27 @@ def trained(run, data, network) -> dict[str, Any]:
     mix = mixed(options["mixup"], options["cutmix"]) if options["mixup"] or options["cutmix"] else None
     recipe = _pictures.recipe_of(options["augment"])
     wanted, held_wanted = (_pictures.targets(split.truth, classes) for split in (data.train, data.validation))
+    monitor = options.get("monitor", "accuracy")
+    weights = _balance.class_weights(data.train.truth, classes, options.get("class_weights", False))
     entropy = keras.losses.BinaryCrossentropy if classes == 2 else keras.losses.CategoricalCrossentropy
     accuracy = keras.metrics.BinaryAccuracy if classes == 2 else keras.metrics.CategoricalAccuracy
     history = _training.fit(
         network,
         run,
         len(data.train),
-        _pictures.example_of(bank, wanted, scaled, recipe, mix, sides),
+        _balance.weighted(_pictures.example_of(bank, wanted, scaled, recipe, mix, sides), weights),
         epochs=options["epochs"],
         batch_size=options["batch_size"],
         seed=options["seed"],
         precision=options["precision"],
         validation=_pictures.held_out(held, held_wanted, scaled),
         keep=lambda: save(model, run.model_file),
+        monitor=monitored(monitor),
         patience=options["patience"],
         separable=mix is None,
         optimizer=optimizer(options, len(data.train)),
         loss=entropy(label_smoothing=0.1 if options["network"] == "resnet" else 0.0),
-        metrics=[accuracy(name="accuracy")],
+        metrics=_balance.watched(accuracy, classes, monitor),
     )
     return finish(run, "Cats against dogs", data, history)
 

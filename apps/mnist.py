@@ -15,6 +15,7 @@ from convmedia.apps._commands import (
     Arithmetic,
     Backend,
     BatchSize,
+    ClassWeights,
     Data,
     Distribute,
     Epochs,
@@ -22,6 +23,8 @@ from convmedia.apps._commands import (
     Json,
     Limit,
     Model,
+    Monitor,
+    MonitorOption,
     Out,
     Overwrite,
     Patience,
@@ -74,6 +77,8 @@ def train(
     limit: Limit = None,
     seed: Seed = 1,
     precision: Precision = Arithmetic.auto,
+    class_weights: ClassWeights = True,
+    monitor: MonitorOption = Monitor.balanced_accuracy,
     patience: Patience = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -104,7 +109,8 @@ def trained(run, data, network) -> dict[str, Any]:
     """Fit, report, save: the run's record."""
     import keras
 
-    from convmedia.apps import _digits, _training
+    from convmedia.apps import _balance, _digits, _training
+    from convmedia.apps._checkpoints import monitored
     from convmedia.apps._classifiers import finish
     from convmedia.models import digits as networks
     from convmedia.models.answer import PICTURE
@@ -120,24 +126,27 @@ def trained(run, data, network) -> dict[str, Any]:
     examples = prepared_examples(run, data)
     number = len(examples.regular)
     steps = max(number // options["batch_size"], 1)
+    monitor = options.get("monitor", "accuracy")
+    weights = _balance.class_weights(data.train.truth, len(data.labels), options.get("class_weights", False))
     peak = 2e-3 if options["weights"] == "none" else 1e-3  # fine-tuning changes what is there by small steps
     rate = warm_cosine(peak, options["epochs"] * steps, min(steps, 500))
     history = _training.fit(
         network,
         run,
         number,
-        examples.example,
+        _balance.weighted(examples.example, weights),
         epochs=options["epochs"],
         batch_size=options["batch_size"],
         seed=options["seed"],
         precision=options["precision"],
         validation=_training.held_out(*examples.validation),
         keep=lambda: save(model, run.model_file),
+        monitor=monitored(monitor),
         patience=options["patience"],
         separable=True,
         optimizer=keras.optimizers.AdamW(rate, weight_decay=0.01),
         loss=keras.losses.CategoricalCrossentropy(),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        metrics=_balance.watched(keras.metrics.CategoricalAccuracy, len(data.labels), monitor),
     )
     record = finish(run, "Handwritten digits", data, history, _digits.measure, _digits.filters_drawn)
     (run.folder / "checkpoint" / "examples.npz").unlink(missing_ok=True)

@@ -14,11 +14,14 @@ from convmedia.apps._commands import (
     Arithmetic,
     Backend,
     BatchSize,
+    ClassWeights,
     Data,
     Distribute,
     Json,
     Limit,
     Model,
+    Monitor,
+    MonitorOption,
     Out,
     Overwrite,
     Patience,
@@ -55,12 +58,12 @@ def train(
     side: Annotated[int | None, typer.Option(min=32, help="px of the squares it sees; default the backbone's.")] = None,
     mirror: Annotated[bool, typer.Option(help="Stage 1 also on the features of each picture's mirror image.")] = True,
     blocks: Annotated[int, typer.Option(min=0, help="Stage 2 trains so many of the backbone's upper blocks.")] = 2,
-    epochs: Annotated[int, typer.Option(min=0, help="Of stage 2; 0 leaves it out.")] = 4,
+    epochs: Annotated[int, typer.Option(min=0, max=4096, help="Of stage 2; 0 leaves it out.")] = 4,
     augment: Annotated[
         Augment, typer.Option(help="Stage 2. light: flips, small turns and zooms. photos: as in cats-vs-dogs.")
     ] = Augment.light,
     rate: Annotated[float, typer.Option(min=0, help="Stage 2's greatest learning rate; --find-lr helps.")] = 3e-5,
-    class_weights: Annotated[bool, typer.Option(help="Rare labels count as much as frequent ones.")] = True,
+    class_weights: ClassWeights = True,
     find_lr: Annotated[
         bool, typer.Option("--find-lr", help="Only draw the loss over learning rates, to OUT-learning-rate.png.")
     ] = False,
@@ -68,6 +71,7 @@ def train(
     limit: Limit = None,
     seed: Seed = 1,
     precision: Precision = Arithmetic.auto,
+    monitor: MonitorOption = Monitor.balanced_accuracy,
     patience: Patience = None,
     resume: Resume = False,
     overwrite: Overwrite = False,

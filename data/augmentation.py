@@ -15,6 +15,9 @@ from convmedia.data.randaugment import GREATEST_MAGNITUDE, drawn_operations, rec
 from convmedia.data.seeded import beta, draws
 from convmedia.data.windows import windows  # noqa: F401  the recipe for learning a style
 
+MOST_EPOCHS, MOST_STEPS = 1 << 12, 1 << 20
+"""Epochs of a training and steps of an epoch that `step_seed` can tell apart."""
+
 
 def inverted(pictures):
     """255 - pixel: dark ink becomes light and light dark. Any shape and dtype of numbers, [0, 255]; its own inverse.
@@ -29,11 +32,11 @@ def inverted(pictures):
 def step_seed(seed: int, epoch, step):
     """The stateless seed of one training step: int32 (2,), different for each (seed, epoch, step).
 
-    `epoch` and `step` may be tensors. Distinct for seeds of 32 bits, 4,096 epochs and 2**20 steps in an epoch.
+    `epoch` and `step` may be tensors. Distinct for seeds of 32 bits, `MOST_EPOCHS` and `MOST_STEPS` in an epoch.
     """
     import tensorflow as tf
 
-    counter = tf.cast(epoch, tf.int64) * (1 << 20) + tf.cast(step, tf.int64)
+    counter = tf.cast(epoch, tf.int64) * MOST_STEPS + tf.cast(step, tf.int64)
     words = tf.stack([tf.constant(seed, tf.int64), counter])
     return tf.bitcast(tf.cast(words & 0xFFFFFFFF, tf.uint32), tf.int32)
 

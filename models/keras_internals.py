@@ -28,14 +28,6 @@ def direct_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     return layer._flatten_layers(include_self=False, recursive=False)
 
 
-def seed_generators(model: keras.Model) -> list[keras.random.SeedGenerator]:
-    """The seed generators of the layers of a model, in the order of `flattened_layers`.
-
-    By the convention that a layer of Keras keeps its generator as `seed_generator`; nothing public lists them.
-    """
-    return [layer.seed_generator for layer in flattened_layers(model) if hasattr(layer, "seed_generator")]
-
-
 def calls(network: keras.Model) -> list[Any]:
     """Every call of a layer or operation in a Sequential or functional network, from input to output.
 

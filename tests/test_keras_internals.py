@@ -70,19 +70,6 @@ def test_layers_that_a_model_or_a_wrapper_holds_itself(direct_layers):
     assert [layer.name for layer in direct_layers(model.get_layer("twice"))] == ["wrapped"]
 
 
-@trying("seed_generators")
-def test_a_seed_repeats_a_dropout(seed_generators):
-    network = keras.Sequential([keras.Input((64,)), layers.Dropout(0.5), layers.Dropout(0.5)])
-    answers = []
-    for seed in (1, 1, 2):
-        for number, generator in enumerate(seed_generators(network)):
-            generator.state.assign(np.array([seed, number], "uint32"))
-        answers.append(ops.convert_to_numpy(network(np.ones((1, 64), "float32"), training=True)))
-    assert len(seed_generators(network)) == 2
-    assert np.array_equal(answers[0], answers[1])
-    assert not np.array_equal(answers[0], answers[2])
-
-
 @trying("calls")
 def test_calls_lead_from_the_input_to_the_output(calls):
     model = nested()

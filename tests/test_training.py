@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convmedia.apps import _callbacks, _training
+from convmedia.apps import _callbacks, _checkpoints, _training
 from convmedia.data import augmentation
 
 
@@ -54,14 +54,14 @@ def test_a_set_smaller_than_a_batch_is_one_step():
 def test_the_best_epoch_is_the_first_of_equals_unless_its_loss_is_higher():
     rows = [(0.9, 0.3), (0.95, 0.2), (0.95, 0.1), (0.95, 0.1)]
     history = [{"val_accuracy": accuracy, "val_loss": loss} for accuracy, loss in rows]
-    assert _training.best_epoch(history, "val_accuracy") == 2
+    assert _checkpoints.best_epoch(history, "val_accuracy") == 2
 
 
 def test_early_stopping_counts_from_the_best_epoch():
     history = [{"val_accuracy": value} for value in (0.5, 0.9, 0.8, 0.8)]
-    assert not _training.stopped(history, "val_accuracy", 3)
-    assert _training.stopped(history, "val_accuracy", 2)
-    assert not _training.stopped(history, "val_accuracy", None)
+    assert not _checkpoints.stopped(history, "val_accuracy", 3)
+    assert _checkpoints.stopped(history, "val_accuracy", 2)
+    assert not _checkpoints.stopped(history, "val_accuracy", None)
 
 
 def test_dropout_is_set_anew_at_each_epoch():
@@ -160,10 +160,10 @@ def test_an_interrupt_keeps_what_was_done_and_leaves_with_130(tmp_path):
 
 def test_once_epochs_have_settled_only_they_are_compared():
     history = [{"val_accuracy": value} for value in (0.9, 0.5, 0.6, 0.55)]
-    assert _training.best_epoch(history, "val_accuracy") == 0
-    assert _training.best_epoch(history, "val_accuracy", settled=1) == 2
-    assert _training.best_epoch(history[:1], "val_accuracy", settled=1) == 0
-    assert _training.best_epoch(history[:2], "val_accuracy", settled=1) == 1
+    assert _checkpoints.best_epoch(history, "val_accuracy") == 0
+    assert _checkpoints.best_epoch(history, "val_accuracy", settled=1) == 2
+    assert _checkpoints.best_epoch(history[:1], "val_accuracy", settled=1) == 0
+    assert _checkpoints.best_epoch(history[:2], "val_accuracy", settled=1) == 1
 
 
 def parts_of(recipe_of_batch, number, parts, separable):

@@ -94,7 +94,15 @@ def test_a_run_folder_holds_what_the_contract_names(trained):
     assert "broken.wav" in (trained / "report.html").read_text()
 
 
+def test_the_certainty_of_the_right_label_chooses_the_epoch_unless_it_is_said(trained):
+    assert json.loads((trained / "run.json").read_text())["kept"]["monitor"] == "val_certainty"
+
+
 def test_evaluate_prints_the_figures_of_the_run(trained, folder, capsys):
+    code, out, err = run(capsys, "evaluate", "--data", folder, "--model", trained)
+    assert code == 0
+    assert " of 16, 95 % interval " in out
+    assert [line.split()[-1] for line in out.splitlines() if line.startswith(("high", "low"))] == ["8", "8"]
     code, out, err = run(capsys, "evaluate", "--data", folder, "--model", trained, "--json")
     assert code == 0
     assert json.loads(out)["metrics"] == json.loads((trained / "run.json").read_text())["metrics"]
@@ -208,6 +216,10 @@ def test_folds_give_mean_and_spread(small_epochs, tmp_path, capsys):
     assert record["metrics"]["test"]["accuracy"] == pytest.approx(np.mean(accuracies))
     assert record["metrics"]["test"]["accuracy_spread"] == pytest.approx(np.std(accuracies, ddof=1))
     assert record["metrics"]["test"]["examples"] == 40
+    balanced = [part["metrics"]["test"]["balanced_accuracy"] for part in parts]
+    assert record["metrics"]["test"]["balanced_accuracy"] == pytest.approx(np.mean(balanced))
+    assert "per_label" not in record["metrics"]["test"]
+    assert set(parts[0]["metrics"]["test"]["per_label"]) == {"high", "low"}
     assert [part["arguments"]["fold"] for part in parts] == ["a", "b"]
     assert (tmp_path / "run" / "report.html").exists()
 
@@ -221,6 +233,11 @@ def test_several_labels_are_learned_with_thresholds(small_epochs, tmp_path, caps
         lines.append(f"{index}.wav,{';'.join(labels)}")
     (tmp_path / "table.csv").write_text("\n".join(lines))
     arguments = ("--data", tmp_path / "table.csv", *SMALL, "--epochs", 8, "--augment", "none")
+    for option, said in ((("--class-weights",), "thresholds are tuned"), (("--monitor", "accuracy"), "several labels")):
+        code, _, err = run(capsys, "train", *arguments, *option, "--out", tmp_path / "run")
+        assert code == 2
+        assert said in err.splitlines()[-1]
+        assert not (tmp_path / "run").exists()
     code, _, _ = run(capsys, "train", *arguments, "--out", tmp_path / "run")
     assert code == 0
     metrics = json.loads((tmp_path / "run" / "run.json").read_text())["metrics"]["test"]

@@ -1,8 +1,10 @@
 """The three backends: every network, and every layer that hears or prepares, answers alike with the same weights."""
 
+import json
 import os
 import subprocess
 import sys
+import warnings
 from importlib.util import find_spec
 
 import numpy as np
@@ -94,3 +96,121 @@ def test_another_backend_answers_alike(backend, by_tensorflow, tmp_path):
         assert expected.std() > 1e-3, name
         assert found[name].shape == expected.shape, name
         np.testing.assert_allclose(found[name], expected, rtol=0, atol=1e-4 * np.abs(expected).max(), err_msg=name)
+
+
+TRAINED = """
+import json, sys
+import keras
+import numpy as np
+from convmedia.apps import _callbacks, _commands
+_commands.load_pipelines()
+from convmedia.apps import _training
+from convmedia.apps._runs import new_run
+from convmedia.models.metrics import BalancedAccuracy, MacroF1
+from pathlib import Path
+
+class Masks(keras.callbacks.Callback):
+    # What dropout let through in each step: a step of size 1 takes it off the kernels.
+
+    def on_train_begin(self, logs=None):
+        self.before, self.masks = self.model.get_weights(), []
+
+    def on_train_batch_end(self, batch, logs=None):
+        after = self.model.get_weights()
+        self.masks.append([(a - b < -1e-3).ravel().tolist() for a, b in zip(after, self.before)])
+        self.before = after
+
+def masks(epochs):
+    inputs = keras.Input((64,))
+    scores = [keras.layers.Dense(1, use_bias=False)(keras.layers.Dropout(0.5)(inputs)) for _ in range(2)]
+    network = keras.Model(inputs, keras.layers.Add()(scores))
+    network.compile(optimizer=keras.optimizers.SGD(1.0), loss=lambda truth, answer: answer, run_eagerly=False)
+    watched = Masks()
+    network.fit(np.ones((3, 64), "float32"), np.zeros((3, 1), "float32"), batch_size=1, initial_epoch=epochs.start,
+                epochs=epochs.stop, verbose=0, shuffle=False, callbacks=[_callbacks.EpochSeeds(7), watched])
+    return watched.masks
+
+def diverged(folder):
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    run = new_run("test", folder, {})
+    rates = keras.optimizers.schedules.PiecewiseConstantDecay([6], [0.01, 1e30])
+    inputs = np.random.default_rng(0).normal(size=(12, 3)).astype("float32")
+    import tensorflow as tf
+    with run.begin():
+        history = _training.fit(network, run, 12, lambda indices, seed: (tf.gather(inputs, indices),) * 2, epochs=9,
+            batch_size=4, seed=1, precision="float32", validation=_training.held_out(inputs, inputs), keep=lambda: None,
+            monitor="val_loss", optimizer=keras.optimizers.SGD(rates), loss="mean_squared_error")
+    finite = all(np.isfinite(weight).all() for weight in network.get_weights())
+    return {"epochs": len(history), "finite": finite, **{name: run.record[name] for name in ("diverged", "kept")}}
+
+def measured():
+    rng = np.random.default_rng(3)
+    found = []
+    for kind in (BalancedAccuracy, MacroF1):
+        for labels, units in ((2, 1), (5, 5)):
+            metric = kind(labels)
+            for size in (7, 1, 9):
+                metric.update_state(*of(rng, size, labels, units))
+            found.append(float(metric.result()))
+    return found
+
+def of(rng, size, labels, units):
+    truth = rng.integers(0, min(labels, 4), size)
+    scores = rng.random((size, units), dtype="float32")
+    return (truth[:, None] if units == 1 else np.eye(labels)[truth]).astype("float32"), scores
+
+print(json.dumps({"masks": masks(range(2)), "again": masks(range(1, 2)), "diverged": diverged(Path(sys.argv[1])),
+                  "measured": measured()}))
+"""
+
+
+@pytest.fixture(scope="module", params=["tensorflow", "jax", "torch"])
+def trained(request, tmp_path_factory):
+    """What small trainings with a backend tell."""
+    if find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    environment = {**os.environ, "KERAS_BACKEND": request.param, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", TRAINED, tmp_path_factory.mktemp("runs") / "run"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_no_two_steps_epochs_or_layers_drop_the_same(trained):
+    masks = [tuple(mask) for step in trained["masks"] for mask in step]
+    assert len(masks) == 2 * 3 * 2
+    assert len(set(masks)) == len(masks)
+    assert 0.3 < np.mean(masks) < 0.7
+
+
+def test_an_epoch_drops_the_same_when_it_is_repeated(trained):
+    assert trained["again"] == trained["masks"][3:]
+
+
+def test_a_training_that_diverges_keeps_what_was_good(trained):
+    found = trained["diverged"]
+    assert found["finite"]
+    assert (found["epochs"], found["kept"]["epoch"], found["diverged"]["epoch"]) == (2, 2, 3)
+
+
+def macro_f1(truth, answers):
+    from sklearn.metrics import f1_score
+
+    return f1_score(truth, answers, average="macro", labels=sorted(set(truth)))
+
+
+def test_figures_of_labels_are_gathered_over_batches(trained):
+    from sklearn.metrics import balanced_accuracy_score
+
+    rng, expected = np.random.default_rng(3), []
+    for score in (balanced_accuracy_score, macro_f1):
+        for labels, units in ((2, 1), (5, 5)):
+            truths, answers = [], []
+            for size in (7, 1, 9):
+                truths += rng.integers(0, min(labels, 4), size).tolist()
+                scores = rng.random((size, units), dtype="float32")
+                answers += ((scores[:, 0] > 0.5).astype(int) if units == 1 else scores.argmax(1)).tolist()
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
+                expected.append(score(truths, answers))
+    assert trained["measured"] == pytest.approx(expected, abs=1e-6)

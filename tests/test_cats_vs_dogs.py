@@ -74,6 +74,36 @@ def test_evaluate_prints_the_figures_of_the_run(trained, folder, capsys):
     assert "broken.jpg" in err
 
 
+def test_evaluate_tells_what_chance_leaves_open_and_each_label(trained, folder, capsys):
+    figures = json.loads((trained / "run.json").read_text())["metrics"]["test"]
+    low, high = figures["accuracy_interval"]
+    assert low < figures["accuracy"] < high or figures["accuracy"] == high == 1.0
+    assert figures["balanced_accuracy"] == pytest.approx(figures["accuracy"])  # ten of each
+    code, out, _ = run(capsys, "evaluate", "--data", folder, "--model", trained)
+    assert code == 0
+    right = round(20 * figures["accuracy"])
+    assert f"({right} of 20, 95 % interval {100 * low:.1f} to {100 * high:.1f} %)" in out
+    rows = {line.split()[0]: line.split() for line in out.splitlines() if line}
+    for label, row in figures["per_label"].items():
+        assert rows[label][-1] == str(row["examples"]) == "10"
+        assert _commands.percent(row["recall"]) in " ".join(rows[label])
+
+
+def test_labels_that_the_test_split_lacks_are_named(trained, tmp_path, capsys):
+    for split in ("train", "test"):
+        for index in range(4):
+            (tmp_path / split / "standing").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(stripes("standing", 70 + index + 10 * (split == "test"))).save(
+                tmp_path / split / "standing" / f"{index}.png"
+            )
+    (tmp_path / "train" / "lying").mkdir()
+    for index in range(4):
+        Image.fromarray(stripes("lying", 70 + index)).save(tmp_path / "train" / "lying" / f"{index}.png")
+    code, out, _ = run(capsys, "evaluate", "--data", tmp_path, "--model", trained)
+    assert code == 0
+    assert "leave out the labels without examples: lying" in out
+
+
 def test_predict_names_files_in_the_order_given(trained, folder, tmp_path, capsys):
     empty = tmp_path / "empty.jpg"
     empty.write_bytes(b"")
@@ -121,17 +151,21 @@ def test_explain_draws_the_photo_and_where_the_network_looked(trained, folder, t
     assert not np.array_equal(left, right)
 
 
-def test_three_labels_are_learned_too(folder, tmp_path, capsys):
+def test_three_labels_of_unequal_frequency_are_learned_too(folder, tmp_path, capsys):
     for label in ("lying", "standing", "plain"):
         (tmp_path / "three" / label).mkdir(parents=True)
-        for index in range(6):
+        for index in range(9 if label == "lying" else 6):
             shade = np.full((90, 100, 3), 30 * index, "uint8")
             picture = shade if label == "plain" else stripes(label, 50 + index)
             Image.fromarray(picture).save(tmp_path / "three" / label / f"{index}.png")
     arguments = ("--data", tmp_path / "three", "--epochs", 1, "--batch-size", 4, "--augment", "randaugment")
-    arguments += ("--mixup", 0.2, "--cutmix", 1)
+    arguments += ("--mixup", 0.2, "--cutmix", 1, "--monitor", "macro-f1")
     code, _, _ = run(capsys, "train", *arguments, "--out", tmp_path / "run")
     assert code == 0
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["kept"]["monitor"] == "val_macro_f1"
+    assert record["arguments"]["class_weights"] is True
+    assert "val_macro_f1" in (tmp_path / "run" / "history.csv").read_text().splitlines()[0]
     row = load(tmp_path / "run").predict_files([tmp_path / "three" / "plain" / "0.png"])[0]
     assert {entry["label"] for entry in row["top"]} == {"lying", "plain", "standing"}
 

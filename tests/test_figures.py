@@ -35,6 +35,11 @@ def test_curves_mark_the_epoch_that_was_kept():
     assert accuracy.get_title(loc="left") == "accuracy: 0.7 at epoch 1"
 
 
+def test_curves_mark_nothing_where_no_epoch_was_kept():
+    axes = _figures.curves({"val_loss": [0.9, 0.4], "val_accuracy": [0.7, 0.8]}, best_epoch=0).axes
+    assert [each.get_title(loc="left") for each in axes] == ["loss", "accuracy"]
+
+
 def test_missing_values_are_gaps_and_one_epoch_is_enough():
     gaps = _figures.curves({"loss": [None, 0.5, math.nan, math.inf, 0.4]}).axes[0]
     np.testing.assert_array_equal(line(gaps, "training").get_ydata(), [math.nan, 0.5, math.nan, math.nan, 0.4])

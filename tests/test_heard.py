@@ -29,5 +29,6 @@ def test_a_label_without_examples_does_not_count():
 
 
 def test_the_summary_of_folds():
-    found = _folds.summary([{"accuracy": 0.8, "examples": 10}, {"accuracy": 0.9, "examples": 12}])
+    beside = {"accuracy_interval": [0.7, 0.9], "per_label": {"a": {"recall": None}}}
+    found = _folds.summary([{"accuracy": 0.8, "examples": 10, **beside}, {"accuracy": 0.9, "examples": 12, **beside}])
     assert found == {"accuracy": pytest.approx(0.85), "accuracy_spread": pytest.approx(0.0707107), "examples": 22}

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import sklearn.metrics
 import tensorflow as tf
 from PIL import Image
 from scipy.signal import convolve2d
+from scipy.stats import binomtest
 
 from convmedia.data import resample
 from convmedia.models import metrics
@@ -150,3 +152,37 @@ def test_what_cannot_be_compared_is_named(shapes, border_px, named):
         ssim(*map(np.zeros, shapes), border_px=border_px)
     if border_px == 4:
         assert np.isposinf(psnr(*map(np.zeros, shapes), border_px=border_px))
+
+
+@pytest.mark.parametrize(("right", "number"), [(557, 600), (0, 3), (3, 3), (1, 1), (50, 100), (9_962, 10_000)])
+def test_the_interval_of_an_accuracy_is_wilsons(right, number):
+    expected = binomtest(right, number).proportion_ci(method="wilson")
+    assert metrics.wilson_interval(right, number) == pytest.approx(tuple(expected), abs=1e-12)
+
+
+def test_figures_of_labels_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    truth = rng.choice(4, 200, p=[0.7, 0.2, 0.08, 0.02])
+    answers = np.where(rng.random(200) < 0.7, truth, rng.integers(0, 4, 200))
+    found = metrics.label_figures(truth, answers, list("abcd"))
+    assert found["balanced_accuracy"] == pytest.approx(sklearn.metrics.balanced_accuracy_score(truth, answers))
+    assert found["macro_f1"] == pytest.approx(sklearn.metrics.f1_score(truth, answers, average="macro"))
+    assert [found["per_label"][label]["examples"] for label in "abcd"] == np.bincount(truth).tolist()
+    assert found["per_label"]["b"]["precision"] == pytest.approx((truth[answers == 1] == 1).mean())
+    assert found["per_label"]["b"]["recall"] == pytest.approx((answers[truth == 1] == 1).mean())
+
+
+def test_labels_without_examples_are_left_out_of_the_means():
+    truth, answers = np.array([0, 0, 0, 1]), np.array([0, 0, 2, 1])
+    found = metrics.label_figures(truth, answers, ["a", "b", "never", "never answered either"])
+    assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)
+    assert found["macro_f1"] == pytest.approx((2 * 2 / 5 + 1) / 2)
+    assert found["per_label"]["never"]["recall"] is None
+    assert found["per_label"]["never answered either"]["precision"] is None
+    assert found["per_label"]["never"]["examples"] == 0
+
+
+def test_a_label_that_is_never_answered_counts_as_nothing_in_macro_f1():
+    found = metrics.label_figures(np.array([0, 0, 1]), np.array([0, 0, 0]), ["a", "b"])
+    assert found["balanced_accuracy"] == 0.5
+    assert found["macro_f1"] == pytest.approx(0.8 / 2)

@@ -143,6 +143,66 @@ def test_fine_tuning_starts_from_what_was_learned(trained, tmp_path, capsys):
     assert not (tmp_path / "other").exists()
 
 
+def test_epochs_are_chosen_on_photographs_of_the_held_out_digits_too(monkeypatch):
+    from convmedia.apps import _digits
+    from convmedia.data import digits
+
+    def flat(digit, size, rng):
+        """The digit large in the middle of a page, without anything that a camera adds."""
+        page = Image.new("L", size[::-1])
+        side = min(size) // 28 * 28
+        page.paste(Image.fromarray(digit).resize((side, side)), ((size[1] - side) // 2, (size[0] - side) // 2))
+        return np.repeat(np.asarray(page)[..., None], 3, -1)
+
+    monkeypatch.setattr(_digits, "photograph", flat)
+    monkeypatch.setattr(_digits, "styled", lambda digit, label, rng: digit)
+    data = digits.load("digits").limited(40, 1)
+    number = len(data.validation)
+    made = _digits.PreparedDigits.of(data, "ink", invert=True, augment=True, seed=1)
+    inputs, targets = made.validation
+    assert len(inputs) == len(targets) == 2 * number
+    clean, photos = inputs[:number, ..., 0], inputs[number:, ..., 0]
+    np.testing.assert_array_equal(targets[:number], targets[number:])
+    assert (targets[:number].argmax(1) == data.validation.truth).all()
+    errors = np.abs(clean[:, None] - photos[None]).mean((2, 3))
+    assert (errors.argmin(1) == np.arange(number)).mean() > 0.9  # each is a photograph of its own digit
+    plain = _digits.PreparedDigits.of(data, "ink", invert=True, augment=False, seed=1).validation
+    np.testing.assert_array_equal(plain[0][..., 0], clean)
+    assert len(plain[0]) == number
+
+
+def test_photographs_for_validation_follow_from_the_seed():
+    from convmedia.apps import _digits
+    from convmedia.data import digits
+
+    data = digits.load("digits").limited(20, 1)
+    few = (data.validation.pictures[:12], np.eye(10, dtype="float32")[data.validation.truth[:12]])
+    prepare = _digits.preparer("ink")
+    clean = _digits.to_bytes(_digits.answers(prepare, few[0], 12, "preparing"))
+    first, again, other = (_digits.with_photographs(prepare, clean, few[1], data.labels, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(first[:12], other[:12])
+    assert (first[12:] != other[12:]).any(axis=(1, 2, 3)).all()
+
+
+def test_a_run_from_before_there_was_a_choice_continues_as_it_was(tmp_path, capsys):
+    small = ("--data", "digits", "--network", "lenet5", "--limit", 60, "--no-augment", "--monitor", "accuracy")
+    small += ("--no-class-weights",)
+    run(capsys, "train", *small, "--epochs", 1, "--out", tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    for name in ("monitor", "class_weights"):
+        del record["arguments"][name]
+    del record["kept"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    code, _, err = run(capsys, "train", "--data", "digits", "--out", tmp_path / "run", "--resume", "--epochs", 2)
+    assert code == 0, err
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["kept"]["monitor"] == "val_accuracy"
+    assert "monitor" not in record["arguments"]
+    header = (tmp_path / "run" / "history.csv").read_text().splitlines()[0]
+    assert header == "epoch,accuracy,loss,val_accuracy,val_loss,learning_rate,seconds"
+
+
 def picture(path, size):
     Image.new("L", size, 255).save(path)
     return path

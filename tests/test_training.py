@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convmedia.apps import _callbacks, _checkpoints, _training
+from convmedia.apps import _callbacks, _training
 from convmedia.data import augmentation
+from convmedia.data.errors import InputError
 
 
 def indices_of_epochs(number, batch_size, epochs, seed=3):
@@ -51,19 +52,6 @@ def test_a_set_smaller_than_a_batch_is_one_step():
     assert sorted(rows[0][0]) == [0, 1, 2]
 
 
-def test_the_best_epoch_is_the_first_of_equals_unless_its_loss_is_higher():
-    rows = [(0.9, 0.3), (0.95, 0.2), (0.95, 0.1), (0.95, 0.1)]
-    history = [{"val_accuracy": accuracy, "val_loss": loss} for accuracy, loss in rows]
-    assert _checkpoints.best_epoch(history, "val_accuracy") == 2
-
-
-def test_early_stopping_counts_from_the_best_epoch():
-    history = [{"val_accuracy": value} for value in (0.5, 0.9, 0.8, 0.8)]
-    assert not _checkpoints.stopped(history, "val_accuracy", 3)
-    assert _checkpoints.stopped(history, "val_accuracy", 2)
-    assert not _checkpoints.stopped(history, "val_accuracy", None)
-
-
 def test_dropout_is_set_anew_at_each_epoch():
     network = keras.Sequential([keras.Input((64,)), keras.layers.Dropout(0.5), keras.layers.Dropout(0.5)])
     seeds = _callbacks.EpochSeeds(5)
@@ -76,6 +64,25 @@ def test_dropout_is_set_anew_at_each_epoch():
     first, second = masks(0), masks(1)
     assert not np.array_equal(first, second)
     assert np.array_equal(masks(0), first)
+
+
+def test_streams_of_dropout_never_meet():
+    """Each begins at a state of its own, and a step adds 1 to its second word."""
+    steps = 1 << 20
+    starts = np.array([_callbacks.stream_start(5, epoch, place) for epoch in range(400) for place in range(8)])
+    assert starts.min() >= 0
+    assert starts.max() < 2**31 - 2
+    order = np.lexsort(starts.T[::-1])
+    first, second = starts[order].T
+    same = np.diff(first) == 0
+    assert (np.diff(second)[same] > steps).all()
+
+
+def test_more_epochs_than_seeds_tell_apart_are_refused():
+    with pytest.raises(InputError, match=r"received 4,097 of 2: give fewer --epochs"):
+        _training.stream(8, 4, lambda indices, seed: (indices, seed), seed=1, epochs=range(4097))
+    with pytest.raises(InputError, match=r"of 1,048,577: .* a larger --batch-size"):
+        _training.stream((1 << 20) + 1, 1, lambda indices, seed: (indices, seed), seed=1, epochs=range(1))
 
 
 def test_validation_ends_without_waiting_for_a_thread():
@@ -156,14 +163,6 @@ def test_an_interrupt_keeps_what_was_done_and_leaves_with_130(tmp_path):
     assert "interrupted" in output
     assert "Traceback" not in output
     assert epochs_in(tmp_path / "run") >= 1
-
-
-def test_once_epochs_have_settled_only_they_are_compared():
-    history = [{"val_accuracy": value} for value in (0.9, 0.5, 0.6, 0.55)]
-    assert _checkpoints.best_epoch(history, "val_accuracy") == 0
-    assert _checkpoints.best_epoch(history, "val_accuracy", settled=1) == 2
-    assert _checkpoints.best_epoch(history[:1], "val_accuracy", settled=1) == 0
-    assert _checkpoints.best_epoch(history[:2], "val_accuracy", settled=1) == 1
 
 
 def parts_of(recipe_of_batch, number, parts, separable):

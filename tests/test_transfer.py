@@ -1,7 +1,10 @@
 """`convmedia transfer` as a user meets it, on stripes and a backbone of random weights."""
 
+import base64
+import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps import _commands, _features, _transfer, transfer
+from convmedia.apps import _commands, _features, transfer
 from convmedia.data import pictures
 from convmedia.models import load
 
@@ -54,9 +57,64 @@ def test_the_run_records_what_each_stage_gained(trained):
     record = json.loads((trained / "run.json").read_text())
     assert record["status"] == "complete"
     assert [stage["stage"] for stage in record["stages"]] == ["head on frozen features", "fine-tuning of fire9, fire8"]
-    first, second = (stage["val_accuracy"] for stage in record["stages"])
-    assert second >= first
+    first, second = record["stages"]
+    reached = [stage["val_balanced_accuracy"] for stage in (first, second)]
+    assert record["kept"]["value"] == max(reached)
+    assert (first["kept"], second["kept"]) == (record["kept"]["epoch"] == 0, record["kept"]["epoch"] > 0)
     assert "What each stage gained" in (trained / "report.html").read_text()
+
+
+def rows_of(path):
+    with (path / "history.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def test_each_stage_has_its_own_figures_where_fine_tuning_makes_it_worse(folder, tmp_path, capsys):
+    arguments = ("--epochs", 3, "--rate", 0.5, "--monitor", "accuracy", "--out", tmp_path / "run")
+    code, out, _ = run(capsys, "train", "--data", folder, *QUICK, *arguments)
+    assert code == 0
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    head, tuned = record["stages"]
+    rows = rows_of(tmp_path / "run")
+    best = max(rows, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    assert {name: tuned[name] for name in ("epoch", "val_accuracy", "val_loss")} == {
+        name: best[name] for name in ("epoch", "val_accuracy", "val_loss")
+    }
+    assert tuned["val_accuracy"] < head["val_accuracy"]  # that is what the rate is for
+    assert (head["kept"], tuned["kept"]) == (True, False)
+    assert record["kept"] == {"epoch": 0, "monitor": "val_accuracy", "value": head["val_accuracy"]}
+    lines = {line.split("  ")[0]: line for line in out.splitlines()}
+    assert _commands.percent(tuned["val_accuracy"]) in lines["fine-tuning of fire9, fire8"]
+    assert lines["head on frozen features"].endswith("yes")
+    assert " at epoch " not in drawn(tmp_path / "run" / "report.html")
+
+
+def drawn(report):
+    """The text of the drawings of a report."""
+    parts = re.findall(r"data:image/svg\+xml;base64,([^\"]+)", report.read_text())
+    return " ".join(base64.b64decode(part).decode() for part in parts)
+
+
+def test_the_report_marks_the_epoch_that_was_kept(trained):
+    kept = json.loads((trained / "run.json").read_text())["kept"]
+    marks = set(re.findall(r" at epoch (\d+)", drawn(trained / "report.html")))
+    assert marks == ({str(kept["epoch"])} if kept["epoch"] else set())
+
+
+def test_fine_tuning_that_diverges_is_told_and_leaves_stage_one(folder, tmp_path, capsys):
+    arguments = ("train", "--data", folder, *QUICK, "--epochs", 2, "--rate", 1e30, "--out", tmp_path / "run")
+    code, out, err = run(capsys, *arguments)
+    assert code == 0
+    assert re.search(r"the training diverged at epoch 1, step \d+: its loss is (nan|inf)", err)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    head, tuned = record["stages"]
+    assert (record["diverged"]["epoch"], record["kept"]["epoch"]) == (1, 0)
+    assert (head["kept"], tuned["kept"], "val_accuracy" in tuned) == (True, False, False)
+    assert "fine-tuning of fire9, fire8 (diverged)" in out
+    weights = load(tmp_path / "run").model.get_weights()
+    assert all(np.isfinite(weight).all() for weight in weights)
+    _, _, err = run(capsys, *arguments, "--resume")
+    assert "it diverged in epoch 1 and goes no further" in err
 
 
 def test_stage_one_alone_is_a_whole_run(folder, tmp_path, capsys):
@@ -95,12 +153,6 @@ def test_other_weights_have_other_features(folder):
     first = _features.of(frozen, AS_IT_IS, split, 32, lambda: bank)
     layer.set_weights([2 * weight for weight in layer.get_weights()])
     np.testing.assert_allclose(_features.of(frozen, AS_IT_IS, split, 32, lambda: bank), 2 * first, rtol=1e-4, atol=1e-3)
-
-
-def test_rare_labels_count_as_much_as_frequent_ones():
-    truth = np.array([0] * 9 + [1] * 3 + [2] * 6)
-    weights = _transfer.importance(truth)
-    assert [weights[truth == label].sum() for label in range(3)] == pytest.approx([6, 6, 6])
 
 
 def test_predict_export_and_explain(trained, folder, tmp_path, capsys):

@@ -1,5 +1,7 @@
 """The network that is trained: the numbers of Keras's own layers in float32, and within bfloat16's rounding."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 from convmedia.apps import _twin
+from convmedia.models import audio, backbones, finetuning, pictures, stylizing, super_resolution
 from convmedia.models.digits import NETWORKS
 
 
@@ -117,3 +120,59 @@ def test_the_machine_decides_otherwise(monkeypatch):
     for has, name in ((True, "bfloat16"), (False, "float32")):
         monkeypatch.setattr(_twin, "cpu_multiplies_bfloat16", lambda has=has: has)
         assert _twin.precision_here() == name
+
+
+def networks_of_every_application():
+    """(name, a function that builds the network, the layers that compute in float32 in training)."""
+    for name, build in NETWORKS.items():
+        yield name, build, ["output"]
+    for name, build in pictures.NETWORKS.items():
+        yield f"{name} of two", build, ["output"]
+        yield f"{name} of three", partial(build, 3), ["output"]
+    for name, build in audio.NETWORKS.items():
+        size = (41, 60) if name == "piczak" else (40, 40)
+        last = ["frame_scores", "output"] if name == "speech" else ["output"]
+        for several in (False, True):
+            yield f"{name}{' of several' * several}", partial(build, *size, 4, several=several), last
+    last_of = {"vdsr": ["sum"], "carn": ["restored"], "carn-m": ["restored"]}
+    for name, row in super_resolution.NETWORKS.items():
+        yield name, partial(row.build, 2), last_of.get(name, ["conv3"])
+    for styles in (1, 2):
+        yield f"painter of {styles}", partial(stylizing.painter, 8, 2, styles=styles), ["out", "painted", "cropped"]
+    for classes in (2, 3):
+        yield f"transfer of {classes}", partial(transferred, classes), ["scores"]
+
+
+def transferred(classes):
+    return finetuning.with_head(backbones.backbone("squeezenet", "none"), classes, dropout=0.5)
+
+
+EVERY = {name: (build, last) for name, build, last in networks_of_every_application()}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_scores_are_computed_in_float32_and_what_is_before_them_is_not(name):
+    build, last = EVERY[name]
+    copy = _twin.twin(build(), "bfloat16")
+    parts = [part for part in copy._flatten_layers() if not isinstance(part, keras.Model | layers.InputLayer)]
+    assert [part.name for part in parts if part.compute_dtype == "float32"] == last
+
+
+def test_a_gate_before_the_output_stays_in_bfloat16():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, name="values")(inputs)
+    gate = layers.Conv2D(4, 1, activation="sigmoid", name="gate")(x)
+    network = keras.Model(inputs, layers.Multiply(name="gated")([x, gate]))
+    copy = _twin.twin(network, "bfloat16")
+    assert copy.get_layer("gate").compute_dtype == copy.get_layer("values").compute_dtype == "bfloat16"
+    assert _twin.scoring_layer(network) is None
+
+
+def test_scores_are_found_behind_dropout_in_nested_models_and_without_a_layer_of_their_own():
+    inner = keras.Sequential([keras.Input((6,)), layers.Dense(3, name="logits"), layers.Softmax(name="softmax")])
+    inputs = keras.Input((6,))
+    network = keras.Model(inputs, layers.Dropout(0.1, name="dropped")(inner(inputs)))
+    copy = _twin.twin(network, "bfloat16")
+    parts = {part.name: part for part in copy._flatten_layers()}
+    assert parts["softmax"].compute_dtype == parts["dropped"].compute_dtype == "float32"
+    assert _twin.scoring_layer(network).name == "logits"

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from convmedia.apps import _classifiers
-from convmedia.apps._classifiers import figures
 from convmedia.apps._commands import percent, progress, table, to_json
 from convmedia.apps._runs import Run
 from convmedia.data import clips, sounds
@@ -26,7 +25,7 @@ def measure(predictor: Predictor, data: sounds.Sounds) -> tuple[dict[str, Any], 
     found = answers(predictor, data.test, "testing")
     if predictor.details.get("thresholds") is None:
         labels = predictor.labels or []
-        return {"test": figures(found, truth_in(labels, data), labels)}, found
+        return {"test": _classifiers.figures(found, truth_in(labels, data), labels)}, found
     return {"test": tagging(found, several_in(predictor, data), predictor.details["thresholds"])}, found
 
 

@@ -82,9 +82,9 @@ def gives(labels: list[str] | None) -> str:
 def listed(values: dict[str, Any]) -> str:
     """`name value` pairs in one line; numbers to six digits. What is told of each label is left to --json."""
 
-    def said(value: Any) -> str:
-        if isinstance(value, list):
-            return " to ".join(map(said, value)) if all(isinstance(one, float) for one in value) else str(value)
+    def said(name: str, value: Any) -> str:
+        if name.endswith("_interval"):
+            return " to ".join(said("", end) for end in value)
         return f"{value:.6g}" if isinstance(value, float) else str(value)
 
-    return ", ".join(f"{name} {said(value)}" for name, value in values.items() if name != "per_label")
+    return ", ".join(f"{name} {said(name, value)}" for name, value in values.items() if name != "per_label")

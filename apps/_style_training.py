@@ -19,7 +19,7 @@ from convmedia.data import augmentation, images, patches
 from convmedia.data.errors import InputError
 from convmedia.data.files import digest
 from convmedia.data.patches import middle
-from convmedia.data.seeded import in_pipeline, rows_of
+from convmedia.data.seeded import generator, in_pipeline, rows_of
 from convmedia.models import load
 from convmedia.models.answer import PICTURE
 from convmedia.models.exporting import write_examples
@@ -148,7 +148,7 @@ def example_of(bank: patches.Patches, styles: int):
 
     def drawn(indices, seed):
         photos = bank(indices % len(bank), seed)
-        rng = np.random.default_rng([*np.asarray(seed, np.int32).view(np.uint32), 1])
+        rng = generator(seed, 2)  # windows and their places have the same seed
         chosen = rows_of(lambda size: rng.integers(styles, size=size), len(photos))
         return photos, np.eye(styles, dtype=np.float32)[chosen]
 

@@ -93,14 +93,14 @@ def stream(
     """
     batch_size = min(batch_size, number)
     steps = number // batch_size
-    if epochs.stop > MOST_EPOCHS or steps > MOST_STEPS:
+    if epochs.stop > MOST_EPOCHS or steps >= MOST_STEPS:
         raise InputError(
-            f"at most {MOST_EPOCHS:,} epochs of {MOST_STEPS:,} steps have random numbers of their own; received "
+            f"at most {MOST_EPOCHS:,} epochs of {MOST_STEPS - 1:,} steps have random numbers of their own; received "
             f"{epochs.stop:,} of {steps:,}: give fewer --epochs or a larger --batch-size"
         )
 
     def one_epoch(epoch):
-        order_seed = tf.stack([tf.constant(seed, tf.int32), tf.cast(epoch, tf.int32)])
+        order_seed = step_seed(seed, epoch, MOST_STEPS - 1)  # of a step that no epoch has
         order = tf.random.experimental.stateless_shuffle(tf.range(number), order_seed)
         batches = tf.data.Dataset.from_tensor_slices(order[: steps * batch_size]).batch(batch_size, drop_remainder=True)
         return batches.enumerate().map(as_it_is(lambda step, indices: (indices, step_seed(seed, epoch, step))))

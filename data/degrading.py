@@ -3,7 +3,7 @@
 import numpy as np
 
 from convmedia.data import resample
-from convmedia.data.seeded import rows_of
+from convmedia.data.seeded import generator, rows_of
 
 
 def patches(scale: int, size_px: int, enlarged: bool, context_px: int = 0) -> "Degradation":
@@ -54,7 +54,7 @@ class Degradation:
         self.degrade = (up @ down)[margin_px:-margin_px] if enlarged else down[2:-2]
 
     def __call__(self, batch, seed):
-        rng = np.random.default_rng(np.asarray(seed, np.int32).view(np.uint32))
+        rng = generator(seed)
         ways = rows_of(lambda size: rng.integers(8, size=size), len(batch))
         turned = [_turned(window, way) for window, way in zip(batch, ways, strict=True)]
         # In float64: what a matrix product rounds away depends on the number of threads, and is gone in float32.

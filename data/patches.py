@@ -10,7 +10,7 @@ import numpy as np
 
 from convmedia.data.errors import InputError
 from convmedia.data.resample import luma
-from convmedia.data.seeded import rows_of
+from convmedia.data.seeded import generator, rows_of
 
 HELD_OUT = 0.05  # of the pictures
 SHRINKS = (1.0, 0.9, 0.8, 0.7, 0.6)  # Dong et al. 2016, "Accelerating the super-resolution convolutional network", 4.1
@@ -115,8 +115,7 @@ class Patches:
             indices: (n,) in 0..len - 1; they choose the pictures, large ones more often.
             seed: int32 (2,), of `augmentation.step_seed`.
         """
-        # Another stream than the recipe's, which has the same seed.
-        rng = np.random.default_rng([1, *np.asarray(seed, np.int32).view(np.uint32)])
+        rng = generator(seed, 1)  # the recipe has the same seed
         recipe = self.recipes[rng.integers(len(self.recipes))]
         side = self._window(recipe, self.shrinks[rng.integers(len(self.shrinks))])
         place = (np.asarray(indices) + rows_of(rng.random, len(indices))) / len(self) * self.ends[-1]

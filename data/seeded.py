@@ -45,6 +45,17 @@ def in_pipeline(work: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, ...]]
     return tf.numpy_function(of_part, [indices, seed], kinds, stateful=False)
 
 
+def generator(seed, *use: int) -> np.random.Generator:
+    """NumPy's generator for a stateless seed, int32 (2,).
+
+    Args:
+        use: a number for each further use of the same seed; their numbers are independent of those without it. (As one
+            more word of the seed it could make another seed of it: NumPy takes [a, b] and [a, b, 0] for the same.)
+    """
+    words = [int(word) for word in np.asarray(seed, np.int32).view(np.uint32)]
+    return np.random.default_rng(np.random.SeedSequence(words, spawn_key=use))
+
+
 def uniform(shape, seed, low=0.0, high=1.0):
     """float32 of `shape`, a number or more for each example, in [low, high). `seed`: int32 (2,)."""
     import tensorflow as tf

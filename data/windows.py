@@ -8,7 +8,7 @@ import numpy as np
 
 from convmedia.data import resample
 from convmedia.data.recolouring import luma
-from convmedia.data.seeded import rows_of
+from convmedia.data.seeded import generator, rows_of
 
 
 def windows(size_px: int, jitter: float = 0.3) -> "Windows":
@@ -40,7 +40,7 @@ class Windows:
         self.jitter = jitter
 
     def __call__(self, batch, seed):
-        rng = np.random.default_rng(np.asarray(seed, np.int32).view(np.uint32))
+        rng = generator(seed)
         mirrored = rows_of(rng.random, len(batch)) < 0.5
         pictures = np.stack([one[:, ::-1] if turn else one for one, turn in zip(batch, mirrored, strict=True)])
         # In float64: what a matrix product rounds away depends on the number of threads, and is gone in float32.

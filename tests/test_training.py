@@ -15,6 +15,7 @@ import tensorflow as tf
 from convmedia.apps import _callbacks, _training
 from convmedia.data import augmentation
 from convmedia.data.errors import InputError
+from convmedia.data.seeded import generator
 
 
 def indices_of_epochs(number, batch_size, epochs, seed=3):
@@ -44,6 +45,15 @@ def test_epochs_that_start_late_are_those_of_the_whole_run():
 def test_every_step_has_a_seed_of_its_own():
     _, rows = indices_of_epochs(20, 5, range(3))
     assert len({tuple(seed) for _, seed in rows}) == len(rows)
+
+
+def test_the_uses_of_a_seed_have_numbers_of_their_own():
+    """Also where one seed with a use's number beside it reads as another seed."""
+    seeds = [(1, 1), (1, 0), (0, 1), (2, 1), (1, 2), (-1, 1)]
+    drawn = [generator(np.array(seed, "int32"), *use).random() for seed in seeds for use in ((), (1,), (2,))]
+    assert len(set(drawn)) == len(drawn)
+    expected = np.random.default_rng([1, 2**32 - 1]).random()
+    assert generator(np.array([1, -1], "int32")).random() == expected
 
 
 def test_a_set_smaller_than_a_batch_is_one_step():
@@ -81,8 +91,8 @@ def test_streams_of_dropout_never_meet():
 def test_more_epochs_than_seeds_tell_apart_are_refused():
     with pytest.raises(InputError, match=r"received 4,097 of 2: give fewer --epochs"):
         _training.stream(8, 4, lambda indices, seed: (indices, seed), seed=1, epochs=range(4097))
-    with pytest.raises(InputError, match=r"of 1,048,577: .* a larger --batch-size"):
-        _training.stream((1 << 20) + 1, 1, lambda indices, seed: (indices, seed), seed=1, epochs=range(1))
+    with pytest.raises(InputError, match=r"of 1,048,576: .* a larger --batch-size"):
+        _training.stream(1 << 20, 1, lambda indices, seed: (indices, seed), seed=1, epochs=range(1))
 
 
 def test_validation_ends_without_waiting_for_a_thread():

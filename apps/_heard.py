@@ -10,7 +10,7 @@ from convmedia.apps._commands import percent, progress, table, to_json
 from convmedia.apps._runs import Run
 from convmedia.data import clips, sounds
 from convmedia.data.errors import InputError
-from convmedia.data.labelled import truth_in
+from convmedia.data.labelled import Split, truth_in
 from convmedia.models.listening import Listener, scores_of
 from convmedia.models.predicting import Predictor
 from convmedia.models.trials import Trial, accuracy
@@ -29,7 +29,7 @@ def measure(predictor: Predictor, data: sounds.Sounds) -> tuple[dict[str, Any], 
     return {"test": tagging(found, several_in(predictor, data), predictor.details["thresholds"])}, found
 
 
-def answers(predictor: Predictor, split: sounds.Split, label: str) -> np.ndarray:
+def answers(predictor: Predictor, split: Split, label: str) -> np.ndarray:
     """Scores of a split's files, in order."""
     with progress(label) as update:
         return scores_of(predictor, split.paths, lambda done: update(done, len(split)))
@@ -118,7 +118,7 @@ def with_thresholds(run: Run, predictor: Predictor, data: sounds.Sounds) -> Pred
     return load(run.folder, app=predictor.app)
 
 
-def raw_examples(split: sounds.Split, sample_rate: int) -> list[np.ndarray]:
+def raw_examples(split: Split, sample_rate: int) -> list[np.ndarray]:
     """Up to 200 sounds spread over a split, and not more than 4 million samples: float32 (samples,) each."""
     places = np.unique(np.linspace(0, len(split) - 1, min(EXAMPLES, len(split))).astype(int))
     chosen = [clips.read(split.paths[place], sample_rate) for place in places]

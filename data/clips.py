@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from convmedia.data import fingerprints
 from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import find as find_files
 from convmedia.data.files import shown
@@ -78,24 +79,32 @@ def resampled(pieces: Iterable[np.ndarray], rate: int, sample_rate: int) -> Iter
         yield rest if len(rest) else first  # three samples at 192 kHz are less than one at 8 kHz
 
 
-def check(path: str | Path) -> None:
-    """Read a file for training completely, at its own rate.
+def check(path: str | Path) -> bytes:
+    """Read a file for training completely, at its own rate; gives its fingerprint.
 
     Raises:
         InputError: as of `blocks`; silence; mostly clipping.
     """
     peak, samples, clipped = 0.0, 0, 0
-    with opened(path) as file:
-        for piece in _mono(file, path):
+
+    def measured(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        nonlocal peak, samples, clipped
+        for piece in pieces:
             size = np.abs(piece)
             full = size >= 0.999
             clipped += int((full[:-2] & full[1:-1] & full[2:]).sum())
             peak, samples = max(peak, float(size.max(initial=0.0))), samples + len(piece)
+            yield piece
+
+    with opened(path) as file:
+        pieces = resampled(measured(_mono(file, path)), file.samplerate, fingerprints.SOUND_RATE)
+        mark = fingerprints.of_sound(pieces)
     if peak < SILENT:
         raise InputError(f"{shown(path)} is silent (its peak is {peak:.1e} of full scale); replace it")
     if clipped > CLIPPED_SHARE * samples:
         share = 100 * clipped / samples
         raise InputError(f"{shown(path)} is clipped: {share:.0f} % of it is at full scale; record it at a lower level")
+    return mark
 
 
 def rate_of(path: str | Path) -> int:

@@ -1,7 +1,7 @@
 """Handwritten digits: MNIST, scikit-learn's 8x8 digits, folders of pictures; and what a camera makes of them."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +11,16 @@ from scipy.special import expit
 from convmedia.data import folders, sources
 from convmedia.data.colouring import LUMA
 from convmedia.data.errors import InputError
-from convmedia.data.labelled import Files, Labelled
+from convmedia.data.labelled import Labelled
 
 LABELS = tuple("0123456789")
 
 
 @dataclass(frozen=True)
 class Split:
-    """Raw pictures, each uint8 (height, width) or (height, width, 3), and their labels, int64 (n,)."""
+    """Raw pictures in memory, uint8 (n, height, width), and their labels, int64 (n,)."""
 
-    pictures: "np.ndarray | Files"
+    pictures: np.ndarray
     truth: np.ndarray
 
     def __len__(self):
@@ -28,34 +28,29 @@ class Split:
 
     def take(self, indices):
         """The examples at `indices`, in that order."""
-        if isinstance(self.pictures, np.ndarray):
-            return Split(self.pictures[indices], self.truth[indices])
-        return Split(Files([self.pictures.paths[i] for i in indices]), self.truth[indices])
+        return Split(self.pictures[indices], self.truth[indices])
 
 
 class Digits(Labelled):
     """A set of digits."""
 
-    def limited(self, limit: int | None, seed: int) -> "Digits":
-        """The same set with at most `limit` training examples, drawn with `seed`."""
-        if limit is None or limit >= len(self.train):
-            return self
-        chosen = np.sort(np.random.default_rng(seed).permutation(len(self.train))[:limit])
-        return replace(self, train=self.train.take(chosen))
 
-
-def load(data: str, progress=None) -> Digits:
+def load(data: str, progress=None, group: str | None = None) -> Digits:
     """A named set (`mnist`, `digits`) or a folder of class folders.
 
     Args:
         data: a name, or else a path; a folder that is called like a set is given as ./NAME.
         progress: called with (done, total) while files are scanned or downloaded.
+        group: as of `folders.scan`, for a folder.
 
     Raises:
-        InputError: unknown name, missing folder, set that cannot be had, fewer than two classes.
+        InputError: unknown name, missing folder, set that cannot be had, fewer than two classes, a pattern for groups
+            that matches nothing.
     """
     if not data.strip():
         raise InputError("--data is empty: give mnist, digits or a folder of class folders")
+    if group is not None and data in ("mnist", "digits"):
+        raise InputError(f"--group {group!r} looks at the names of files, and {data} has none: leave it out")
     if data == "mnist":
         return from_mnist(sources.fetch("mnist", progress))
     if data == "digits":
@@ -63,12 +58,15 @@ def load(data: str, progress=None) -> Digits:
     if data in sources.SOURCES:
         raise InputError(f"{data} holds no digits: give mnist, digits or a folder of class folders")
     if Path(data).exists() or any(mark in data for mark in "/\\."):
-        return from_folder(Path(data), progress)
+        return from_folder(Path(data), progress, group)
     return from_mnist(sources.fetch(data, progress))  # no such name: says what there is
 
 
 def split_by_seed(name, pictures, truth, counts, test=None) -> Digits:
-    """Hold out validation (and test, where there is none) examples: `counts` of each, drawn once for all runs."""
+    """Hold out validation (and test, where there is none) examples: `counts` of each, drawn once for all runs.
+
+    Training examples that are exact copies of held-out ones are left out, with a warning that counts them.
+    """
     order = np.random.default_rng(0).permutation(len(truth))
     held = {}
     for split, count in counts.items():
@@ -76,7 +74,16 @@ def split_by_seed(name, pictures, truth, counts, test=None) -> Digits:
     order = np.sort(order)
     digest = hashlib.sha256(pictures.tobytes() + truth.astype("uint8").tobytes()).hexdigest()
     test = held.get("test", test)
-    return Digits(name, LABELS, Split(pictures[order], truth[order]), held["validation"], test, digest)
+    known = {picture.tobytes() for split in (test, held["validation"]) for picture in split.pictures}
+    copied = np.array([picture.tobytes() in known for picture in pictures[order]])
+    warnings = []
+    if copied.any():
+        warnings = [f"{copied.sum():,} training pictures are copies of held-out ones; they are left out"]
+        order = order[~copied]
+        digest = hashlib.sha256(f"{digest} {copied.sum()}".encode()).hexdigest()
+    return Digits(
+        name, LABELS, Split(pictures[order], truth[order]), held["validation"], test, digest, warnings=tuple(warnings)
+    )
 
 
 def from_mnist(path) -> Digits:
@@ -95,13 +102,9 @@ def bundled() -> Digits:
     return split_by_seed("digits", pictures, everything.target.astype("int64"), {"test": 360, "validation": 180})
 
 
-def from_folder(folder: Path, progress=None) -> Digits:
+def from_folder(folder: Path, progress=None, group: str | None = None) -> Digits:
     """A folder of class folders, or of `train/`, `test/` with class folders inside; bad files are left out, named."""
-    scan = folders.scan(folder, progress=progress)
-    train, validation, test = (
-        Split(Files(scan.files(split)), scan.labels_of(split)) for split in ("train", "validation", "test")
-    )
-    return Digits(str(folder), tuple(scan.labels), train, validation, test, scan.digest, scan.bad, scan.duplicates)
+    return Digits.of(str(folder), folders.scan(folder, progress, group=group))
 
 
 def photograph(digit: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

@@ -105,6 +105,25 @@ def decode(source: str | Path | bytes, least: tuple[int, int] | None = None) -> 
         return _rgb(_upright(image), name)
 
 
+def luma(source: str | Path | bytes, side_px: int) -> np.ndarray:
+    """Decode a picture completely and shrink its luma, antialiased; the sides' ratio is not kept.
+
+    Quicker than `decode` with what would follow, because no array of the whole picture is made. Raises InputError as
+    `decode` does.
+
+    Returns:
+        uint8 (side_px, side_px).
+    """
+    with opened(source) as (image, name):
+        image.load()
+        plain = image.mode in ("L", "RGB") and not image.has_transparency_data
+        whole = _upright(image) if plain else Image.fromarray(_rgb(_upright(image), name))
+        step = max(1, min(whole.size) // (32 * side_px))
+        whole = whole.reduce(step) if step > 1 else whole
+        small = whole.convert("L").resize((side_px, side_px), Image.Resampling.BILINEAR, reducing_gap=4.0)
+        return np.asarray(small)
+
+
 def size(source: str | Path | bytes) -> tuple[int, int]:
     """(height, width) in pixels as stored, from the header alone. Raises InputError as `decode` does."""
     with opened(source) as (image, _):

@@ -1,14 +1,17 @@
 """What every set of labelled pictures has in common: splits, labels, and what was left out of it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from convmedia.data import images
 from convmedia.data.errors import InputError
+from convmedia.data.folders import Scan
+from convmedia.data.layouts import SPLITS
+from convmedia.data.splitting import NearDuplicate
 
 
 class Files(Sequence):
@@ -25,6 +28,29 @@ class Files(Sequence):
 
 
 @dataclass(frozen=True)
+class Split:
+    """Files of one split with the SHA-256 of each content, and their truth: int64 (n,), or uint8 (n, labels) where a
+    file may have several."""
+
+    paths: tuple[Path, ...]
+    truth: np.ndarray
+    digests: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def pictures(self) -> Files:
+        """The raw pictures, decoded completely when they are read."""
+        return Files(self.paths)
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> "Split":
+        """The files at `indices`, in that order."""
+        chosen = [int(index) for index in indices]
+        return Split(tuple(self.paths[i] for i in chosen), self.truth[chosen], tuple(self.digests[i] for i in chosen))
+
+
+@dataclass(frozen=True)
 class Labelled:
     """A set of labelled pictures.
 
@@ -32,7 +58,7 @@ class Labelled:
         labels: names; the splits' `truth`, int64 (n,), counts in them.
         train, validation, test: each has `pictures`, a sequence of raw ones, `truth` and a length.
         digest: SHA-256 over labels, contents and splits.
-        bad, duplicates, warnings: as of `folders.Scan`.
+        bad, duplicates, warnings, near: as of `folders.Scan`.
     """
 
     noun = "picture"
@@ -46,6 +72,33 @@ class Labelled:
     bad: Sequence[tuple[Path, str]] = ()
     duplicates: Sequence[tuple[Path, Path]] = ()
     warnings: Sequence[str] = ()
+    near: Sequence[NearDuplicate] = ()
+
+    @classmethod
+    def of(cls, name: str, scan: Scan) -> Self:
+        """The set that a scan found."""
+        train, validation, test = (
+            Split(tuple(scan.files(split)), scan.labels_of(split), tuple(scan.digests(split))) for split in SPLITS
+        )
+        return cls(
+            name=name,
+            labels=scan.labels,
+            train=train,
+            validation=validation,
+            test=test,
+            digest=scan.digest,
+            bad=scan.bad,
+            duplicates=scan.duplicates,
+            warnings=scan.warnings,
+            near=scan.near,
+        )
+
+    def limited(self, limit: int | None, seed: int) -> Self:
+        """The same set with at most `limit` training examples, drawn with `seed`; labels keep their shares, and every
+        label keeps one example at least, where `limit` allows."""
+        if limit is None or limit >= len(self.train):
+            return self
+        return replace(self, train=self.train.take(stratified(self.train.truth, limit, seed)))
 
     def required(self, *splits: str):
         """The same set, if none of `splits` is empty.
@@ -65,7 +118,38 @@ class Labelled:
         """What `run.json` says of it."""
         counts = {split: len(getattr(self, split)) for split in ("train", "validation", "test")}
         left_out = {"left_out": len(self.bad), "duplicates": len(self.duplicates)}
+        left_out["near_duplicates"] = sum(one.left_out for one in self.near)
         return {"name": self.name, **counts, **left_out, "digest": self.digest}
+
+
+def stratified(truth: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    """Indices of `limit` examples, sorted, drawn so that labels keep their shares.
+
+    Args:
+        truth: int64 (n,), or uint8 (n, labels); of several labels the first one counts, then labels that would be left
+            without an example get one.
+    """
+    rng = np.random.default_rng(seed)
+    first = truth.argmax(1) if truth.ndim == 2 else truth
+    place = np.empty(len(truth))
+    for label in np.unique(first):
+        members = rng.permutation(np.flatnonzero(first == label))
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+        place[members[0]] = 0
+    chosen = np.argsort(place, kind="stable")[:limit]
+    if truth.ndim == 2 and (truth.any(0) & ~truth[chosen].any(0)).any():
+        chosen = _covering(truth, place)[:limit]
+    return np.sort(chosen)
+
+
+def _covering(truth: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Indices of all examples in the order of `place`, those first that bring the rarest labels."""
+    kept: list[int] = []
+    for label in np.argsort(truth.sum(0), kind="stable"):
+        members = np.flatnonzero(truth[:, label])
+        if len(members) and not truth[kept, label].any():
+            kept.append(int(members[place[members].argmin()]))
+    return np.concatenate([np.array(kept, int), [i for i in np.argsort(place, kind="stable") if i not in kept]])
 
 
 def truth_in(labels: Sequence[str], data: Labelled) -> np.ndarray:

@@ -13,7 +13,7 @@ import shutil
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -25,7 +25,7 @@ from convmedia.data import caches, folders, images, sources
 from convmedia.data.download import Progress
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing
-from convmedia.data.labelled import Files, Labelled
+from convmedia.data.labelled import Labelled, Split
 from convmedia.data.parallel import THREADS, in_order
 
 MEMORY_BYTES = 1 << 30
@@ -60,57 +60,21 @@ def read(path: Path, size: tuple[int, int], fast: bool = False) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
-@dataclass(frozen=True)
-class Split:
-    """Files of one split, their labels as int64 (n,), and the SHA-256 of each file's content."""
-
-    paths: tuple[Path, ...]
-    truth: np.ndarray
-    digests: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    @property
-    def pictures(self) -> Files:
-        """The raw pictures, decoded completely when they are read."""
-        return Files(self.paths)
-
-    def take(self, indices: Sequence[int] | np.ndarray) -> "Split":
-        """The files at `indices`, in that order."""
-        chosen = [int(index) for index in indices]
-        return Split(tuple(self.paths[i] for i in chosen), self.truth[chosen], tuple(self.digests[i] for i in chosen))
-
-
 class Pictures(Labelled):
     """A set of labelled pictures in files."""
 
-    def limited(self, limit: int | None, seed: int) -> "Pictures":
-        """The same set with at most `limit` training pictures, drawn with `seed`; classes keep their shares.
 
-        Every class keeps one picture at least, where `limit` allows.
-        """
-        truth = self.train.truth
-        if limit is None or limit >= len(truth):
-            return self
-        rng = np.random.default_rng(seed)
-        place = np.empty(len(truth))
-        for label in np.unique(truth):
-            members = rng.permutation(np.flatnonzero(truth == label))
-            place[members] = (np.arange(len(members)) + 0.5) / len(members)
-            place[members[0]] = 0
-        return replace(self, train=self.train.take(np.sort(np.argsort(place, kind="stable")[:limit])))
-
-
-def load(data: str, progress: Progress | None = None) -> Pictures:
+def load(data: str, progress: Progress | None = None, group: str | None = None) -> Pictures:
     """The named set `dogs-vs-cats`, or a folder as `folders.scan` reads it.
 
     Args:
         data: the name, or else a path; a folder that is called like a set is given as ./NAME.
         progress: called with (done, total) while files are scanned or downloaded.
+        group: as of `folders.scan`.
 
     Raises:
-        InputError: unknown name, missing folder, set that cannot be had, fewer than two classes.
+        InputError: unknown name, missing folder, set that cannot be had, fewer than two classes, a pattern for groups
+            that matches nothing.
     """
     if not data.strip():
         raise InputError("--data is empty: give dogs-vs-cats or a folder of class folders")
@@ -118,31 +82,14 @@ def load(data: str, progress: Progress | None = None) -> Pictures:
     if known and known.kind != "photos":
         raise InputError(f"{data} holds no class folders of photos: give dogs-vs-cats or a folder of class folders")
     if known is None and (Path(data).exists() or any(mark in data for mark in "/\\.")):
-        return from_folder(Path(data), progress)
-    return replace(from_folder(sources.fetch(data, progress), progress), name=data)  # no such name: says what there is
+        return from_folder(Path(data), progress, group)
+    folder = sources.fetch(data, progress)  # no such name: says what there is
+    return replace(from_folder(folder, progress, group), name=data)
 
 
-def from_folder(folder: Path, progress: Progress | None = None) -> Pictures:
+def from_folder(folder: Path, progress: Progress | None = None, group: str | None = None) -> Pictures:
     """The pictures of a folder; those that cannot be used are left out, named."""
-    scan = folders.scan(folder, progress)
-
-    def split(name: str) -> Split:
-        members = [example for example in scan.examples if example.split == name]
-        digests = tuple(example.digest for example in members)
-        return Split(tuple(scan.files(name)), scan.labels_of(name), digests)
-
-    train, validation, test = map(split, folders.SPLITS)
-    return Pictures(
-        name=str(folder),
-        labels=scan.labels,
-        train=train,
-        validation=validation,
-        test=test,
-        digest=scan.digest,
-        bad=scan.bad,
-        duplicates=scan.duplicates,
-        warnings=scan.warnings,
-    )
+    return Pictures.of(str(folder), folders.scan(folder, progress, group=group))
 
 
 class Decoded:

@@ -14,8 +14,8 @@ import numpy as np
 from convmedia.data import caches, clips
 from convmedia.data.download import Progress
 from convmedia.data.files import replacing
+from convmedia.data.labelled import Split
 from convmedia.data.parallel import in_order
-from convmedia.data.sounds import Split
 
 MEMORY_BYTES = 2 << 30
 """Sounds that take more than this stay on disk and are read window by window."""

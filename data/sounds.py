@@ -8,48 +8,26 @@ Every file is read once before training; those that cannot be used are left out,
 """
 
 import csv
-import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from convmedia.data import clips, folders, scanning, sources, tables
 from convmedia.data.download import Progress
 from convmedia.data.errors import InputError
-from convmedia.data.files import shown
-from convmedia.data.folders import Example
+from convmedia.data.folders import Scan
 from convmedia.data.labelled import Labelled
-from convmedia.data.layouts import SPLITS
+from convmedia.data.near_duplicates import SOUNDS
+from convmedia.data.splitting import Example, hashed
 from convmedia.data.tables import Row
 
-VALIDATION_SHARE = 0.1
 OFFICIAL, SPEAKER = "official", "speaker"
 FSDD = re.compile(r"(\d)_(\w+)_(\d+)")
 """Names of FSDD's files: digit, speaker, take."""
 
 ESC = re.compile(r"\d+-(\d+)-\w+-\d+")
 """Names of ESC's files: fold, recording, take, target."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """Files of one split with the SHA-256 of each content, and their truth: int64 (n,), or uint8 (n, labels) where a
-    sound may have several."""
-
-    paths: tuple[Path, ...]
-    truth: np.ndarray
-    digests: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def take(self, indices: Sequence[int] | np.ndarray) -> "Split":
-        """The files at `indices`, in that order."""
-        chosen = [int(index) for index in indices]
-        return Split(tuple(self.paths[i] for i in chosen), self.truth[chosen], tuple(self.digests[i] for i in chosen))
 
 
 class Sounds(Labelled):
@@ -61,20 +39,6 @@ class Sounds(Labelled):
     def several(self) -> bool:
         """Whether a sound may have several labels."""
         return self.train.truth.ndim == 2
-
-    def limited(self, limit: int | None, seed: int) -> "Sounds":
-        """The same set with at most `limit` training sounds, drawn with `seed`; classes keep their shares."""
-        number = len(self.train)
-        if limit is None or limit >= number:
-            return self
-        rng = np.random.default_rng(seed)
-        truth = self.train.truth.argmax(1) if self.several else self.train.truth
-        place = np.empty(number)
-        for label in np.unique(truth):
-            members = rng.permutation(np.flatnonzero(truth == label))
-            place[members] = (np.arange(len(members)) + 0.5) / len(members)
-            place[members[0]] = 0
-        return replace(self, train=self.train.take(np.sort(np.argsort(place, kind="stable")[:limit])))
 
 
 def folds(data: str, split: str = OFFICIAL) -> list[str]:
@@ -92,19 +56,38 @@ def folds(data: str, split: str = OFFICIAL) -> list[str]:
     return found
 
 
-def load(data: str, split: str = OFFICIAL, fold: str | None = None, progress: Progress | None = None) -> Sounds:
-    """A named set, a folder as `folders.scan` reads it, or a CSV with the columns file and labels.
+def load(
+    data: str,
+    split: str = OFFICIAL,
+    fold: str | None = None,
+    progress: Progress | None = None,
+    group: str | None = None,
+) -> Sounds:
+    """A named set, a folder as `folders.scan` reads it, or a CSV with the columns file and labels: as of `scan`."""
+    return Sounds.of(data if _is_table(data) else str(Path(data)), scan(data, split, fold, progress, group))
+
+
+def scan(
+    data: str,
+    split: str = OFFICIAL,
+    fold: str | None = None,
+    progress: Progress | None = None,
+    group: str | None = None,
+) -> Scan:
+    """What a named set, a folder or a table holds.
 
     Args:
         data: the name, or else a path. Several labels of one file are parted by ; or |. A table may have a column
-            split (train, validation, test) or fold; without, contents decide as in `folders.scan`.
+            split (train, validation, test) or fold; without, contents decide as in `folders.scan`. Its column group
+            (or speaker, patient, subject, recording) names the files that belong together.
         split: "official", or "speaker" for fsdd.
         fold: tests on this fold of `folds`, trains on the others; None takes the first one, where there are folds.
         progress: called with (done, total) while files are read or downloaded.
+        group: a regular expression, as of `folders.scan`, in place of the groups that the set tells.
 
     Raises:
         InputError: unknown name, missing file or folder, set that cannot be had, fewer than two classes, no such fold,
-            columns missing.
+            columns missing, a pattern for groups that matches nothing.
     """
     if not data.strip():
         raise InputError("--data is empty: give a named set of sounds, a folder of class folders or a CSV file")
@@ -112,14 +95,15 @@ def load(data: str, split: str = OFFICIAL, fold: str | None = None, progress: Pr
     if not _is_table(data):
         if fold is not None:
             folds(data, split)
-        return _from_folder(Path(data), progress)
+        decode, extensions = clips.check, clips.EXTENSIONS
+        return folders.scan(data, progress, decode=decode, extensions=extensions, likeness=SOUNDS, group=group)
     rows, bad, root = _rows(data, split, progress)
     names = sorted({row.fold for row in rows if row.fold})
     chosen = fold or (names[0] if names else None)
     if chosen is not None and chosen not in names:
         raise InputError(f"{data} has the folds {', '.join(names) or 'none'}; received {chosen}")
-    placed = [replace(row, split=_split_of(row, chosen)) if chosen else row for row in rows]
-    return _read(data, root, placed, bad, progress)
+    placed = [replace(row, split="test" if row.fold == chosen else row.split) for row in rows] if chosen else rows
+    return _read(data, root, placed, bad, progress, group, by_name=chosen is not None)
 
 
 def _require_speakers(data: str, split: str) -> None:
@@ -187,89 +171,51 @@ def _speech_commands(folder: Path) -> list[Row]:
     return [Row(path, (path.parent.name,), named.get(path.relative_to(folder).as_posix(), "train")) for path in files]
 
 
-def _split_of(row: Row, tested: str) -> str:
-    """Where a row is when a fold is tested: told, or a tenth of the recordings for validation, by their names."""
-    if row.fold == tested:
-        return "test"
-    if row.split:
-        return row.split
-    name = hashlib.sha256((row.group or row.path.name).encode("utf-8", "surrogateescape")).hexdigest()
-    return "validation" if int(name[:8], 16) < VALIDATION_SHARE * 2**32 else "train"
+def _read(
+    data: str,
+    root: Path,
+    rows: list[Row],
+    bad: list[tuple[Path, str]],
+    progress: Progress | None,
+    group: str | None,
+    by_name: bool,
+) -> Scan:
+    """Read the files of a table and put them into splits.
 
-
-def _read(data: str, root: Path, rows: list[Row], bad: list[tuple[Path, str]], progress: Progress | None) -> Sounds:
-    """Read the files of a table and put them into splits."""
+    Args:
+        by_name: files without a group are placed by their names, not by their contents.
+    """
     files = [row.path for row in rows]
     found = list(scanning.read(_common(root, files), files, clips.check, clips.EXTENSIONS, progress))
     labels = tuple(sorted({label for row in rows for label in row.labels}))
     if len(labels) < 2:
         raise InputError(f"{data} holds one class only ({', '.join(labels)}), and a classifier needs two")
-    several = any(len(row.labels) > 1 for row in rows)
     index = {label: place for place, label in enumerate(labels)}
-    examples, marks, refused = [], {}, list(bad)
+    told = {row.split for row in rows if row.split}
+    examples, contents, refused = [], {}, list(bad)
     for row, content in zip(rows, found, strict=True):
         if isinstance(content, str):
             refused.append((row.path, content))
             continue
-        examples.append(Example(row.path, index[row.labels[0]], content.digest, row.split))
-        marks[row.path] = [index[label] for label in row.labels]
-    examples = _placed(examples)
-    _require_training(data, labels, examples, marks, refused)
-    lines = sorted(f"{e.split}\t{';'.join(labels[i] for i in marks[e.path])}\t{e.digest}" for e in examples)
-    whole = hashlib.sha256("\n".join([*labels, "", *lines]).encode()).hexdigest()
-    several_of = marks if several else None
-    train, validation, test = (_part(name, examples, several_of, len(labels)) for name in SPLITS)
-    return Sounds(data, labels, train, validation, test, digest=whole, bad=tuple(sorted(refused)))
+        contents[row.path] = content
+        marks = tuple(index[label] for label in row.labels)
+        split = row.split or ("train" if told else "")
+        place = hashed(row.path.name) if by_name else ""
+        examples.append(Example(row.path, marks, content.digest, split, row.group, content.fingerprint, place))
+    return folders.in_splits(
+        root,
+        labels,
+        examples,
+        refused,
+        contents=contents,
+        given=bool(told),
+        validation="validation" in told,
+        likeness=SOUNDS,
+        group=group,
+        name=data,
+    )
 
 
 def _common(root: Path, files: Iterable[Path]) -> Path:
     """A folder that all files lie below: what was found out about them is remembered under its place."""
     return root if all(root in path.parents for path in files) else Path(root.anchor)
-
-
-def _placed(examples: list[Example]) -> list[Example]:
-    """Splits that the table does not tell are told by content, as `folders.scan` does."""
-    told = {example.split for example in examples if example.split}
-    if told:
-        examples = [example if example.split else replace(example, split="train") for example in examples]
-    placed = folders.divided(examples, given=bool(told), validation="validation" in told)
-    return sorted(placed, key=lambda example: example.path)
-
-
-def _require_training(data: str, labels: tuple[str, ...], examples: list[Example], marks, bad) -> None:
-    trained = {label for example in examples if example.split == "train" for label in marks[example.path]}
-    missing = [label for place, label in enumerate(labels) if place not in trained]
-    if missing:
-        reason = f"; of {len(bad)} bad files the first: {shown(bad[0][0])} {bad[0][1]}" if bad else ""
-        raise InputError(f"{data} has no usable file for training of {', '.join(missing[:5])}; add some{reason}")
-
-
-def _part(name: str, examples: list[Example], marks: dict | None, labels: int) -> Split:
-    chosen = [example for example in examples if example.split == name]
-    truth = np.array([example.label for example in chosen], np.int64)
-    if marks is not None:
-        truth = np.zeros((len(chosen), labels), np.uint8)
-        for row, example in zip(truth, chosen, strict=True):
-            row[marks[example.path]] = 1
-    return Split(tuple(example.path for example in chosen), truth, tuple(example.digest for example in chosen))
-
-
-def _from_folder(folder: Path, progress: Callable | None) -> Sounds:
-    scan = folders.scan(folder, progress, decode=clips.check, extensions=clips.EXTENSIONS)
-
-    def part(name: str) -> Split:
-        digests = tuple(example.digest for example in scan.examples if example.split == name)
-        return Split(tuple(scan.files(name)), scan.labels_of(name), digests)
-
-    train, validation, test = map(part, SPLITS)
-    return Sounds(
-        str(folder),
-        scan.labels,
-        train,
-        validation,
-        test,
-        digest=scan.digest,
-        bad=scan.bad,
-        duplicates=scan.duplicates,
-        warnings=scan.warnings,
-    )

@@ -1,4 +1,4 @@
-"""Tables that name files and their labels: CSV with the columns file and labels, and where wanted split or fold."""
+"""Tables that name files and their labels: CSV with the columns file and labels, if wanted split or fold, and group."""
 
 import csv
 import re
@@ -12,11 +12,12 @@ from convmedia.data.layouts import SPLITS
 
 FILE_COLUMNS = ("file", "filename", "path")
 LABEL_COLUMNS = ("labels", "label", "category", "class")
+GROUP_COLUMNS = ("group", "speaker", "patient", "subject", "recording")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One file of a table: its labels, its split where it is told, its fold, and what it shares with its relatives."""
+    """One file of a table: its labels, its split where it is told, its fold, and the name of its group."""
 
     path: Path
     labels: tuple[str, ...]
@@ -28,7 +29,8 @@ class Row:
 def read(path: Path) -> tuple[list[Row], list[tuple[Path, str]]]:
     """The rows of a CSV, and the files whose rows cannot be used, with reasons.
 
-    Several labels of one file are parted by ; or |. Paths are relative to the table's folder.
+    Several labels of one file are parted by ; or |. Files with the same text in a column group (or speaker, patient,
+    subject, recording) belong together. Paths are relative to the table's folder.
 
     Raises:
         InputError: no such file, no CSV in UTF-8, no column for files or labels, no usable row.
@@ -44,6 +46,7 @@ def read(path: Path) -> tuple[list[Row], list[tuple[Path, str]]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{name} is no CSV file in UTF-8 ({error}); save it as one") from error
     of_file, of_label = _column(name, columns, FILE_COLUMNS), _column(name, columns, LABEL_COLUMNS)
+    of_group = next((column for column in GROUP_COLUMNS if column in columns), "")
     rows, bad = [], []
     for number, line in enumerate(lines, start=2):
         file = path.parent / (line[of_file] or "").strip()
@@ -53,7 +56,8 @@ def read(path: Path) -> tuple[list[Row], list[tuple[Path, str]]]:
             what = f"the split {split!r}, not one of {', '.join(SPLITS)}" if labels else "no label"
             bad.append((file, f"has {what} in row {number} of {name}"))
             continue
-        rows.append(Row(file, labels, split, fold=(line.get("fold") or "").strip()))
+        fold, group = ((line.get(column) or "").strip() for column in ("fold", of_group))
+        rows.append(Row(file, labels, split, fold, group))
     if not rows:
         raise InputError(f"{name} has no row with a file and a label; fill in the columns {of_file} and {of_label}")
     return rows, bad

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from convmedia.data import caches, clips, recordings
 from convmedia.data.files import digest
-from convmedia.data.sounds import Split
+from convmedia.data.labelled import Split
 
 
 def split(folder, lengths=(500, 3000, 1), rate=16_000):

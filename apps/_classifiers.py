@@ -77,11 +77,13 @@ def headline(metrics: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def trial(predictor: Predictor, labelled: Callable[[str], Labelled], data: str | None) -> Trial | None:
+def trial(
+    predictor: Predictor, labelled: Callable[[str, str | None], Labelled], data: str | None, group: str | None
+) -> Trial | None:
     """What quantised files are measured by: the right labels of a set's test split; None without one."""
     if data is None:
         return None
-    chosen = labelled(data).required("test")
+    chosen = labelled(data, group).required("test")
     said = f"test split of {chosen.name}, {len(chosen.test):,} {chosen.noun}s"
     return accuracy(said, lambda: map(in_rgb, chosen.test.pictures), truth_in(predictor.labels or [], chosen))
 
@@ -233,7 +235,7 @@ def write_report(run: Run, title, predictor, data: Labelled, history, metrics, p
     if data.warnings:
         report.text(" ".join(data.warnings), "To look at")
     report.problems("Files left out", data.bad)
-    report.problems("Duplicates", [(path, f"the same content as {kept}") for path, kept in data.duplicates])
+    report.problems("Duplicates", data.copies)
     report.facts("Arguments", run.arguments)
     report.facts("Data", data.facts)
     report.facts("Versions", run.record["versions"])

@@ -24,9 +24,9 @@ MEASURED = 2000
 
 
 def loaded(options: dict[str, Any]) -> sounds.Sounds:
-    """The set that `--data`, `--split` and `--fold` name; what was left out of it is said."""
+    """The set that `--data`, `--split`, `--fold` and `--group` name; what was left out of it is said."""
     with progress("reading sounds") as update:
-        found = sounds.load(options["data"], options["split"], options["fold"], update)
+        found = sounds.load(options["data"], options["split"], options["fold"], update, options.get("group"))
     say_problems(found)
     return found
 

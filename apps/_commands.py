@@ -60,6 +60,13 @@ class Smaller(StrEnum):
 
 Data = Annotated[str, typer.Option(help="A named set (see `convmedia data list`) or a folder of class folders.")]
 Out = Annotated[Path, typer.Option(help="The run folder to write.")]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        help="A regular expression: files with the same match in their path below the data folder (of a parenthesised "
+        "part, if there is one) belong together and stay in one split."
+    ),
+]
 Epochs = Annotated[int, typer.Option(min=1, max=4096, help="Passes over the training examples.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Examples a step.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Train on at most this many examples.")]

@@ -1,10 +1,14 @@
-"""`convmedia data`: which named sets there are, fetch one, check a folder."""
+"""`convmedia data`: which named sets there are, fetch one, look one or a folder through."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from convmedia.apps._commands import Json, application, progress, table, to_json
+from convmedia.apps._commands import Group, Json, application, progress, table, to_json
+
+if TYPE_CHECKING:
+    from convmedia.data.folders import Scan
+    from convmedia.data.labelled import Labelled
 
 command = application("data", "Named data sets, and folders of one's own.")
 
@@ -34,57 +38,88 @@ def fetch(name: Annotated[str, typer.Argument(help="A name that `convmedia data 
 
 @command.command()
 def check(
-    folder: Annotated[str, typer.Argument(help="A folder of class folders, of pictures or sounds.")],
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER_OR_SET",
+            help="A folder of class folders, of pictures or sounds; a CSV of sounds; or a named set.",
+        ),
+    ],
+    group: Group = None,
     as_json: Json = False,
 ) -> int:
-    """Scan a folder before training: counts, warnings, files that would be left out. Files are never changed.
+    """Look through a set before training: counts, warnings, duplicates, what would be left out. No file is changed.
 
-    What most of its files are called tells whether it is read as pictures or as sounds.
+    What most files of a folder are called tells whether it is read as pictures or as sounds.
 
-    Exit code 1 tells that some cannot be used.
+    Exit code 1 tells that some files cannot be used.
     """
+    with progress("scanning") as update:
+        found = looked_through(data, group, update)
+    print(to_json(document(data, found), indent=2) if as_json else text(found))
+    return int(bool(found.bad))
+
+
+def looked_through(data: str, group: str | None, update) -> "Scan | Labelled":
+    """What a folder, a table or a named set holds, as a training would take it."""
     from pathlib import Path
 
-    from convmedia.data import clips, folders, images
+    from convmedia.data import clips, digits, folders, images, sounds, sources
+    from convmedia.data.errors import InputError
 
-    endings = [path.suffix.lower() for path in Path(folder).rglob("*")]
-    sounds = sum(end in clips.EXTENSIONS for end in endings) > sum(end in images.EXTENSIONS for end in endings)
-    decode, extensions = (clips.check, clips.EXTENSIONS) if sounds else (images.decode, images.EXTENSIONS)
-    with progress("scanning") as update:
-        scan = folders.scan(Path(folder), update, decode=decode, extensions=extensions)
-    print(to_json(document(scan), indent=2) if as_json else text(scan))
-    return int(bool(scan.bad))
+    kind = sources.SOURCES[data].kind if data in sources.SOURCES else None
+    if kind == "pictures":
+        raise InputError(
+            f"{data} holds pictures without labels, which super-resolution looks through when it trains: give a folder "
+            "of class folders, a CSV of sounds, or a named set of digits, photos or sounds"
+        )
+    if kind == "digits":
+        return digits.load(data, update, group)
+    if kind == "photos":
+        return folders.scan(sources.fetch(data, update), update, group=group)
+    endings = [path.suffix.lower() for path in Path(data).rglob("*")]
+    heard = sum(end in clips.EXTENSIONS for end in endings) > sum(end in images.EXTENSIONS for end in endings)
+    if kind == "sounds" or heard or data.lower().endswith(".csv"):
+        return sounds.scan(data, progress=update, group=group)
+    return folders.scan(data, update, group=group)
 
 
-def document(scan) -> dict[str, Any]:
-    """What a scan found, for --json."""
+def document(name: str, found: "Scan | Labelled") -> dict[str, Any]:
+    """What was found, for --json."""
     return {
-        "folder": scan.folder,
-        "labels": list(scan.labels),
-        "counts": scan.counts,
-        "classes": scan.classes,
-        "splits_given": scan.given,
-        "digest": scan.digest,
-        "warnings": list(scan.warnings),
-        "bad": [{"file": path, "reason": reason} for path, reason in scan.bad],
-        "duplicates": [{"file": path, "same_as": kept} for path, kept in scan.duplicates],
+        "folder": name,
+        "labels": list(found.labels),
+        "counts": found.counts,
+        "classes": found.classes,
+        "splits_given": found.given,
+        "digest": found.digest,
+        "warnings": list(found.warnings),
+        "bad": [{"file": path, "reason": reason} for path, reason in found.bad],
+        "duplicates": [{"file": path, "same_as": kept} for path, kept in found.duplicates],
+        "near_duplicates": [{"file": one.path, "like": one.like, "left_out": one.left_out} for one in found.near],
+        "groups": found.groups,
     }
 
 
-def text(scan) -> str:
-    """What a scan found, for people: a table of counts, then one line for each thing to know."""
+def text(found: "Scan | Labelled") -> str:
+    """What was found, for people: a table of counts, then one line for each thing to know."""
     from convmedia.data.files import shown
+    from convmedia.data.layouts import SPLITS
 
-    splits = ("train", "validation", "test")
-    rows = [[label, *(counts[split] for split in splits)] for label, counts in scan.classes.items()]
-    rows.append(["all", *(scan.counts[split] for split in splits)])
-    told = "as the folder tells" if scan.given else "by content"
-    lines = [
-        table(["class", *splits], rows),
-        f"{len(scan.examples):,} files in {len(scan.labels)} classes, splits {told}; "
-        f"left out: {len(scan.bad):,}, duplicates: {len(scan.duplicates):,}",
-    ]
-    lines += [f"warning\t{warning}" for warning in scan.warnings]
-    lines += [f"left out\t{shown(path)}\t{reason.removeprefix(f'{shown(path)} ')}" for path, reason in scan.bad]
-    lines += [f"duplicate\t{shown(path)}\tof {shown(kept)}" for path, kept in scan.duplicates]
+    counts = found.counts
+    rows = [[label, *(numbers[split] for split in SPLITS)] for label, numbers in found.classes.items()]
+    rows.append(["all", *(counts[split] for split in SPLITS)])
+    told = "as the folder tells" if found.given else "by content"
+    summary = (
+        f"{sum(counts[split] for split in SPLITS):,} files in {len(found.labels)} classes, splits {told}; "
+        f"left out: {len(found.bad):,}, duplicates: {len(found.duplicates):,}, near duplicates: {len(found.near):,}, "
+        f"groups: {len(found.groups):,}"
+    )
+    lines = [table(["class", *SPLITS], rows), summary]
+    lines += [f"warning\t{warning}" for warning in found.warnings]
+    lines += [f"left out\t{shown(path)}\t{reason.removeprefix(f'{shown(path)} ')}" for path, reason in found.bad]
+    lines += [f"duplicate\t{shown(path)}\tof {shown(kept)}" for path, kept in found.duplicates]
+    for one in found.near:
+        what = "left out" if one.left_out else "in one split with it"
+        lines.append(f"near duplicate\t{shown(one.path)}\tof {shown(one.like)}; {what}")
     return "\n".join(lines)

@@ -7,7 +7,7 @@ import numpy as np
 
 from convmedia.apps import _classifiers
 from convmedia.apps._commands import percent, progress, table, to_json
-from convmedia.apps._runs import Run
+from convmedia.apps._runs import Run, group_of
 from convmedia.data import clips, sounds
 from convmedia.data.errors import InputError
 from convmedia.data.labelled import Split, truth_in
@@ -141,21 +141,23 @@ def examples(predictor: Predictor, data: str | None) -> list[np.ndarray]:
     return made
 
 
-def tested(predictor: Predictor, data: str, split: str | None = None, fold: str | None = None) -> sounds.Sounds:
+def tested(
+    predictor: Predictor, data: str, split: str | None = None, fold: str | None = None, group: str | None = None
+) -> sounds.Sounds:
     """A set with the test sounds that a model never heard, where it was trained on the same set."""
     from convmedia.apps import _clips
 
     kept = predictor.details if data in ("fsdd", "esc10", "esc50") else {}
     options = {"data": data, "split": split or kept.get("split", "official"), "fold": fold or kept.get("fold")}
-    return _clips.loaded(options).required("test")
+    return _clips.loaded({**options, "group": group}).required("test")
 
 
-def trial(predictor: Predictor, data: str | None) -> Trial | None:
+def trial(predictor: Predictor, model: str | None, data: str | None) -> Trial | None:
     """What quantised files are measured by: the right labels of a set's test sounds; None without them, and where a
     sound may have several labels."""
     if data is None or predictor.details.get("thresholds") is not None:
         return None
-    chosen, rate = tested(predictor, data), Listener(predictor).sample_rate
+    chosen, rate = tested(predictor, data, group=group_of(model, data)), Listener(predictor).sample_rate
     said = f"test split of {chosen.name}, {len(chosen.test):,} sounds"
     heard = partial(map, partial(clips.read, sample_rate=rate), chosen.test.paths)
     return accuracy(said, heard, truth_in(predictor.labels or [], chosen))
@@ -204,7 +206,7 @@ def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, m
     if data.warnings:
         report.text(" ".join(data.warnings), "To look at")
     report.problems("Files left out", data.bad)
-    report.problems("Duplicates", [(path, f"the same content as {kept}") for path, kept in data.duplicates])
+    report.problems("Duplicates", data.copies)
     report.facts("Arguments", run.arguments)
     report.facts("Heard as", predictor.input)
     report.facts("Data", data.facts)

@@ -137,6 +137,21 @@ def recorded(folder: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and {"app", "arguments", "status"} <= record.keys() else None
 
 
+def trained_with(model: str | None) -> dict[str, Any]:
+    """The arguments of the run that a model is of, {} where it is of none."""
+    if model is None:
+        return {}
+    record = recorded(Path(model) if Path(model).is_dir() else Path(model).parent)
+    return record["arguments"] if record else {}
+
+
+def group_of(model: str | None, data: str) -> str | None:
+    """`--group` of the run that a model is of, where it was trained on the same --data: its test split is meant."""
+    arguments = trained_with(model)
+    same = arguments.get("data") is not None and Path(arguments["data"]).absolute() == Path(data).absolute()
+    return arguments.get("group") if same else None
+
+
 def open_run(app: str, context, out: Path, resume: bool, overwrite: bool) -> Run:
     """The run folder of a `train` command, new, continued or replaced; nothing is written yet.
 

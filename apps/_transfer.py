@@ -80,7 +80,7 @@ class Parts:
 def train_run(run: Run) -> dict[str, Any]:
     """From a run's arguments to its complete folder; what is wrong with them is said before anything is written."""
     options = run.arguments
-    data = _pictures.loaded(options["data"]).required("train", "validation", "test")
+    data = _pictures.loaded(options["data"], options.get("group")).required("train", "validation", "test")
     parts = Parts(run, data)
     weights_digest = _features.digest(parts.backbone) if options["weights"] != "none" else ""
     with run.begin(labels=list(data.labels), data_digest=data.digest, weights_digest=weights_digest):
@@ -217,7 +217,7 @@ def rates_drawn(run: Run, steps: int = 100, least: float = 1e-7, greatest: float
     from convmedia.apps._figures import rate_curve
 
     options = run.arguments
-    data = _pictures.loaded(options["data"]).required("train", "validation")
+    data = _pictures.loaded(options["data"], options.get("group")).required("train", "validation")
     parts = Parts(run, data)
     parts.read(data.limited(options["limit"], options["seed"]), options)
     trained_head(options, parts)

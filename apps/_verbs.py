@@ -45,7 +45,7 @@ def add(
     command: typer.Typer,
     app: str,
     examples: Callable[[str | None], Sequence],
-    labelled: Callable[[str], Any],
+    labelled: Callable[[str, str | None], Any],
     before: Callable[[Any], Any],
     bundled: str | None = None,
 ) -> None:
@@ -53,7 +53,7 @@ def add(
 
     Args:
         examples: gives raw pictures of a set, or of the bundled one, to verify exports with.
-        labelled: gives a set, on whose test split quantised files are measured.
+        labelled: gives a set, with the groups of `--group`, on whose test split quantised files are measured.
         bundled: the set that the shipped weights are measured on without --data.
         before: gives the first filters before training of a predictor, or None where they are not known.
     """
@@ -90,9 +90,11 @@ def add(
         """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
         use_backend(None)
         from convmedia.apps._classifiers import trial
+        from convmedia.apps._runs import group_of
 
         names = with_smaller(format, quantize)
         predictor = model_of(app, model)
+        tested = tested_on(model, data, bundled)
         return export_of(
             predictor,
             model,
@@ -100,7 +102,7 @@ def add(
             out,
             lambda: examples(data),
             as_json,
-            trial=lambda _: trial(predictor, labelled, tested_on(model, data, bundled)),
+            trial=lambda _: trial(predictor, labelled, tested, tested and group_of(model, tested)),
             loss_tolerance=tolerance,
         )
 
@@ -296,13 +298,12 @@ def tested_on(model: str | None, data: str | None, bundled: str | None = None) -
     Args:
         bundled: what it is for the shipped weights.
     """
-    from convmedia.apps._runs import recorded
+    from convmedia.apps._runs import trained_with
     from convmedia.data import sources
 
     if data or model is None:
         return data or bundled
-    record = recorded(Path(model) if Path(model).is_dir() else Path(model).parent)
-    name = record["arguments"].get("data") if record else None
+    name = trained_with(model).get("data")
     at_hand = name and (Path(name).exists() or (name in sources.SOURCES and sources.locate(name) is not None))
     return name if at_hand else None
 

@@ -26,6 +26,7 @@ from convmedia.apps._commands import (
     Folder,
     Format,
     Formats,
+    Group,
     Inputs,
     InputsOrList,
     Json,
@@ -88,6 +89,7 @@ def train(
     context: typer.Context,
     out: Out,
     data: Data = "fsdd",
+    group: Group = None,
     split: SplitOption = Split.official,
     folds: Annotated[bool, typer.Option("--folds", help="Train once for each fold; mean and spread.")] = False,
     fold: Fold = None,
@@ -210,15 +212,17 @@ def evaluate(
     model: Model = None,
     split: Annotated[Split | None, typer.Option(help="Default: as the model was trained.")] = None,
     fold: Annotated[str | None, typer.Option(help="The fold to test on; default: the one the model never saw.")] = None,
+    group: Group = None,
     as_json: Json = False,
     backend: Backend = None,
 ) -> None:
     """Measure a saved file on the test sounds."""
     use_backend(backend)
     from convmedia.apps import _heard
+    from convmedia.apps._runs import group_of
 
     predictor = _verbs.model_of(APP, model)
-    chosen = _heard.tested(predictor, data, split, fold)
+    chosen = _heard.tested(predictor, data, split, fold, group or group_of(model, data))
     metrics, _ = _heard.measure(predictor, chosen)
     _heard.print_figures(predictor, chosen, metrics, as_json)
 
@@ -281,7 +285,7 @@ def export(
         out,
         lambda: _heard.examples(predictor, data),
         as_json,
-        trial=lambda _: _heard.trial(predictor, _verbs.tested_on(model, data)),
+        trial=lambda _: _heard.trial(predictor, model, _verbs.tested_on(model, data)),
         loss_tolerance=tolerance,
     )
 

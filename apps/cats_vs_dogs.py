@@ -18,6 +18,7 @@ from convmedia.apps._commands import (
     Data,
     Distribute,
     Epochs,
+    Group,
     Json,
     Limit,
     Model,
@@ -56,6 +57,7 @@ def train(
     context: typer.Context,
     out: Out,
     data: Data = "dogs-vs-cats",
+    group: Group = None,
     network: Annotated[Network, typer.Option(help="The network to train.")] = Network.resnet,
     augment: Annotated[
         Augment,
@@ -92,7 +94,7 @@ def train_run(run) -> dict[str, Any]:
     from convmedia.models.pictures import NETWORKS
 
     options = run.arguments
-    data = _pictures.loaded(options["data"]).required("train", "validation", "test")
+    data = _pictures.loaded(options["data"], options.get("group")).required("train", "validation", "test")
     network = first_network(NETWORKS, run, data.labels)
     with run.begin(labels=list(data.labels), data_digest=data.digest):
         return trained(run, data.limited(options["limit"], options["seed"]), network)
@@ -178,12 +180,18 @@ def optimizer(options, number: int):
 
 
 @command.command()
-def evaluate(data: Data = "dogs-vs-cats", model: Model = None, as_json: Json = False, backend: Backend = None) -> None:
+def evaluate(
+    data: Data = "dogs-vs-cats",
+    model: Model = None,
+    group: Group = None,
+    as_json: Json = False,
+    backend: Backend = None,
+) -> None:
     """Measure a saved file on the test pictures."""
     use_backend(backend)
     from convmedia.apps import _pictures
 
-    _pictures.evaluate(APP, data, model, as_json)
+    _pictures.evaluate(APP, data, model, as_json, group)
 
 
 def examples(data: str | None):
@@ -193,11 +201,11 @@ def examples(data: str | None):
     return _pictures.examples(data)
 
 
-def labelled(data: str):
-    """The set that `--data` names."""
+def labelled(data: str, group: str | None):
+    """The set that `--data` names, with the groups of `--group`."""
     from convmedia.apps import _pictures
 
-    return _pictures.loaded(data)
+    return _pictures.loaded(data, group)
 
 
 def filters_before(predictor):

@@ -19,6 +19,7 @@ from convmedia.apps._commands import (
     Data,
     Distribute,
     Epochs,
+    Group,
     Inputs,
     Json,
     Limit,
@@ -61,6 +62,7 @@ def train(
     context: typer.Context,
     out: Out,
     data: Data = "mnist",
+    group: Group = None,
     network: NetworkOption = Network.convnet,
     preparation: Annotated[
         Preparation, typer.Option(help="ink: find the ink and centre it. resize: grey, 28x28, polarity kept.")
@@ -98,7 +100,7 @@ def train_run(run) -> dict[str, Any]:
 
     options = run.arguments
     with progress("reading examples") as update:
-        data = digits.load(options["data"], update).required("train", "validation", "test")
+        data = digits.load(options["data"], update, options.get("group")).required("train", "validation", "test")
     say_problems(data)
     network = first_network(NETWORKS, run, data.labels)
     with run.begin(labels=list(data.labels), data_digest=data.digest):
@@ -169,16 +171,24 @@ def prepared_examples(run, data):
 
 
 @command.command()
-def evaluate(data: Data = "mnist", model: Model = None, as_json: Json = False, backend: Backend = None) -> None:
+def evaluate(
+    data: Data = "mnist",
+    model: Model = None,
+    group: Group = None,
+    as_json: Json = False,
+    backend: Backend = None,
+) -> None:
     """Measure a saved file on the test pictures and on their inversions."""
     use_backend(backend)
     from convmedia.apps import _digits
-    from convmedia.apps._classifiers import print_figures
+    from convmedia.apps._classifiers import print_figures, say_problems
+    from convmedia.apps._runs import group_of
     from convmedia.data import digits
 
     predictor = _verbs.model_of(APP, model)
     with progress("reading examples") as update:
-        chosen = digits.load(data, update).required("test")
+        chosen = digits.load(data, update, group or group_of(model, data)).required("test")
+    say_problems(chosen)
     say(f"measuring the {len(chosen.test)} test pictures of {chosen.name}, {len(chosen.bad)} files left out")
     metrics, _ = _digits.measure(predictor, chosen)
     print_figures(predictor, chosen, metrics, as_json)
@@ -192,11 +202,11 @@ def examples(data: str | None):
     return raw_examples(digits.load(data or "digits").train.pictures)
 
 
-def labelled(data: str):
-    """The set that `--data` names."""
+def labelled(data: str, group: str | None):
+    """The set that `--data` names, with the groups of `--group`."""
     from convmedia.data import digits
 
-    return digits.load(data)
+    return digits.load(data, group=group)
 
 
 def filters_before(predictor):

@@ -17,6 +17,7 @@ from convmedia.apps._commands import (
     ClassWeights,
     Data,
     Distribute,
+    Group,
     Json,
     Limit,
     Model,
@@ -49,6 +50,7 @@ def train(
     context: typer.Context,
     out: Out,
     data: Data,
+    group: Group = None,
     backbone: Annotated[
         str, typer.Option(help="A classifier of keras.applications (vgg16, resnet50, mobilenet-v2 ...) or squeezenet.")
     ] = "vgg16",
@@ -93,12 +95,18 @@ def train(
 
 
 @command.command()
-def evaluate(data: Data, model: Model = None, as_json: Json = False, backend: Backend = None) -> None:
+def evaluate(
+    data: Data,
+    model: Model = None,
+    group: Group = None,
+    as_json: Json = False,
+    backend: Backend = None,
+) -> None:
     """Measure a saved file on the test pictures."""
     use_backend(backend)
     from convmedia.apps import _pictures
 
-    _pictures.evaluate(APP, data, model, as_json)
+    _pictures.evaluate(APP, data, model, as_json, group)
 
 
 def examples(data: str | None):
@@ -108,11 +116,11 @@ def examples(data: str | None):
     return _pictures.examples(data)
 
 
-def labelled(data: str):
-    """The set that `--data` names."""
+def labelled(data: str, group: str | None):
+    """The set that `--data` names, with the groups of `--group`."""
     from convmedia.apps import _pictures
 
-    return _pictures.loaded(data)
+    return _pictures.loaded(data, group)
 
 
 _verbs.add(command, APP, examples, labelled, lambda predictor: None)

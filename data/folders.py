@@ -79,8 +79,14 @@ class Scan:
             "bad": len(self.bad),
             "duplicates": len(self.duplicates),
             "near_duplicates": len(self.near),
-            "groups": len({example.group for example in self.examples} - {""}),
+            "groups": len(self.groups),
         }
+
+    @property
+    def groups(self) -> dict[str, dict[str, int]]:
+        """Number of files of each group in each split."""
+        found = Counter((example.group, example.split) for example in self.examples if example.group)
+        return {name: {split: found[name, split] for split in SPLITS} for name in sorted({name for name, _ in found})}
 
     @property
     def classes(self) -> dict[str, dict[str, int]]:

@@ -1,7 +1,7 @@
 """What every set of labelled pictures has in common: splits, labels, and what was left out of it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -58,7 +58,7 @@ class Labelled:
         labels: names; the splits' `truth`, int64 (n,), counts in them.
         train, validation, test: each has `pictures`, a sequence of raw ones, `truth` and a length.
         digest: SHA-256 over labels, contents and splits.
-        bad, duplicates, warnings, near: as of `folders.Scan`.
+        bad, duplicates, warnings, near, given, groups: as of `folders.Scan`.
     """
 
     noun = "picture"
@@ -73,6 +73,8 @@ class Labelled:
     duplicates: Sequence[tuple[Path, Path]] = ()
     warnings: Sequence[str] = ()
     near: Sequence[NearDuplicate] = ()
+    given: bool = True
+    groups: Mapping[str, dict[str, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: str, scan: Scan) -> Self:
@@ -91,6 +93,8 @@ class Labelled:
             duplicates=scan.duplicates,
             warnings=scan.warnings,
             near=scan.near,
+            given=scan.given,
+            groups=scan.groups,
         )
 
     def limited(self, limit: int | None, seed: int) -> Self:
@@ -114,9 +118,32 @@ class Labelled:
         return self
 
     @property
+    def counts(self) -> dict[str, int]:
+        """Number of examples of each split, of bad files, duplicates and near duplicates; number of groups."""
+        sizes = {split: len(getattr(self, split)) for split in SPLITS}
+        others = {"bad": self.bad, "duplicates": self.duplicates, "near_duplicates": self.near, "groups": self.groups}
+        return sizes | {name: len(found) for name, found in others.items()}
+
+    @property
+    def classes(self) -> dict[str, dict[str, int]]:
+        """Number of examples of each label in each split."""
+        found = {split: getattr(self, split).truth for split in SPLITS}
+        counts = {
+            split: truth.sum(0) if truth.ndim == 2 else np.bincount(truth, minlength=len(self.labels))
+            for split, truth in found.items()
+        }
+        return {label: {split: int(counts[split][i]) for split in SPLITS} for i, label in enumerate(self.labels)}
+
+    @property
+    def copies(self) -> list[tuple[Path, str]]:
+        """Files that are left out because of others, with the reason in words."""
+        same = [(path, f"the same content as {kept}") for path, kept in self.duplicates]
+        return same + [(one.path, f"nearly the same content as {one.like}") for one in self.near if one.left_out]
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What `run.json` says of it."""
-        counts = {split: len(getattr(self, split)) for split in ("train", "validation", "test")}
+        counts = {split: len(getattr(self, split)) for split in SPLITS}
         left_out = {"left_out": len(self.bad), "duplicates": len(self.duplicates)}
         left_out["near_duplicates"] = sum(one.left_out for one in self.near)
         return {"name": self.name, **counts, **left_out, "digest": self.digest}

@@ -300,9 +300,9 @@ def few(labels: Sequence[str], examples: Iterable[Example]) -> Iterator[str]:
 def _near_lines(near: Sequence[NearDuplicate]) -> Iterator[str]:
     out = sum(one.left_out for one in near)
     if out:
-        yield f"{out:,} files nearly equal files held out for validation or test; they are left out"
+        yield f"left out because they nearly equal a file that is held out for validation or test: {out:,}"
     if len(near) > out:
-        yield f"{len(near) - out:,} files nearly equal others; they stay in one split with them"
+        yield f"files that nearly equal another one, and are in one split with it: {len(near) - out:,}"
 
 
 def _other_labels(examples: Sequence[Example], pairs: Sequence[tuple[int, int]]) -> Iterator[str]:

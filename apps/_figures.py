@@ -14,6 +14,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from convmedia.apps._learning_rate import smoothed
+
 INK = "#1b1f24"
 BLUE, ORANGE = "#3b7dd8", "#d9730d"  # at least 3:1 on the light and on the dark page
 RIGHT, WRONG = "#1f5fbf", "#b85c00"  # cells: white text is readable on them
@@ -52,26 +54,25 @@ def curves(history: Mapping[str, Sequence[float | None]], best_epoch: int | None
     return figure
 
 
-def rate_curve(rates: np.ndarray, losses: np.ndarray) -> tuple[Figure, float]:
-    """The loss over the learning rates of a range test, and a rate to begin with: a tenth of the one where the
-    smoothed loss is least, as is customary.
+def rate_curve(rates: np.ndarray, losses: np.ndarray, chosen: float | None) -> Figure:
+    """The loss over the learning rates of a range test, and the rate that was read off it.
 
     Args:
         rates, losses: (n,) of successive steps, rates growing; a loss that is no number ends the curve.
+        chosen: as of `_learning_rate.suggested_rate`.
     """
     good = np.isfinite(losses)
     rates, losses = rates[good], losses[good]
-    weights = np.exp(-np.abs(np.subtract.outer(np.arange(len(losses)), np.arange(len(losses)))) / 3.0)
-    smooth = weights @ losses / weights.sum(axis=1)
-    chosen = float(rates[smooth.argmin()] / 10)
     figure = Figure(figsize=(7.0, 4.0), layout="constrained")
     axes = bare_axes(figure.add_subplot(), grid=True)
     axes.semilogx(rates, losses, ".", color=BLUE, alpha=0.5, markersize=4)
-    axes.semilogx(rates, smooth, color=BLUE)
-    axes.axvline(chosen, color=ORANGE, linewidth=1, linestyle=":")
+    axes.semilogx(rates, smoothed(losses), color=BLUE)
+    if chosen is not None:
+        axes.axvline(chosen, color=ORANGE, linewidth=1, linestyle=":")
     axes.set(xlabel="learning rate", ylabel="loss")
-    axes.set_title(f"a good rate is about {chosen:.0e}", loc="left", fontsize=11, color=INK)
-    return figure, chosen
+    title = "no clear rate" if chosen is None else f"a good rate is about {chosen:.0e}"
+    axes.set_title(title, loc="left", fontsize=11, color=INK)
+    return figure
 
 
 def _numbers(values: Sequence[float | None]) -> np.ndarray:

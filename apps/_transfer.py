@@ -215,6 +215,7 @@ def rates_drawn(run: Run, steps: int = 100, least: float = 1e-7, greatest: float
     the run folder, which is not written, and a rate to begin with."""
     from convmedia.apps._classifiers import save_figure
     from convmedia.apps._figures import rate_curve
+    from convmedia.apps._learning_rate import suggested_rate
 
     options = run.arguments
     data = _pictures.loaded(options["data"], options.get("group")).required("train", "validation")
@@ -234,6 +235,9 @@ def rates_drawn(run: Run, steps: int = 100, least: float = 1e-7, greatest: float
         **parts.compiling(finetuning.LayerwiseAdam(schedule, factors)),
     )
     rates = least * (greatest / least) ** (np.arange(len(losses)) / steps)
-    figure, good = rate_curve(rates, np.array(losses))
+    good = suggested_rate(rates, np.array(losses))
+    figure = rate_curve(rates, np.array(losses), good)
     path = save_figure(figure, run.folder.with_name(f"{run.folder.name}-learning-rate.png"))
+    if good is None:
+        return f"no clear rate between {least:.0e} and {greatest:.0e}: the curve is in {path}"
     return f"a good --rate is about {good:.0e}; the curve is in {path}"

@@ -48,9 +48,8 @@ def test_a_good_folder_is_counted_and_zero(pets: Path, capsys: pytest.CaptureFix
     assert sum(counts["cat"][:2]) == 12 and sum(counts["dog"][:2]) == 5
     assert [counts[name][2] for name in ("cat", "dog", "all")] == [2, 2, 4]
     assert counts["all"] == [cats + dogs for cats, dogs in zip(counts["cat"], counts["dog"], strict=True)]
-    assert (
-        lines[4]
-        == "21 files in 2 classes, splits as the folder tells; left out: 0, duplicates: 0, near duplicates: 0, groups: 0"
+    assert lines[4] == (
+        "21 files in 2 classes, splits as the folder tells; left out: 0, duplicates: 0, near duplicates: 0, groups: 0"
     )
     assert re.fullmatch(r"warning\tdog has [34] files for training; give each class 10 or more", lines[-1])
 

@@ -28,6 +28,7 @@ from convmedia.models.predicting import Predictor
 LABELS = ["cat", "dog", "owl"]
 STYLES = 3
 RATE, WINDOW = 8000, 2000
+DIFFERS = "differ from Keras|serve_bytes differs"
 
 
 class Changed(keras.layers.Layer):
@@ -61,7 +62,7 @@ class Fault(NamedTuple):
     subject: str
     format: str
     name: str
-    reason: str = "differ from Keras|serve_bytes differs"
+    reason: str = DIFFERS
     write: Callable[[Path], Any] | None = None
     edit: Callable[[Path], Any] = lambda path: None
     describe: Callable[[dict[str, Any]], Any] = lambda facts: facts
@@ -586,13 +587,13 @@ def decoding(subject: str, name: str, change: Callable[[Any, Any, Any], Any]) ->
     return served(subject, f"serve_bytes: {name}", part, decoded)
 
 
-def giving(subject: str, name: str, change: Callable[[Callable], Callable], reason: str = Fault("", "", "").reason):
+def giving(subject: str, name: str, change: Callable[[Callable], Callable], reason: str = DIFFERS):
     """`change` is given the right function of the endpoint."""
     right = serving.endpoint
     return served(subject, f"serve_bytes: {name}", "endpoint", lambda model: change(right(model)), reason)
 
 
-def served(subject: str, name: str, part: str, put: Callable, reason: str = Fault("", "", "").reason) -> Fault:
+def served(subject: str, name: str, part: str, put: Callable, reason: str = DIFFERS) -> Fault:
     def write(path: Path) -> None:
         with mock.patch.object(serving, part, put):
             formats.write_saved_model(BUILDERS[subject](), path)

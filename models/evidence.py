@@ -199,7 +199,8 @@ class Evidence:
         chosen = [(one, kind) for one in small[:2] for kind in kinds] + [(one, kinds[0]) for one in small[2:]]
         chosen += list(zip(some, itertools.cycle(kinds), strict=False))
         files = [serving.encoded(one, rate, kind) for one, kind in chosen]
-        groups = [files[:1], files[1 : len(files) // 2], files[len(files) // 2 :]]
+        half = 1 + len(files) // 2
+        groups = [group for group in (files[:1], files[1:half], files[half:]) if group]
         batches = [self._with_others(packed([content for content, _ in group])) for group in groups]
         write_arrays(self.encoded.batches, itertools.chain.from_iterable(batches))
         with full_precision():

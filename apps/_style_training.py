@@ -49,7 +49,7 @@ def train_run(run: Run) -> dict[str, Any]:
     check_size(options, seen)
     with progress("reading photos") as update:
         files = [file for found in picture_sets(options["data"]).values() for file in found]
-        data = patches.load(files, LEAST_PX, False, update)
+        data = patches.load(files, LEAST_PX, False, update, benchmarks=False)
     say_left_out(data.bad)
     with run.begin(data_digest=data.digest, style_digests=[digest(path) for path in options["styles"]]):
         return trained(run, data, paintings, seen)

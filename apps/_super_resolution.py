@@ -16,6 +16,7 @@ from convmedia.apps._pictures import sample_photos
 from convmedia.apps._quality import FIGURES, compared, picture_sets, written
 from convmedia.apps._runs import Run, open_part
 from convmedia.data import images, patches, resample, sources
+from convmedia.data.benchmark_pictures import BENCHMARKS
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.data.patches import middle
@@ -38,10 +39,14 @@ def train_run(run: Run) -> dict[str, Any]:
     scales = [int(scale) for scale in options["scale"]]
     row, training = NETWORKS[options["network"]], TRAININGS[options["network"]]
     grey = row.kind == "luma"
+    sets = picture_sets(options["data"])
+    for name in sets:
+        if name in BENCHMARKS and not Path(name).is_dir():
+            raise InputError(
+                f"--data {name}: networks are measured on it; train on T91+BSD200 or on pictures of your own"
+            )
     with progress("reading pictures") as update:
-        data = patches.load(
-            [file for files in picture_sets(options["data"]).values() for file in files], 48, grey, update
-        )
+        data = patches.load([file for files in sets.values() for file in files], 48, grey, update)
     say_left_out(data.bad)
     groups = [scales] if row.every_scale else [[scale] for scale in scales]
     with run.begin(data_digest=data.digest):

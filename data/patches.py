@@ -40,21 +40,33 @@ class HighResolution:
         return {"name": name, **counts, "digest": self.digest}
 
 
-def load(files: Sequence[Path], least_px: int, grey: bool, update: Callable[[int, int | None], None]) -> HighResolution:
+def load(
+    files: Sequence[Path],
+    least_px: int,
+    grey: bool,
+    update: Callable[[int, int | None], None],
+    benchmarks: bool = True,
+) -> HighResolution:
     """Read pictures whole and hold some out: those whose content has the smallest SHA-256, whatever their names.
+    Pictures that nearly equal each other are all held out, or all trained on.
 
     Args:
         files: pictures of any size; those of the same content count once.
         least_px: smaller ones are left out.
         grey: keep luma alone, rounded.
         update: told (done, all) on the way.
+        benchmarks: leave out what nearly equals a benchmark's picture, whatever its size.
 
     Raises:
         InputError: fewer than two pictures can be used.
     """
-    from convmedia.data import images  # and with it Pillow, which training from arrays does without
+    # With them Pillow, which training from arrays does without.
+    from convmedia.data import benchmark_pictures, fingerprints, images, near_duplicates, splitting
 
-    found: dict[str, tuple[Path, np.ndarray]] = {}
+    known = benchmark_pictures.Benchmarks() if benchmarks else None
+    found: dict[Path, np.ndarray] = {}
+    close: dict[Path, np.ndarray] = {}
+    examples: dict[str, splitting.Example] = {}
     bad: list[tuple[Path, str]] = []
     for number, file in enumerate(files, start=1):
         try:
@@ -65,20 +77,28 @@ def load(files: Sequence[Path], least_px: int, grey: bool, update: Callable[[int
             continue
         if min(picture.shape[:2]) < least_px:
             bad.append((file, f"smaller than {least_px} px"))
+        elif known and (like := known.like(picture)):
+            bad.append((file, f"nearly equals {like}, which networks are measured on"))
         else:
-            kept = luma(picture)[..., np.newaxis] if grey else picture
-            found[hashlib.sha256(content).hexdigest()] = (file, kept)
+            found[file] = luma(picture)[..., np.newaxis] if grey else picture
+            close[file] = near_duplicates.closely(picture)
+            name = hashlib.sha256(content).hexdigest()
+            mark = fingerprints.thumbnail(picture)
+            examples[name] = splitting.Example(file, (0,), name, fingerprint=mark)
         update(number, len(files))
-    if len(found) < 2:
+    likeness = near_duplicates.PICTURES._replace(detail=close.__getitem__)
+    number = max(1, round(HELD_OUT * len(examples)))
+    held, rest = splitting.held_out(examples.values(), number, likeness) if len(examples) > 1 else ([], [])
+    if not held:
         reason = f" ({bad[0][0].name}: {bad[0][1]})" if bad else ""
-        raise InputError(f"two pictures of {least_px} px or more are needed to train and validate{reason}; add some")
-    order = sorted(found)
-    held = max(1, round(HELD_OUT * len(order)))
-    digest = hashlib.sha256("\n".join([*order, str(held)]).encode()).hexdigest()
-    files, pictures = zip(*(found[name] for name in order), strict=True)
-    return HighResolution(
-        list(pictures[held:]), list(pictures[:held]), list(files[held:]), list(files[:held]), digest, sorted(bad)
-    )
+        raise InputError(
+            f"two different pictures of {least_px} px or more are needed to train and validate{reason}; add some"
+        )
+    names = [example.digest for example in (*held, *rest)]
+    digest = hashlib.sha256("\n".join([*names, str(len(held))]).encode()).hexdigest()
+    train_files, validation_files = ([example.path for example in part] for part in (rest, held))
+    train, validation = ([found[file] for file in part] for part in (train_files, validation_files))
+    return HighResolution(train, validation, train_files, validation_files, digest, sorted(bad))
 
 
 class Patches:

@@ -123,6 +123,24 @@ def divided(examples: Iterable[Example], *, given: bool, validation: bool, liken
     return Divided(placed, sorted(duplicates), sorted(near), conflicting, warnings)
 
 
+def held_out(examples: Iterable[Example], number: int, likeness: Likeness) -> tuple[list[Example], list[Example]]:
+    """At least `number` examples without labels for validation, and the others; near duplicates stay together.
+
+    The clusters with the smallest SHA-256 are held out; one at least is left for training. Both are sorted by content.
+    """
+    kept = sorted(examples, key=lambda example: example.digest)
+    numbers = _clusters(kept, _near_pairs(kept, likeness))
+    clusters: dict[int, list[Example]] = defaultdict(list)
+    for cluster, example in zip(numbers.tolist(), kept, strict=True):
+        clusters[cluster].append(example)
+    validation: list[Example] = []
+    *ahead, last = sorted(clusters.values(), key=_key)
+    rest = list(last)
+    for cluster in ahead:
+        (validation if len(validation) < number else rest).extend(cluster)
+    return tuple(sorted(part, key=lambda example: example.digest) for part in (validation, rest))
+
+
 def _unique(examples: Iterable[Example]) -> tuple[list[Example], list[tuple[Path, Path]], list[tuple[Path, str]]]:
     """One example per content; the duplicates with the one kept; and contents under several labels, with reasons."""
     same: dict[str, list[Example]] = defaultdict(list)

@@ -177,5 +177,5 @@ def test_luma_is_matlabs(folder):
 
 
 def test_one_picture_is_not_enough(folder):
-    with pytest.raises(InputError, match="two pictures of 48 px or more"):
+    with pytest.raises(InputError, match="two different pictures of 48 px or more"):
         patches.load([folder / "1.png", folder / "cut.png"], 48, False, lambda done, total: None)

@@ -18,8 +18,8 @@ SIDE_BITS = 16
 """Hashes have so many bits a side: 256, of the low frequencies of luma (imagehash's phash)."""
 
 MOST_BITS = 48
-"""Hashes of one picture differ in fewer bits. Measured: copies of other sizes and JPEG quality 30 in at most 8, BSD200's
-302003, another edition of Set5's woman at 1.4 times its size, in 16; different pictures in 98 and more."""
+"""Hashes of one picture differ in fewer bits. Measured: copies of other sizes and JPEG quality 30 in at most 8; 302003
+of BSD200, which is Set5's woman at 1.4 times its size, in 16; different pictures in 98 and more."""
 
 HASHES: dict[str, dict[str, str]] = {
     "Set5": {

@@ -98,11 +98,21 @@ def same_picture(one: np.ndarray, other: np.ndarray) -> bool:
     up to 0.03; of digits of 28 px resized by 0.9 up to 0.05 and 0.17. Different photos: from 0.4 on.
     """
     first, second = one @ LUMA, other @ LUMA
-    details = [luma - uniform_filter(luma, 8, mode="nearest") for luma in (first, second)]
-    if min(detail.std() for detail in details) < 0.5:
-        return False  # two blank sheets with the same shading
-    whole, detail = (first, second, 0.06, 0.6), (details[0], details[1], 0.28, 0.6)
-    return _alike(*whole) and _alike(*detail) and _same_colour(one, other)
+    whole, colour = _alike(first, second, 0.06, 0.6), _same_colour(one, other)
+    details = [(luma - uniform_filter(luma, 8))[8:-8, 8:-8] for luma in (first, second)]
+    if min(detail.std() for detail in details) >= 2.0:
+        return colour and whole and _alike(details[0], details[1], 0.28, 0.6)
+    shapes = [luma - _shading(luma) for luma in (first, second)]
+    if min(shape.std() for shape in shapes) >= 1.5:
+        return colour and whole and _alike(shapes[0], shapes[1], 0.15, 0.4)
+    return colour and _alike(first, second, 0.0, 0.5)  # two blank sheets under one lamp differ in their noise
+
+
+def _shading(luma: np.ndarray) -> np.ndarray:
+    """The quadratic surface that fits best: what uneven light makes of a blank sheet."""
+    y, x = np.mgrid[-1 : 1 : CLOSE_PX * 1j, -1 : 1 : CLOSE_PX * 1j].reshape(2, -1)
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+    return (terms @ np.linalg.lstsq(terms, luma.ravel(), rcond=None)[0]).reshape(luma.shape)
 
 
 def _alike(one: np.ndarray, other: np.ndarray, difference: float, noise: float) -> bool:

@@ -138,7 +138,8 @@ def held_out(examples: Iterable[Example], number: int, likeness: Likeness) -> tu
     rest = list(last)
     for cluster in ahead:
         (validation if len(validation) < number else rest).extend(cluster)
-    return tuple(sorted(part, key=lambda example: example.digest) for part in (validation, rest))
+    rest.sort(key=lambda example: example.digest)
+    return sorted(validation, key=lambda example: example.digest), rest
 
 
 def _unique(examples: Iterable[Example]) -> tuple[list[Example], list[tuple[Path, Path]], list[tuple[Path, str]]]:

@@ -104,7 +104,7 @@ def same_picture(one: np.ndarray, other: np.ndarray) -> bool:
         return colour and whole and _alike(details[0], details[1], 0.28, 0.6)
     shapes = [luma - _shading(luma) for luma in (first, second)]
     if min(shape.std() for shape in shapes) >= 1.5:
-        return colour and whole and _alike(shapes[0], shapes[1], 0.15, 0.4)
+        return colour and whole and _alike(shapes[0], shapes[1], 0.15, 0.6)
     return colour and _alike(first, second, 0.0, 0.5)  # two blank sheets under one lamp differ in their noise
 
 

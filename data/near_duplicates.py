@@ -137,13 +137,18 @@ def _of_picture(path: Path) -> np.ndarray:
 
 @lru_cache(256)
 def _of_sound(path: Path) -> np.ndarray:
-    """Up to 30 seconds at 8 kHz, float32 (samples,), of 500 to 2,800 Hz, where voices differ and encoders are exact."""
+    """The first 30 seconds of `of_waveform`."""
     wanted, found = int(CLOSE_SECONDS * fingerprints.SOUND_RATE), []
     for block in clips.blocks(path, fingerprints.SOUND_RATE):
         found.append(block)
         if sum(map(len, found)) >= wanted:
             break
-    samples = np.concatenate(found)[:wanted]
+    return of_waveform(np.concatenate(found)[:wanted])
+
+
+def of_waveform(samples: np.ndarray) -> np.ndarray:
+    """What of a sound at 8 kHz, float32 (samples,), is compared closely: 500 to 2,800 Hz, where voices differ and
+    encoders are exact."""
     spectrum = rfft(samples)
     hertz = np.linspace(0, fingerprints.SOUND_RATE / 2, len(spectrum))
     spectrum[(hertz < 500) | (hertz > 2800)] = 0

@@ -108,13 +108,15 @@ def decode(source: str | Path | bytes, least: tuple[int, int] | None = None) -> 
 def luma(source: str | Path | bytes, side_px: int) -> np.ndarray:
     """Decode a picture completely and shrink its luma, antialiased; the sides' ratio is not kept.
 
-    Quicker than `decode` with what would follow, because no array of the whole picture is made. Raises InputError as
-    `decode` does.
+    Quicker than `decode` with what would follow: no array of the whole picture is made, and of a JPEG all data are
+    read, but colours are not computed. Raises InputError as `decode` does.
 
     Returns:
         uint8 (side_px, side_px).
     """
     with opened(source) as (image, name):
+        if image.format == "JPEG":
+            image.draft("L", None)
         image.load()
         plain = image.mode in ("L", "RGB") and not image.has_transparency_data
         whole = _upright(image) if plain else Image.fromarray(_rgb(_upright(image), name))

@@ -7,9 +7,10 @@ images and turned ones do not. Sounds: any format, rate and loudness; another ta
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -28,7 +29,8 @@ CLOSE_SECONDS = 30.0
 _ROWS, _COLUMNS = 512, 8192  # of one matrix product: 16 MB
 
 
-class Likeness(NamedTuple):
+@dataclass(frozen=True)
+class Likeness:
     """How files of one kind are compared.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def load(
             mark = fingerprints.thumbnail(picture)
             examples[name] = splitting.Example(file, (0,), name, fingerprint=mark)
         update(number, len(files))
-    likeness = near_duplicates.PICTURES._replace(detail=close.__getitem__)
+    likeness = replace(near_duplicates.PICTURES, detail=close.__getitem__)
     number = max(1, round(HELD_OUT * len(examples)))
     held, rest = splitting.held_out(examples.values(), number, likeness) if len(examples) > 1 else ([], [])
     if not held:

@@ -48,7 +48,9 @@ def shown(path: str | Path) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text)
 
 
-def find(paths: Iterable[str | Path], extensions: Collection[str], what: str) -> list[Path]:
+def find(
+    paths: Iterable[str | Path], extensions: Collection[str], what: str, refused: Collection[str] = ()
+) -> list[Path]:
     """Expand files and folders into files, in the order given; a folder gives those with `extensions`, sorted by name.
 
     Folders are searched to any depth, without hidden entries; linked folders are followed and each is read once. A
@@ -57,6 +59,7 @@ def find(paths: Iterable[str | Path], extensions: Collection[str], what: str) ->
 
     Args:
         what: the kind of file in one word, for the message.
+        refused: further extensions, of files that reading refuses with a reason that people should see.
 
     Raises:
         InputError: there are only folders, and they hold none.
@@ -67,7 +70,7 @@ def find(paths: Iterable[str | Path], extensions: Collection[str], what: str) ->
         if not path.is_dir():
             found.append(path)
             continue
-        inside = [file for file in tree(path)[0] if file.suffix.lower() in extensions]
+        inside = [file for file in tree(path)[0] if file.suffix.lower() in {*extensions, *refused}]
         empty.extend([path] if not inside else [])
         found.extend(inside or [path])
     if empty and len(found) == len(empty):

@@ -95,7 +95,7 @@ def scan(
     if not _is_table(data):
         if fold is not None:
             folds(data, split)
-        decode, extensions = clips.check, clips.EXTENSIONS
+        decode, extensions = clips.check, clips.EXTENSIONS | clips.TO_CONVERT
         return folders.scan(data, progress, decode=decode, extensions=extensions, likeness=SOUNDS, group=group)
     rows, bad, root = _rows(data, split, progress)
     names = sorted({row.fold for row in rows if row.fold})
@@ -186,7 +186,7 @@ def _read(
         by_name: files without a group are placed by their names, not by their contents.
     """
     files = [row.path for row in rows]
-    found = list(scanning.read(_common(root, files), files, clips.check, clips.EXTENSIONS, progress))
+    found = list(scanning.read(_common(root, files), files, clips.check, clips.EXTENSIONS | clips.TO_CONVERT, progress))
     labels = tuple(sorted({label for row in rows for label in row.labels}))
     if len(labels) < 2:
         raise InputError(f"{data} holds one class only ({', '.join(labels)}), and a classifier needs two")

@@ -1,5 +1,9 @@
 """Reading sound files: any rate and channels, in pieces as in one, and what cannot be used."""
 
+import contextlib
+import os
+import shlex
+import sys
 import tracemalloc
 
 import librosa
@@ -133,3 +137,87 @@ def test_real_clips_can_be_used(convmedia_data):
             clips.check(path)
             assert clips.rate_of(path) == rate, path
             assert len(clips.read(path, rate)) == soundfile.info(path).frames > seconds * rate, path
+
+
+def opposite(values, kind):
+    """Channels (samples, n) whose mean is silence, or nearly."""
+    later = np.concatenate([values[:1], values[:-1]])
+    return {
+        "inverted": np.stack([values, -values], 1),
+        "quieter": np.stack([values, -0.9 * values], 1),
+        "louder": np.stack([0.7 * values, -values], 1),
+        "delayed": np.stack([values, -later], 1),
+        "three": np.stack([values, -0.5 * values, -0.5 * values], 1),
+        "four": np.stack([values, -values, values, -values], 1),
+        "late": np.concatenate([np.zeros((25 * 8000, 2), "float32"), np.stack([values, -values], 1)]),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["inverted", "quieter", "louder", "delayed", "three", "four", "late"])
+def test_channels_of_opposite_sign_do_not_cancel(tmp_path, kind):
+    values = tone(hertz=300.0)
+    path = written(tmp_path / "opposite.wav", opposite(values, kind), subtype="FLOAT")
+    told = []
+    found = np.concatenate(list(clips.blocks(path, 8000, told.append)))[-8000:]
+    assert abs(np.corrcoef(found, values)[0, 1]) > 0.99
+    assert np.abs(found).max() > 0.3
+    assert [("opposite sign" in fact) for fact in told[1:]] == [True]
+    clips.check(path)
+
+
+def test_channels_that_have_nothing_to_do_with_each_other_are_averaged_as_they_are(tmp_path):
+    values = np.random.default_rng(3).uniform(-0.5, 0.5, (16_000, 5)).astype("float32")
+    values[:, 1] -= 0.3 * values[:, 0]  # leans against another, as in wide stereo
+    path = written(tmp_path / "wide.wav", values, subtype="FLOAT")
+    told = []
+    found = np.concatenate(list(clips.blocks(path, 8000, told.append)))
+    np.testing.assert_array_equal(found, values.mean(axis=1, dtype=np.float32))
+    assert told == [8000]
+
+
+def test_a_pipe_is_told_at_once_and_never_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    for path in (tmp_path / "pipe.wav", "/dev/null"):
+        with pytest.raises(InputError, match="is a pipe or device"):
+            clips.read(path, 8000)
+
+
+@pytest.mark.parametrize("rate", [1, 999])
+def test_a_rate_that_no_sound_has_is_refused(tmp_path, rate):
+    path = written(tmp_path / "slow.wav", tone(), rate)
+    with pytest.raises(InputError, match=f"sample rate is {rate} Hz; 1,000 to 1,000,000 Hz are read"):
+        clips.read(path, 8000)
+
+
+def test_formats_that_are_not_read_say_how_to_convert(tmp_path):
+    (tmp_path / "a b.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(500))
+    (tmp_path / "named.wav").write_bytes(b"#!AMR\n" + bytes(500))
+    written(tmp_path / "good.wav", tone())
+    assert [path.name for path in clips.find([tmp_path])] == ["a b.m4a", "good.wav", "named.wav"]
+    for name in ("a b.m4a", "named.wav"):
+        with pytest.raises(InputError, match=r"convert it: ffmpeg -i ['/].*\.wav") as error:
+            clips.read(tmp_path / name, 8000)
+        assert shlex.quote(str(tmp_path / name)) in str(error.value)
+
+
+@pytest.mark.parametrize("content", [bytes(3000), b"hello\n" * 100, np.random.default_rng(5).bytes(3000)])
+@pytest.mark.parametrize("suffix", ["mp3", "wav", "au", "flac"])
+def test_a_file_that_is_there_is_not_said_to_be_missing(tmp_path, content, suffix):
+    path = tmp_path / f"some.{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="is no sound file") as error:
+        clips.read(path, 8000)
+    assert "exist" not in str(error.value)
+
+
+def test_a_damaged_mp3_is_read_without_lines_that_do_not_name_it(tmp_path, capfd):
+    path = written(tmp_path / "damaged.mp3", np.tile(tone(), 10))
+    content = bytearray(path.read_bytes())
+    rng = np.random.default_rng(0)
+    for place in rng.integers(500, len(content), 60):
+        content[place] = rng.integers(256)
+    path.write_bytes(content)
+    with contextlib.suppress(InputError):
+        clips.read(path, 8000)
+    print("said by Python", file=sys.stderr)
+    assert capfd.readouterr().err == "said by Python\n"

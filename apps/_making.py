@@ -18,10 +18,12 @@ from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.data.originals import Original
 from convmedia.data.parallel import in_order
+from convmedia.models.predicting import within_memory
 
 Row = dict[str, Any]
 Pair = tuple[Path, Path]  # a file, and its result without the suffix
-AHEAD = 2  # pictures that are read before they are needed: large ones take hundreds of megabytes
+AHEAD = 2  # pictures that are read before they are needed
+PIXELS_AHEAD = 50_000_000  # of those, together: 150 MB, or 300 MB with 16 bits
 TASK_PICTURES = 8  # that an actor is given at once
 
 
@@ -70,13 +72,16 @@ def made(pairs: Sequence[Pair], make: Callable[[Path, Path, Original], Made], do
     names = {Path(row["out"]) for row in done.values() if "out" in row}
     left = [(Path(file), Path(stem)) for file, stem in pairs if str(file) not in done]
     last = None
-    with ThreadPoolExecutor(1) as writer, closing(in_order(read, (file for file, _ in left), AHEAD)) as contents:
+    with ThreadPoolExecutor(1) as writer, closing(
+        in_order(read, (file for file, _ in left), AHEAD, images.pixels, PIXELS_AHEAD)
+    ) as contents:
         for (file, stem), (original, error, seconds) in zip(left, contents, strict=True):
             began = time.perf_counter()
             try:
                 if error or original is None:
                     raise InputError(error)
-                result = make(file, stem, original)
+                with within_memory(shown(file)):
+                    result = make(file, stem, original)
                 path = stem.with_name(stem.name + originals.suffix_for(result.picture, file.suffix))
                 if path in names or (path.exists() and path.samefile(file)):
                     raise InputError(f"{shown(file)} would replace {shown(path)}: give it another --out")
@@ -105,9 +110,10 @@ def written(file: Path, path: Path, result: Made, seconds: float) -> Row:
     """Write a result: its row."""
     began = time.perf_counter()
     try:
-        originals.write(result.picture, path)
-        if result.beside:
-            result.beside()
+        with within_memory(shown(file)):
+            originals.write(result.picture, path)
+            if result.beside:
+                result.beside()
     except InputError as error:
         return {"file": str(file), "error": str(error)}
     height, width = result.picture.colour.shape[:2]

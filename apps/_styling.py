@@ -5,17 +5,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from convmedia.apps._making import Made, Pair, Row, made, within
 from convmedia.apps._painting import shares
 from convmedia.apps._pictures import sample_photos
 from convmedia.apps._stylizing import as_original, fitted, in_rgb, resized
-from convmedia.data import originals
+from convmedia.data import memory, originals
 from convmedia.data.errors import InputError
 from convmedia.data.originals import Original
-from convmedia.models.predicting import Predictor
+from convmedia.models.predicting import Predictor, every_layer
 
+# Of memory that painting takes for each value of the outermost maps, as measured at 1000x1000 and 2000x2000 px with 24
+# maps: 440 to 527 bytes a pixel filled, and of address space 2,010.
+FILLED_BYTES, MAPPED_BYTES = 22, 84
 CHANGE = 12.0  # of 255: what differs by more from the frame before is taken from this frame alone
 
 
@@ -59,10 +63,24 @@ class Painting:
                 steady.go_on(*before[file], self.size)
             photo = in_rgb(original)
             photo = resized(photo, fitted(photo.shape[:2], self.size))
+            require_memory(self.predictor, photo.shape[:2])
             picture = steady(photo, self.predictor.finite(photo[np.newaxis], *weights)[0])
             return Made(as_original(original, picture), {})
 
         return made(pairs, painted, done)
+
+
+def require_memory(predictor: Predictor, size: tuple[int, ...]) -> None:
+    """Look whether a network that normalises over the whole picture can paint one of `size`, (height, width).
+
+    Raises:
+        InputError: it cannot.
+    """
+    height, width = size
+    channels = max(layer.filters for layer in every_layer(predictor.model) if isinstance(layer, keras.layers.Conv2D))
+    values = height * width * channels // 4  # the outermost maps, which are the largest, have a quarter of the most
+    what = f"painting {width}x{height} px"
+    memory.require(values * FILLED_BYTES, what, values * MAPPED_BYTES)
 
 
 def frames_before(pairs: Sequence[Pair], done: Mapping[str, Row]) -> dict[Path, tuple[Path, Path]]:

@@ -1,5 +1,6 @@
 """Enlarging picture files: everything the file holds stays, large ones go tile by tile."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,7 +11,7 @@ import numpy as np
 from convmedia.apps._commands import progress
 from convmedia.apps._making import Made, Pair, Row, made, within
 from convmedia.apps._twin import precision_here, twin
-from convmedia.data import images, resample
+from convmedia.data import images, memory, resample
 from convmedia.data.files import shown
 from convmedia.data.originals import Original
 from convmedia.models.predicting import Predictor
@@ -18,6 +19,7 @@ from convmedia.models.saving import assemble
 from convmedia.models.super_resolution import network_in, whole
 from convmedia.models.tiling import enlarged, tiles
 
+RESULTS = 3  # times the bytes of a result, which its writer copies
 GAP_PX = 8  # between the two pictures of a comparison
 
 
@@ -97,6 +99,8 @@ def upscale(
     """The picture `scale` times as large: colour by the network, alpha by bicubic, all else as it was."""
     colour = original.colour
     height, width, channels = colour.shape
+    result_bytes = math.prod((height, width, channels)) * scale**2 * colour.itemsize
+    memory.require(RESULTS * result_bytes, f"the result of {width * scale}x{height * scale} px")
     larger = np.empty((height * scale, width * scale, channels), colour.dtype)
     step = 257.0 if colour.dtype == np.uint16 else 1.0
     total = len(tiles(height, width, max(tile_px // scale, 1)))

@@ -6,28 +6,20 @@
 Pillow and NumPy only.
 """
 
-import io
-import re
-import stat
-import struct
-import threading
-import warnings
-import zlib
+import math
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from convmedia.data.colouring import LUMA
-from convmedia.data.errors import InputError, in_one_line
+from convmedia.data.errors import InputError
 from convmedia.data.files import find as find_files
 from convmedia.data.files import replacing, shown
+from convmedia.data.opening import BROKEN, MAX_PIXELS, opened, pixels, size
 
-MAX_PIXELS = 100_000_000
-"""Largest picture that is decoded, in pixels: 300 MB of RGB."""
+__all__ = ["BROKEN", "MAX_PIXELS", "decode", "encode", "find", "opened", "orientation", "pixels", "size"]
 
 WHITE_DRAWING_LUMA = 200
 """Visible parts lighter than this on average (of 255) are composited over black."""
@@ -45,38 +37,14 @@ _WRITERS = {
 EXTENSIONS = frozenset(_WRITERS)
 """Suffixes, in lower case, of the files that are taken for pictures."""
 
-FORMATS = tuple(dict.fromkeys(_WRITERS.values()))
-
-# What Pillow's readers raise on files that are cut or altered: they parse untrusted bytes and let the parser's own
-# exceptions out.
-BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    ArithmeticError,
-    AttributeError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-)
+STRIP_PIXELS = 4_000_000  # converted at a time, so that copies of a large picture are small
 
 _BITS_TAG, _PHOTOMETRIC_TAG, _ORIENTATION_TAG = 0x0102, 0x0106, 0x0112
-# Exif 2.3, 4.6.4: what must be done to show a picture stored with this orientation upright.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
-def decode(source: str | Path | bytes, least: tuple[int, int] | None = None) -> np.ndarray:
+def decode(
+    source: str | Path | bytes, least: tuple[int, int] | None = None, most_pixels: int | None = None
+) -> np.ndarray:
     """Read a picture as people see it, upright and opaque.
 
     JPEG, PNG, BMP, WebP, and the first frame of GIF and TIFF, recognised by content. Exif orientation is applied,
@@ -89,6 +57,7 @@ def decode(source: str | Path | bytes, least: tuple[int, int] | None = None) -> 
         source: a file, or a file's content.
         least: height and width that are enough: a JPEG may be decoded at a half, a quarter or an eighth of its size
             where both of its sides still have the greater of the two. Faster, and not quite the same pixels.
+        most_pixels: a picture of more is averaged over squares of 2x2, 3x3 ... pixels, the smallest that are enough.
 
     Returns:
         uint8 (height, width, 3), RGB, 0..255.
@@ -96,13 +65,13 @@ def decode(source: str | Path | bytes, least: tuple[int, int] | None = None) -> 
     Raises:
         InputError: the file is missing, empty, unreadable, cut, not a picture, of another format, of values without
             a known white (32 bits, floating point), or larger than `MAX_PIXELS`, which is found before any pixel is
-            decoded.
+            decoded; or than the memory.
     """
     with opened(source) as (image, name):
         if least is not None and image.format == "JPEG":
             image.draft(None, (max(least), max(least)))
         image.load()
-        return _rgb(_upright(image), name)
+        return upright(_rgb(image, name, averaged_side(image.size, most_pixels)), orientation(image))
 
 
 def luma(source: str | Path | bytes, side_px: int) -> np.ndarray:
@@ -119,17 +88,17 @@ def luma(source: str | Path | bytes, side_px: int) -> np.ndarray:
             image.draft("L", None)
         image.load()
         plain = image.mode in ("L", "RGB") and not image.has_transparency_data
-        whole = _upright(image) if plain else Image.fromarray(_rgb(_upright(image), name))
+        whole = image if plain else Image.fromarray(_rgb(image, name, 1))
         step = max(1, min(whole.size) // (32 * side_px))
         whole = whole.reduce(step) if step > 1 else whole
         small = whole.convert("L").resize((side_px, side_px), Image.Resampling.BILINEAR, reducing_gap=4.0)
-        return np.asarray(small)
+        return upright(np.asarray(small), orientation(image))
 
 
-def size(source: str | Path | bytes) -> tuple[int, int]:
-    """(height, width) in pixels as stored, from the header alone. Raises InputError as `decode` does."""
-    with opened(source) as (image, _):
-        return image.height, image.width
+def averaged_side(sides: tuple[int, int], most_pixels: int | None) -> int:
+    """Side of the squares that `decode` averages over, px; 1 is none."""
+    pixels = sides[0] * sides[1]
+    return 1 if most_pixels is None or pixels <= most_pixels else math.ceil(math.sqrt(pixels / most_pixels))
 
 
 def encode(picture: np.ndarray, path: str | Path) -> None:
@@ -170,73 +139,6 @@ def find(paths: Iterable[str | Path]) -> list[Path]:
     return find_files(paths, EXTENSIONS, "picture")
 
 
-@contextmanager
-def opened(source: str | Path | bytes) -> Iterator[tuple[Image.Image, str]]:
-    """The picture with only its header read, and its name for messages.
-
-    Raises:
-        InputError: as `decode`; what Pillow raises on a broken file while the picture is read inside is one, too.
-    """
-    if isinstance(source, bytes):
-        name, content = f"the picture of {len(source)} bytes", cast(BinaryIO, io.BytesIO(source))
-        if not source:
-            raise InputError("the picture is empty (0 bytes); give the content of a picture file")
-    else:
-        name, content = shown(source), _file(Path(source))
-    with content, _pillow_silenced, _identified(content, name) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise InputError(_too_large(name, f"{image.width}x{image.height}", image.width * image.height))
-        try:
-            yield image, name
-        except InputError:
-            raise
-        except BROKEN as error:
-            reason = in_one_line(error, 120)
-            raise InputError(f"{name} is cut or damaged ({reason}); replace it with a complete copy") from error
-
-
-def _file(path: Path) -> BinaryIO:
-    name = shown(path)
-    try:
-        found = path.stat()
-        file = path.open("rb") if stat.S_ISREG(found.st_mode) else None
-    except FileNotFoundError as error:
-        raise InputError(f"{name} does not exist; check the path") from error
-    except OSError as error:
-        raise InputError(f"{name} cannot be opened ({error.strerror}); check the path and its permissions") from error
-    except ValueError as error:
-        raise InputError(f"{name} is no file name ({error}); check the path") from error
-    if file is None:
-        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a device or pipe"
-        raise InputError(f"{name} is {kind}, not a picture; give a file")
-    if found.st_size == 0:
-        file.close()
-        raise InputError(f"{name} is empty (0 bytes); replace it with a complete copy")
-    return file
-
-
-def _identified(content: BinaryIO, name: str) -> Image.Image:
-    try:
-        return Image.open(content, formats=FORMATS)
-    except UnidentifiedImageError as error:
-        raise InputError(
-            f"{name} holds no picture of a known format; give a complete file, one of {', '.join(FORMATS)}"
-        ) from error
-    except Image.DecompressionBombError as error:
-        # Pillow refuses on its own above twice its limit and tells the size only in its text.
-        count = re.search(r"\((\d+) pixels\)", str(error))
-        pixels = int(count[1]) if count else MAX_PIXELS + 1
-        raise InputError(_too_large(name, "it", pixels)) from error
-    except BROKEN as error:
-        raise InputError(
-            f"{name} is cut or damaged ({in_one_line(error, 120)}); replace it with a complete copy"
-        ) from error
-
-
-def _too_large(name: str, what: str, pixels: int) -> str:
-    return f"{name} is too large: {what} has {pixels:,} pixels, the limit is {MAX_PIXELS:,}; make it smaller first"
-
-
 def orientation(image: Image.Image) -> int:
     """Exif orientation, 1..8. Broken Exif data says nothing of the pixels, so it counts as 1, no rotation.
 
@@ -246,26 +148,71 @@ def orientation(image: Image.Image) -> int:
         found = image.getexif().get(_ORIENTATION_TAG)
     except BROKEN:
         return 1
-    return found if isinstance(found, int) and found in _UPRIGHT else 1
+    return found if isinstance(found, int) and 2 <= found <= 8 else 1
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Undo the camera's rotation."""
-    method = _UPRIGHT.get(orientation(image))
-    return image if method is None else image.transpose(method)
+def upright(pixels: np.ndarray, turn: int) -> np.ndarray:
+    """Undo an Exif orientation (Exif 2.3, 4.6.4) of (height, width, ...): 5 to 8 exchange rows and columns before they
+    mirror.
+    """
+    pixels = pixels.swapaxes(0, 1) if turn >= 5 else pixels
+    rows, columns = (-1 if turn in (3, 4, 7, 8) else 1), (-1 if turn in (2, 3, 6, 7) else 1)
+    return np.ascontiguousarray(pixels[::rows, ::columns])
 
 
-def _rgb(image: Image.Image, name: str) -> np.ndarray:
+def _rgb(image: Image.Image, name: str, side: int = 1) -> np.ndarray:
+    """A loaded picture as uint8 (height, width, 3), averaged over squares of `side` px, strip by strip."""
+    parts = (_colour_and_alpha(strip, name) for strip in _strips(image, side))
+    ground = None
+    if image.has_transparency_data or isinstance(image.info.get("transparency"), int):
+        light, visible = np.sum([_light(*part) for part in parts], axis=0)
+        ground = 0 if visible and light / visible > WHITE_DRAWING_LUMA else 255
+        parts = (_colour_and_alpha(strip, name) for strip in _strips(image, side))
+    found = np.empty((-(-image.height // side), -(-image.width // side), 3), np.uint8)
+    top = 0
+    for colour, alpha in parts:
+        opaque = colour if alpha is None or ground is None else _composited(colour, alpha, ground)
+        if side > 1:
+            opaque = np.asarray(Image.fromarray(opaque).reduce(side))
+        found[top : top + len(opaque)] = opaque
+        top += len(opaque)
+    return found
+
+
+def samples(image: Image.Image, mode: str) -> np.ndarray:
+    """A loaded picture in a mode of 8 bits, uint8 (height, width, channels), converted strip by strip."""
+    found = np.empty((image.height, image.width, len(mode)), np.uint8)
+    top = 0
+    for strip in _strips(image, 1):
+        found[top : top + strip.height] = np.asarray(strip.convert(mode)).reshape(strip.height, strip.width, -1)
+        top += strip.height
+    return found
+
+
+def _strips(image: Image.Image, side: int) -> Iterator[Image.Image]:
+    """A loaded picture cut into strips of about `STRIP_PIXELS` and of a multiple of `side` rows."""
+    rows = max(1, STRIP_PIXELS // image.width // side) * side
+    if rows >= image.height:
+        yield image
+        return
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        strip.info = image.info
+        vars(strip).update({"tag_v2": image.tag_v2} if hasattr(image, "tag_v2") else {})
+        yield strip
+
+
+def _colour_and_alpha(image: Image.Image, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """uint8 (height, width, 3) and, where there is one, uint8 (height, width)."""
     if image.mode.startswith(("I", "F")):
         grey = np.round(sixteen_bits(image, name) / 257.0).astype(np.uint8)
-        alpha = np.ones(grey.shape, bool)
-        if isinstance(image.info.get("transparency"), int):
-            alpha = np.asarray(image) != image.info["transparency"]
-        return _composited(np.repeat(grey[..., None], 3, axis=2), alpha * np.uint8(255))
+        key = image.info.get("transparency")
+        alpha = (np.asarray(image) != key) * np.uint8(255) if isinstance(key, int) else None
+        return np.repeat(grey[..., None], 3, axis=2), alpha
     if image.has_transparency_data:
         pixels = np.asarray(image.convert("RGBA"))
-        return _composited(pixels[..., :3], pixels[..., 3])
-    return np.array(image.convert("RGB"))
+        return pixels[..., :3], pixels[..., 3]
+    return np.asarray(image.convert("RGB")), None
 
 
 def sixteen_bits(image: Image.Image, name: str) -> np.ndarray:
@@ -288,43 +235,15 @@ def sixteen_bits(image: Image.Image, name: str) -> np.ndarray:
     return 65535 - values if tags.get(_PHOTOMETRIC_TAG) == 0 else values
 
 
-def _composited(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Lay uint8 colour (height, width, 3) of uint8 alpha (height, width) over white or black, as `decode` says."""
-    if alpha.min() == 255:
-        return np.array(colour)
+def _light(colour: np.ndarray, alpha: np.ndarray | None) -> tuple[float, int]:
+    """Luma of uint8 (height, width, 3) times uint8 alpha (height, width), and that alpha, each added up."""
+    if alpha is None:
+        return 0.0, 0
     luma = colour @ np.array(LUMA, np.float32)
-    visible = alpha.sum(dtype=np.int64)
-    light = visible > 0 and (luma * alpha).sum(dtype=np.float64) / visible > WHITE_DRAWING_LUMA
+    return float((luma * alpha).sum(dtype=np.float64)), int(alpha.sum(dtype=np.int64))
+
+
+def _composited(colour: np.ndarray, alpha: np.ndarray, ground: int) -> np.ndarray:
+    """Lay uint8 colour (height, width, 3) of uint8 alpha (height, width) over white or black."""
     opacity = alpha[..., None] / np.float32(255)
-    ground = np.float32(0 if light else 255)
-    return np.round(colour * opacity + ground * (1 - opacity)).astype(np.uint8)
-
-
-class _Silence:
-    """Drops warnings from within Pillow: what matters of them is an error here, and names the file.
-
-    `warnings.catch_warnings` restores the whole list of filters when it ends, so two threads that decode at once
-    would undo each other; here the first one in adds one filter and the last one out removes it.
-    """
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.inside = 0
-        self.filter: object = None
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if self.inside == 0:
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-                self.filter = warnings.filters[0]
-            self.inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self.lock:
-            self.inside -= 1
-            filters = cast(list, warnings.filters)
-            if self.inside == 0 and self.filter in filters:
-                filters.remove(self.filter)
-
-
-_pillow_silenced = _Silence()
+    return np.round(colour * opacity + np.float32(ground) * (1 - opacity)).astype(np.uint8)

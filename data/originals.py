@@ -116,7 +116,7 @@ def read(path: str | Path) -> Original:
         colour, alpha = _pixels(image, Path(path), name, stored)
         icc = None if image.mode == "CMYK" else image.info.get("icc_profile") or None
         turn = images.orientation(image)
-    return Original(_upright(colour, turn), None if alpha is None else _upright(alpha, turn), icc, exif)
+    return Original(images.upright(colour, turn), None if alpha is None else images.upright(alpha, turn), icc, exif)
 
 
 def suffix_for(original: Original, suffix: str) -> str:
@@ -235,10 +235,9 @@ def _shallow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     grey = image.mode in ("1", "L", "LA", "La")
     palette = image.mode == "P" and "transparency" in image.info
     if palette or image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
-        pixels = np.array(image.convert("LA" if grey else "RGBA"))
+        pixels = images.samples(image, "LA" if grey else "RGBA")
         return pixels[..., :-1], pixels[..., -1]
-    pixels = np.array(image.convert("L" if grey else "RGB"))
-    return pixels.reshape(*pixels.shape[:2], -1), None
+    return images.samples(image, "L" if grey else "RGB"), None
 
 
 def _deep(image: Image.Image, path: Path, name: str, stored: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -256,7 +255,7 @@ def _deep(image: Image.Image, path: Path, name: str, stored: int) -> tuple[np.nd
             pixels = decode(path.read_bytes())
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
         raise InputError(f"{name} stores 16-bit colour in a way that is not read; save it again as a 16-bit PNG")
-    pixels = _upright(pixels, stored) if tags else pixels
+    pixels = images.upright(pixels, stored) if tags else pixels
     colours = 1 if pixels.shape[2] == 2 else 3
     colour, alpha = pixels[..., :colours], None
     if image.mode == "RGBA":
@@ -278,13 +277,6 @@ def _from_cmyk(image: Image.Image) -> np.ndarray:
         except (ImageCms.PyCMSError, OSError):  # broken, or of other colours
             pass
     return np.array(image.convert("RGB"))
-
-
-def _upright(pixels: np.ndarray, turn: int) -> np.ndarray:
-    """Undo an Exif orientation (Exif 2.3, 4.6.4): 5 to 8 exchange rows and columns before they mirror."""
-    pixels = pixels.swapaxes(0, 1) if turn >= 5 else pixels
-    rows, columns = (-1 if turn in (3, 4, 7, 8) else 1), (-1 if turn in (2, 3, 6, 7) else 1)
-    return np.ascontiguousarray(pixels[::rows, ::columns])
 
 
 def _tags(original: Original) -> Image.Exif:

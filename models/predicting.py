@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from contextlib import contextmanager
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,22 @@ import keras
 import numpy as np
 from keras import ops
 
+from convmedia.data import images
 from convmedia.data.errors import InputError
 from convmedia.data.files import digest, shown
 from convmedia.data.parallel import THREADS, in_order
+from convmedia.models.ink import FindInk
 from convmedia.models.keras_internals import direct_layers
+from convmedia.models.layers import Resize
 
 BATCH_VALUES = 12_000_000  # most input values of one batch, 48 MB as float32: bounds memory on large pictures
+
+MOST_PIXELS = 16_000_000
+"""A larger picture is averaged over squares of pixels before a network that shrinks it to a small one anyway: scores
+change by less than 0.01."""
+
+PIXELS_AHEAD = 64_000_000
+"""Of pictures that are decoded before they are needed, all together."""
 
 
 def every_layer(model: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
@@ -88,6 +99,34 @@ def in_inference(network: keras.Model) -> Callable[..., Any]:
     return answer
 
 
+def no_memory(what: str) -> str:
+    """The error of what needs more memory than there is."""
+    return f"{what} needs more memory than there is; make it smaller first"
+
+
+@contextmanager
+def within_memory(what: str) -> Iterator[None]:
+    """Turns a lack of memory, in NumPy or in the backend, into an InputError about `what`."""
+    try:
+        yield
+    except MemoryError as error:
+        raise InputError(no_memory(what)) from error
+    except backend_error() as error:
+        words = ("ResourceExhausted", "RESOURCE_EXHAUSTED", "OutOfMemory", "allocate memory")
+        if any(word in f"{type(error).__name__} {error}"[:400] for word in words):
+            raise InputError(no_memory(what)) from error
+        raise
+
+
+def backend_error() -> type[Exception]:
+    """What the backend raises where memory lacks, and PyTorch and JAX for other reasons, too."""
+    if keras.backend.backend() != "tensorflow":
+        return RuntimeError
+    import tensorflow as tf
+
+    return tf.errors.ResourceExhaustedError
+
+
 class Predictor:
     """A loaded model that answers arrays and files: what the commands use, and users from Python.
 
@@ -110,6 +149,11 @@ class Predictor:
     def digest(self) -> str | None:
         """SHA-256 of the file, 64 hexadecimal digits; None without a file."""
         return None if self.path is None else digest(self.path)
+
+    @cached_property
+    def shrinks(self) -> bool:
+        """Whether the model begins by shrinking pictures to a small size, so that fine detail does not matter."""
+        return any(isinstance(layer, Resize | FindInk) for layer in every_layer(self.model))
 
     @cached_property
     def _call(self) -> Callable[..., Any]:
@@ -137,7 +181,9 @@ class Predictor:
                 f"A batch of {self.input['kind']}s has shape (n, *{self.input['shape']}). Got {batch.shape}"
             )
         given = [np.asarray(other, np.float32) for other in others]
-        return ops.convert_to_numpy(self._call(batch.astype(self.input["dtype"]), *given))
+        # Converted here: TensorFlow would wrap a lack of memory in an error about the call's signature.
+        tensor = ops.convert_to_tensor(batch.astype(self.input["dtype"]))
+        return ops.convert_to_numpy(self._call(tensor, *given))
 
     def finite(self, batch: np.ndarray, *others: np.ndarray, what: str = "a picture") -> np.ndarray:
         """As calling it, where an answer that is no number is of no use.
@@ -176,7 +222,8 @@ class Predictor:
             return
         if self.labels is None or self.input["kind"] != "image":
             raise InputError(f"The model of {self.app!r} does not label files; see its other commands.")
-        decoded = enumerate(in_order(_decoded, files, ahead=2 * THREADS))
+        read = partial(_decoded, most_pixels=MOST_PIXELS if self.shrinks else None)
+        decoded = enumerate(in_order(read, files, 2 * THREADS, images.pixels, PIXELS_AHEAD))
         # Batches end at multiples of their size, whatever pictures they hold: parts of a list are answered as the list.
         for _, part in groupby(decoded, lambda numbered: numbered[0] // batch_size):
             for batch in in_batches((item for _, item in part), lambda item: item[1], batch_size):
@@ -192,7 +239,16 @@ class Predictor:
         self, batch: list[tuple[str, np.ndarray | None, str | None]], top: int | None
     ) -> Iterator[dict[str, Any]]:
         pictures = [picture for _, picture, _ in batch if picture is not None]
-        scores = iter(self(np.stack(pictures)) if pictures else ())
+        try:
+            with within_memory(f"{len(pictures)} pictures"):
+                scores = iter(self(np.stack(pictures)) if pictures else ())
+        except InputError:
+            if len(batch) > 1:
+                for one in batch:
+                    yield from self._answered([one], top)
+            else:
+                yield {"file": batch[0][0], "error": no_memory(shown(batch[0][0]))}
+            return
         for file, picture, error in batch:
             yield {"file": file, "error": error} if picture is None else self._row(file, next(scores), top)
 
@@ -242,10 +298,8 @@ def _three_channels(pictures: np.ndarray) -> np.ndarray:
     return np.repeat(pictures, 3, axis=-1) if pictures.shape[-1] == 1 else pictures
 
 
-def _decoded(file: str | Path) -> tuple[str, np.ndarray | None, str | None]:
-    from convmedia.data import images
-
+def _decoded(file: str | Path, most_pixels: int | None) -> tuple[str, np.ndarray | None, str | None]:
     try:
-        return str(file), images.decode(file), None
+        return str(file), images.decode(file, most_pixels=most_pixels), None
     except InputError as error:
         return str(file), None, str(error)

@@ -202,13 +202,13 @@ def test_one_pixel_and_size(tmp_path: Path) -> None:
     assert images.size(tmp_path / "a.bmp") == (40, 56)
 
 
-@pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (10_001, 10_000), (12_000, 12_000)])
+@pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (25_001, 10_000), (15_000, 16_700)])
 def test_bomb_is_refused_from_its_header(tmp_path: Path, width: int, height: int) -> None:
     (tmp_path / "bomb.png").write_bytes(png(width, height))
     before = time.perf_counter()
     with pytest.raises(InputError) as error:
         images.decode(tmp_path / "bomb.png")
-    one_line(error, "bomb.png", f"{width * height:,}", "100,000,000")
+    one_line(error, "bomb.png", f"{width * height:,}", "250,000,000")
     assert time.perf_counter() - before < 0.5
 
 
@@ -223,6 +223,88 @@ def test_a_real_bomb_costs_no_memory(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "real.png")], capture_output=True, check=True)
     assert int(done.stdout) < 20_000  # KiB; the decoded picture has 390,000
+
+
+def test_a_picture_of_200_megapixels_is_read_in_the_memory_that_its_decoder_takes(tmp_path: Path) -> None:
+    width, height = 16_384, 12_288
+    picture = Image.new("1", (width, height), 1)
+    picture.paste(0, (0, 0, width // 2, height))
+    picture.save(tmp_path / "telephone.png")
+    script = (
+        "import resource, sys\n"
+        "from convmedia.data import images\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "read = images.decode(sys.argv[1], most_pixels=16_000_000)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, *read.shape, *read[5, ::1024, 1])"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "telephone.png")], capture_output=True)
+    memory, *seen = map(int, done.stdout.split())
+    assert seen == [3072, 4096, 3, 0, 0, 255, 255]  # squares of 4x4
+    assert memory < 350_000  # KiB: a byte a pixel in Pillow, and the result; as RGB it has 604,000
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK"])
+def test_strips_and_averages_are_those_of_the_whole_picture(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    channels = {"LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}.get(mode, 1)
+    dtype = np.uint16 if mode == "I;16" else np.uint8
+    values = np.random.default_rng(3).integers(0, np.iinfo(dtype).max, (45, 60, channels), dtype)
+    if mode in ("1", "P"):
+        image = Image.fromarray(values[..., 0]).convert(mode)
+    else:
+        image = Image.frombytes(mode, (60, 45), values.tobytes())
+    content = stored(image, "TIFF" if mode == "CMYK" else "PNG")
+    whole = images.decode(content)
+    monkeypatch.setattr(images, "STRIP_PIXELS", 60 * 8)
+    np.testing.assert_array_equal(images.decode(content), whole)
+    means = whole.reshape(15, 3, 20, 3, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(images.decode(content, most_pixels=45 * 60 // 5), means, atol=0.6)  # rounded by Pillow
+
+
+def test_a_profile_and_a_text_of_two_megabytes_do_not_make_a_picture_damaged() -> None:
+    from PIL.PngImagePlugin import MAX_TEXT_CHUNK, PngInfo
+
+    text = PngInfo()
+    text.add_text("note", "a" * 2_000_000, zip=True)
+    content = stored(Image.fromarray(noise()), pnginfo=text, icc_profile=bytes(2_000_000))
+    np.testing.assert_array_equal(images.decode(content), noise())
+    from PIL import PngImagePlugin
+
+    assert PngImagePlugin.MAX_TEXT_CHUNK == MAX_TEXT_CHUNK == 1 << 20  # for others it is what it was
+
+
+def test_lack_of_memory_is_an_input_error_that_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images.encode(noise(), tmp_path / "a.png")
+
+    def load(_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", load)
+    with pytest.raises(InputError) as error:
+        images.decode(tmp_path / "a.png")
+    one_line(error, "a.png needs more memory", "56x40", "smaller")
+
+
+def test_large_pictures_are_decoded_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from convmedia.data import opening
+
+    sizes = {"a": 30, "b": 50, "c": 20, "d": 80, "e": 200, "f": 10}  # of 100
+    for name, side in sizes.items():
+        images.encode(noise(side, 10), tmp_path / f"{name}.png")
+    monkeypatch.setattr(opening, "_room", opening._Room(1_000))
+    now: list[str] = []
+    together: list[list[str]] = []
+
+    def read(name: str) -> None:
+        with images.opened(tmp_path / f"{name}.png"):
+            now.append(name)
+            together.append(list(now))
+            time.sleep(0.02)
+            now.remove(name)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(read, list(sizes) * 4))
+    assert all(sum(map(sizes.__getitem__, names)) <= 100 or names == ["e"] for names in together)
+    assert len(together) == 24 and any(len(names) > 1 for names in together)
 
 
 def test_between_our_limit_and_pillows_no_warning_gets_out() -> None:

@@ -45,3 +45,35 @@ def test_an_error_comes_out_and_ends_the_work() -> None:
     with pytest.raises(OSError, match="disk"):
         list(parallel.in_order(work, range(100_000)))
     assert len(begun) < 10_000
+
+
+def test_items_and_results_together_stay_below_what_they_may_weigh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "THREADS", 4)
+    weights = [3, 4, 9, 1, 1, 30, 2, 8, 1, 5] * 3
+    lock, taken, most = threading.Lock(), set(), []
+
+    def work(number: int) -> int:
+        with lock:
+            taken.add(number)
+            most.append([weights[one] for one in taken])
+        time.sleep(0.002)
+        return number
+
+    got = []
+    for number in parallel.in_order(work, range(30), 8, weights.__getitem__, 10):
+        with lock:
+            taken.discard(number)
+        got.append(number)
+    assert got == list(range(30))
+    # One more than the limit may be there: the one that is asked for, beside what was let in before it.
+    assert max(map(sum, most)) <= 10 + 30
+    assert any(len(held) > 1 for held in most)
+    assert all(sum(held) <= 10 or max(held) > 10 - sum(sorted(held)[:-1]) for held in most)
+
+
+def test_what_waits_for_room_ends_with_its_reader() -> None:
+    begun: list[int] = []
+    results = parallel.in_order(begun.append, range(100), 8, lambda _: 7, 10)
+    next(results)
+    results.close()
+    assert len(begun) <= 2

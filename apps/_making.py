@@ -72,9 +72,10 @@ def made(pairs: Sequence[Pair], make: Callable[[Path, Path, Original], Made], do
     names = {Path(row["out"]) for row in done.values() if "out" in row}
     left = [(Path(file), Path(stem)) for file, stem in pairs if str(file) not in done]
     last = None
-    with ThreadPoolExecutor(1) as writer, closing(
-        in_order(read, (file for file, _ in left), AHEAD, images.pixels, PIXELS_AHEAD)
-    ) as contents:
+    with (
+        ThreadPoolExecutor(1) as writer,
+        closing(in_order(read, (file for file, _ in left), AHEAD, images.pixels, PIXELS_AHEAD)) as contents,
+    ):
         for (file, stem), (original, error, seconds) in zip(left, contents, strict=True):
             began = time.perf_counter()
             try:

@@ -237,7 +237,9 @@ def test_a_picture_of_200_megapixels_is_read_in_the_memory_that_its_decoder_take
         "read = images.decode(sys.argv[1], most_pixels=16_000_000)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, *read.shape, *read[5, ::1024, 1])"
     )
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "telephone.png")], capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "telephone.png")], capture_output=True, check=True
+    )
     memory, *seen = map(int, done.stdout.split())
     assert seen == [3072, 4096, 3, 0, 0, 255, 255]  # squares of 4x4
     assert memory < 350_000  # KiB: a byte a pixel in Pillow, and the result; as RGB it has 604,000

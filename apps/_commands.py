@@ -175,6 +175,10 @@ def exit_code(command: typer.Typer, arguments: list[str] | None = None) -> int:
         return complain(str(error))
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
+    except (ImportError, SystemError) as error:
+        if not interrupted(error):
+            raise
+        code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads the rest: no second complaint
         return 0
@@ -186,6 +190,15 @@ def exit_code(command: typer.Typer, arguments: list[str] | None = None) -> int:
     if code == INTERRUPTED:  # Typer itself turns Ctrl-C into this code
         say("\ninterrupted; what was done is kept")
     return code
+
+
+def interrupted(error: BaseException | None) -> bool:
+    """Whether an error goes back to Ctrl-C: modules turn it into others where it comes while they are loaded."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 INTERRUPTED = 130

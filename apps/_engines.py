@@ -18,7 +18,7 @@ TASK_FILES = 256
 """Files that an actor is given at once: a multiple of every batch, so that batches are the same as in one process."""
 
 Row = dict[str, Any]
-Told = Callable[[str, int], None]
+Told = Callable[[str, int | str], None]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,6 +12,7 @@ from convmedia.apps import _verbs
 from convmedia.apps._commands import Engine, percent, say, to_json
 from convmedia.apps._engines import Answering
 from convmedia.data import clips
+from convmedia.data.channels import Balance, mixed, opposed
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.models.listening import Listener
@@ -25,7 +27,7 @@ def predict_files(
     """Rows in the order given; 1 if any file failed."""
     listener, files = answering.listener, clips.find(inputs)
     listener.step(answering.every)
-    told = resampling(listener.sample_rate)
+    told = remarks(listener.sample_rate)
     return _verbs.predict(answering, files, as_json, out, engine, workers, told, lines_of)
 
 
@@ -35,8 +37,11 @@ def predict_stream(
     """Answer raw PCM from standard input: each window as soon as it is complete, the whole at the end."""
     listener = Listener(predictor)
     rate = rate or listener.sample_rate
-    resampling(listener.sample_rate)(STREAM, rate)
-    blocks = clips.resampled(decoded(sys.stdin.buffer, channels, encoding), rate, listener.sample_rate)
+    if not clips.LOWEST_RATE <= rate <= clips.HIGHEST_RATE:
+        raise InputError(f"--rate {rate} is no sample rate of sounds; give {clips.LOWEST_RATE:,} Hz or more")
+    told = partial(remarks(listener.sample_rate), STREAM)
+    told(rate)
+    blocks = clips.resampled(decoded(sys.stdin.buffer, rate, channels, encoding, told), rate, listener.sample_rate)
     heard = listener.heard([(STREAM, blocks)], listener.step(every), live=True, keep=as_json)
     for sound, window in heard:
         if window is not None and not as_json:
@@ -51,14 +56,22 @@ def predict_stream(
     return 0
 
 
-def decoded(stream: BinaryIO, channels: int, encoding: str) -> Iterator[np.ndarray]:
+def decoded(
+    stream: BinaryIO, rate: int, channels: int, encoding: str, told: Callable[[str], None]
+) -> Iterator[np.ndarray]:
     """Raw PCM as mono float32 pieces, -1..1, as they arrive; half a sample at the end is left out.
+
+    Which channels are turned over is decided by what came until then, as nothing else is known of a stream.
+
+    Args:
+        told: called once where channels are turned over, and with what is left out at the end.
 
     Raises:
         InputError: values that are no numbers.
     """
     kind = np.dtype("<i2" if encoding == "s16le" else "<f4")
-    frame, rest = kind.itemsize * channels, b""
+    frame, rest, said = kind.itemsize * channels, b"", False
+    balance = Balance(channels, rate)
     read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
     while part := read(STREAM_BYTES):
         rest += part
@@ -69,16 +82,27 @@ def decoded(stream: BinaryIO, channels: int, encoding: str) -> Iterator[np.ndarr
             values /= 32768.0
         elif not np.isfinite(values).all():
             raise InputError("standard input holds values that are no numbers; give the right --encoding")
-        if len(values):
-            yield values[:, 0] if channels == 1 else values.mean(axis=1, dtype=np.float32)
+        if not len(values):
+            continue
+        balance.add(values)
+        signs = balance.signs()
+        if not said and (signs < 0).any():
+            told(opposed(signs))
+            said = True
+        yield mixed(values, signs)
+    if rest:
+        unit = f"a sample of {frame} bytes ({channels} x {encoding})"
+        told(f"{len(rest)} bytes at its end are part of {unit} and left out; check --channels and --encoding")
 
 
-def resampling(sample_rate: int) -> Callable[[str, int], None]:
-    """Says once for each rate unlike the model's that sounds are resampled."""
+def remarks(sample_rate: int) -> Callable[[str, int | str], None]:
+    """Says what is done to sounds: each remark, and once for each rate unlike the model's that they are resampled."""
     said: set[int] = set()
 
-    def told(name: str, rate: int) -> None:
-        if rate != sample_rate and rate not in said:
+    def told(name: str, rate: int | str) -> None:
+        if isinstance(rate, str):
+            say(f"note: {shown(name)}: {rate}")
+        elif rate != sample_rate and rate not in said:
             said.add(rate)
             say(f"note: {shown(name)} has {rate} Hz, the model takes {sample_rate}: resampled (so is every {rate} Hz)")
 

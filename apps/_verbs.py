@@ -161,14 +161,14 @@ def predict(
     out: Path | None,
     engine: Engine,
     workers: int | None,
-    told: Callable[[str, int], None] | None = None,
+    told: Callable[[str, int | str], None] | None = None,
     line: Callable[[dict[str, Any]], str] | None = None,
 ) -> int:
     """The `predict` verb of every classifier: rows in the order given; 1 if any file failed.
 
     Args:
         answering: an `_engines.Answering`.
-        told: called with each sound and its own sample rate, Hz.
+        told: called with each sound and its own sample rate, Hz, or a remark about what is done to it.
         line: says a row for a person; `line_of` where it is left out.
     """
     from convmedia.apps import _engines, _rows

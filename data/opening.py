@@ -202,8 +202,8 @@ class _Held:
             self.inside -= 1
             if self.inside:
                 return
-            for (module, name, _), limit in zip(self.OURS, self.theirs, strict=True):
-                setattr(module, name, limit)
+            for (module, name, _limit), before in zip(self.OURS, self.theirs, strict=True):
+                setattr(module, name, before)
             filters = cast(list, warnings.filters)
             if self.filter in filters:
                 filters.remove(self.filter)

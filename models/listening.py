@@ -141,14 +141,14 @@ class Listener:
         files: Iterable[str | Path],
         top: int | None = None,
         every_seconds: float | None = None,
-        told: Callable[[str, int], None] | None = None,
+        told: Callable[[str, int | str], None] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Answer files one after the other, in the order given.
 
         Args:
             top: how many labels a row names; None means five, or all where there are fewer.
             every_seconds: adds a row for each window that starts at a multiple of this.
-            told: called with each file and its own sample rate, Hz.
+            told: called with each file and its own sample rate, Hz, or a remark about what is done to it.
 
         Yields:
             {"file", "label", "score", "top": [{"label", "score"}, ...]}; of a model for several labels {"file",
@@ -161,7 +161,7 @@ class Listener:
 
         def blocks(file: str | Path) -> Iterator[np.ndarray]:
             name = str(file)
-            return clips.blocks(file, self.sample_rate, (lambda rate: told(name, rate)) if told else None)
+            return clips.blocks(file, self.sample_rate, (lambda fact: told(name, fact)) if told else None)
 
         for sound, _ in self.heard(((str(file), blocks(file)) for file in files), self.step(every_seconds)):
             if sound is not None:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from convmedia.data import images
+from convmedia.data import images, memory
 from convmedia.data.errors import InputError
 from convmedia.data.files import digest, shown
 from convmedia.data.parallel import THREADS, in_order
@@ -23,8 +23,10 @@ from convmedia.models.layers import Resize
 BATCH_VALUES = 12_000_000  # most input values of one batch, 48 MB as float32: bounds memory on large pictures
 
 MOST_PIXELS = 16_000_000
-"""A larger picture is averaged over squares of pixels before a network that shrinks it to a small one anyway: scores
-change by less than 0.01."""
+"""A larger picture is averaged over squares of pixels before a network that shrinks it to a small one anyway."""
+
+ANSWERED_BYTES = 45
+"""Of memory that a classifier takes for each pixel of a picture; the digits network and `resnet` take 37."""
 
 PIXELS_AHEAD = 64_000_000
 """Of pictures that are decoded before they are needed, all together."""
@@ -241,6 +243,9 @@ class Predictor:
         pictures = [picture for _, picture, _ in batch if picture is not None]
         try:
             with within_memory(f"{len(pictures)} pictures"):
+                if pictures:  # TensorFlow ends the process where it gets none
+                    pixels = len(pictures) * math.prod(pictures[0].shape[:2])
+                    memory.require(ANSWERED_BYTES * pixels, f"{len(pictures)} pictures")
                 scores = iter(self(np.stack(pictures)) if pictures else ())
         except InputError:
             if len(batch) > 1:

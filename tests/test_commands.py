@@ -2,6 +2,8 @@
 
 import errno
 import json
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -84,3 +86,35 @@ def test_quiet_start_shows_what_was_held_back_when_loading_fails(capfd):
         os.write(2, b"the reason\n")
         raise ImportError("broken")
     assert capfd.readouterr().err == "the reason\n"
+
+
+@pytest.mark.parametrize("module", ["typer", "importlib.metadata"])
+def test_ctrl_c_while_modules_are_loaded_is_one_line(tmp_path, module):
+    """A module that is imported sends the signal; what follows it is never reached."""
+    file = tmp_path / f"{module.rpartition('.')[2]}.py"
+    file.write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n")
+    code = (
+        f"import importlib.util, sys\n"
+        f"spec = importlib.util.spec_from_file_location({module!r}, {str(file)!r})\n"
+        f"class First:\n"
+        f"    find_spec = staticmethod(lambda name, *_: spec if name == {module!r} else None)\n"
+        f"sys.modules.pop({module!r}, None)\n"
+        f"sys.meta_path.insert(0, First)\n"
+        f"from convmedia.apps.__main__ import main\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+def test_ctrl_c_that_a_module_turned_into_another_error_is_one_line(capsys):
+    command = _commands.application("some", "help")
+
+    @command.command()
+    def load() -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ImportError("numpy._core.multiarray failed to import") from error
+
+    assert _commands.exit_code(command, []) == 130
+    assert capsys.readouterr().err.strip() == "interrupted; what was done is kept"

@@ -13,6 +13,7 @@ from convmedia.data import images, originals, recolouring, resample
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.data.originals import Original
+from convmedia.data.transparency import extended
 from convmedia.models.matching import Guide, Objective
 from convmedia.models.style import Extractor
 
@@ -92,9 +93,10 @@ def _mask(path: Path, content: Path, size: tuple[int, int]) -> np.ndarray:
 
 
 def in_rgb(original: Original) -> np.ndarray:
-    """Its colour as float32 (height, width, 3), 0..255."""
+    """Its colour as float32 (height, width, 3), 0..255; the nearest visible one where nothing shows."""
     unit = np.float32(257.0 if original.colour.dtype == np.uint16 else 1.0)
-    return np.repeat(original.colour / unit, 3 // original.colour.shape[2], axis=2).astype(np.float32)
+    colour = extended(original.colour, original.alpha)
+    return np.repeat(colour / unit, 3 // colour.shape[2], axis=2).astype(np.float32)
 
 
 def fitted(size: tuple[int, int], longer_px: int) -> tuple[int, int]:

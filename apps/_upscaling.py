@@ -14,6 +14,7 @@ from convmedia.apps._twin import precision_here, twin
 from convmedia.data import images, memory, resample
 from convmedia.data.files import shown
 from convmedia.data.originals import Original
+from convmedia.data.transparency import extended
 from convmedia.models.predicting import Predictor
 from convmedia.models.saving import assemble
 from convmedia.models.super_resolution import network_in, whole
@@ -96,8 +97,11 @@ def upscale(
     tile_px: int,
     update: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> Original:
-    """The picture `scale` times as large: colour by the network, alpha by bicubic, all else as it was."""
-    colour = original.colour
+    """The picture `scale` times as large: colour by the network, alpha by bicubic, all else as it was.
+
+    Where nothing shows the network sees the nearest visible colour, so that no hidden one darkens an edge.
+    """
+    colour = extended(original.colour, original.alpha)
     height, width, channels = colour.shape
     result_bytes = math.prod((height, width, channels)) * scale**2 * colour.itemsize
     memory.require(RESULTS * result_bytes, f"the result of {width * scale}x{height * scale} px")
@@ -115,7 +119,8 @@ def upscale(
 
 def compared(original: Original, larger: Original, scale: int) -> np.ndarray:
     """Bicubic at the left, the network at the right, uint8 RGB (height, 2 * width + gap, 3), without alpha."""
-    pair = [in_eight_bits(resample.imresize(original.colour, scale)), in_eight_bits(larger.colour)]
+    visible = extended(original.colour, original.alpha)
+    pair = [in_eight_bits(resample.imresize(visible, scale)), in_eight_bits(larger.colour)]
     left, right = (np.broadcast_to(picture, (*picture.shape[:2], 3)) for picture in pair)
     return np.concatenate([left, np.full((left.shape[0], GAP_PX, 3), 255, np.uint8), right], axis=1)
 

@@ -89,10 +89,12 @@ def luma(source: str | Path | bytes, side_px: int) -> np.ndarray:
         image.load()
         plain = image.mode in ("L", "RGB") and not image.has_transparency_data
         whole = image if plain else Image.fromarray(_rgb(image, name, 1))
+        if (turn := orientation(image)) != 1:
+            whole = Image.fromarray(upright(np.asarray(whole), turn))
         step = max(1, min(whole.size) // (32 * side_px))
         whole = whole.reduce(step) if step > 1 else whole
         small = whole.convert("L").resize((side_px, side_px), Image.Resampling.BILINEAR, reducing_gap=4.0)
-        return upright(np.asarray(small), orientation(image))
+        return np.asarray(small)
 
 
 def averaged_side(sides: tuple[int, int], most_pixels: int | None) -> int:

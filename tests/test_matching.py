@@ -29,7 +29,8 @@ def test_the_loss_is_that_of_the_paper(seen):
     number = np.prod(maps["block2_conv2"].shape)
     content_loss = 2.0 * float(style.content_loss(maps["block2_conv2"], wanted["block2_conv2"])) / number
     assert losses.content == pytest.approx(content_loss, rel=1e-5)
-    assert losses.style == pytest.approx(30.0 * float(style.style_loss(grams, targets)[0]), rel=1e-5)
+    # Sums of float32 in orders that depend on the processor: 1.3e-5 apart on one, below 1e-5 on another.
+    assert losses.style == pytest.approx(30.0 * float(style.style_loss(grams, targets)[0]), rel=3e-5)
     assert losses.variation == pytest.approx(1e-3 * float(style.total_variation(found[np.newaxis])) / 1800, rel=1e-5)
     assert losses.total == pytest.approx(losses.content + losses.style + losses.variation)
 

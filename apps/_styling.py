@@ -77,7 +77,8 @@ def require_memory(predictor: Predictor, size: tuple[int, ...]) -> None:
         InputError: it cannot.
     """
     height, width = size
-    channels = max(layer.filters for layer in every_layer(predictor.model) if isinstance(layer, keras.layers.Conv2D))
+    filters = [layer.filters for layer in every_layer(predictor.model) if isinstance(layer, keras.layers.Conv2D)]
+    channels = max(filters, default=12)
     values = height * width * channels // 4  # the outermost maps, which are the largest, have a quarter of the most
     what = f"painting {width}x{height} px"
     memory.require(values * FILLED_BYTES, what, values * MAPPED_BYTES)

@@ -182,10 +182,9 @@ class Predictor:
             raise ValueError(
                 f"A batch of {self.input['kind']}s has shape (n, *{self.input['shape']}). Got {batch.shape}"
             )
-        given = [np.asarray(other, np.float32) for other in others]
+        given = [batch.astype(self.input["dtype"]), *(np.asarray(other, np.float32) for other in others)]
         # Converted here: TensorFlow would wrap a lack of memory in an error about the call's signature.
-        tensor = ops.convert_to_tensor(batch.astype(self.input["dtype"]))
-        return ops.convert_to_numpy(self._call(tensor, *given))
+        return ops.convert_to_numpy(self._call(*map(ops.convert_to_tensor, given)))
 
     def finite(self, batch: np.ndarray, *others: np.ndarray, what: str = "a picture") -> np.ndarray:
         """As calling it, where an answer that is no number is of no use.

@@ -38,6 +38,7 @@ def finish(run, *arguments, **changes):
 
 _runs.Run.finish = finish
 _clips.EPOCH_EXAMPLES = 1
+_style_training.RATE = 1e-4  # Adam makes steps of this size of differences of rounding
 together = _distributed.place() is not None
 if sys.argv[1] == "jax":  # trained only: measuring and reporting are the same in one process and in two
 

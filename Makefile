@@ -1,4 +1,4 @@
-# With Python 3.11, 3.12 or 3.13 and make: `make demo` and `make test`. Each sets up .venv first.
+# With Python 3.11, 3.12 or 3.13 and make: `make demo`, `make test`, `make test-all`. Each sets up .venv first.
 # Another Python: make demo PYTHON=python3.12. Other backends, to be tested too: make test EXTRAS=,jax,torch
 
 PYTHON ?= python3
@@ -8,7 +8,7 @@ DEMO_TRAINING = --epochs 8 --batch-size 32
 BIN = .venv/bin
 READY = .venv/installed
 
-.PHONY: demo test lint bench constraints
+.PHONY: demo test test-all lint bench constraints
 
 # The main job on the bundled digits: train, evaluate, export and verify, read a picture.
 demo: $(READY)
@@ -20,8 +20,12 @@ demo: $(READY)
 	{ set +x; } 2>/dev/null; \
 	echo "The main job took $$(( $$(date +%s) - start )) s. Its report: runs/demo/report.html"
 
+# pytest without the marker `slow`; all of them by test-all.
 test: $(READY)
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+
+test-all: $(READY)
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile -m ""
 
 # mypy does not see the mapping of an editable install; links laid out as the packages are do.
 lint: $(READY)

@@ -16,7 +16,7 @@ demo: $(READY)
 	$(BIN)/convmedia mnist train --data digits --out runs/demo --overwrite $(DEMO_TRAINING); \
 	$(BIN)/convmedia mnist evaluate --data digits --model runs/demo; \
 	$(BIN)/convmedia mnist export --model runs/demo; \
-	$(BIN)/convmedia mnist predict docs/pictures/seven.jpg --model runs/demo; \
+	$(BIN)/convmedia mnist predict data/samples/seven.jpg --model runs/demo; \
 	{ set +x; } 2>/dev/null; \
 	echo "The main job took $$(( $$(date +%s) - start )) s. Its report: runs/demo/report.html"
 

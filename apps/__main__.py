@@ -1,4 +1,4 @@
-"""The `convmedia` command: six applications, `data` and `inspect`."""
+"""The `convmedia` command: six applications, `data`, `inspect` and `samples`."""
 
 import os
 import signal
@@ -33,7 +33,17 @@ with interruptible():
 
     import typer
 
-    from convmedia.apps import _data, _inspect, audio, cats_vs_dogs, mnist, style_transfer, super_resolution, transfer
+    from convmedia.apps import (
+        _data,
+        _inspect,
+        _samples,
+        audio,
+        cats_vs_dogs,
+        mnist,
+        style_transfer,
+        super_resolution,
+        transfer,
+    )
     from convmedia.apps._commands import application, run
 
 command = application("convmedia", "Convolutional media applications: raw input in, a verified file out.")
@@ -55,6 +65,7 @@ def options(
 for module in (mnist, cats_vs_dogs, transfer, style_transfer, super_resolution, audio, _data):
     command.add_typer(module.command)
 command.command("inspect")(_inspect.inspect)
+command.command("samples")(_samples.samples)
 
 
 def main() -> None:

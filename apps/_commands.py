@@ -10,12 +10,12 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from convmedia.data import extras
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 
@@ -123,7 +123,9 @@ Rows = Annotated[
     Path | None,
     typer.Option("--out", help="Append rows to this .jsonl or .parquet file; files already in it are skipped."),
 ]
-Formats = Annotated[list[Format], typer.Option("--format", help="Repeat it for several.")]
+Formats = Annotated[
+    list[Format], typer.Option("--format", help="Repeat it for several; default all that can be written here.")
+]
 ExportOut = Annotated[
     Path | None,
     typer.Option("--out", help="Default: RUN/export, or APPLICATION-export for the shipped weights."),
@@ -237,8 +239,7 @@ def use_backend(backend: str | None, distribute: bool = False) -> None:
     name = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
     if name not in BACKENDS:
         raise InputError(f"the backend {name} is unknown: give one of {', '.join(BACKENDS)}")
-    if find_spec(name) is None:
-        raise InputError(f"the backend {name} is not installed: pip install 'convmedia[{name}]'")
+    extras.require(f"--backend {name}", name, name)
     os.environ["KERAS_BACKEND"] = name
     with quiet_start():
         import keras

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from convmedia.apps._commands import to_json, use_backend
-from convmedia.data.errors import InputError
+from convmedia.data import extras
 
 TASK_FILES = 256
 """Files that an actor is given at once: a multiple of every batch, so that batches are the same as in one process."""
@@ -99,8 +98,7 @@ def by_ray(worker: Any, parts: Iterable[list], workers: int | None) -> Iterator[
     Raises:
         InputError: Ray is not installed.
     """
-    if find_spec("ray") is None:
-        raise InputError("--engine ray needs ray, not installed here; run: pip install 'convmedia[ray]'")
+    extras.require("--engine ray", "ray", "ray")
     import ray
     import ray.data
 

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from convmedia.apps._commands import counted, to_json
+from convmedia.data import extras
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing, shown
 
@@ -29,8 +29,7 @@ def to_file(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path
     lines = out
     if out.suffix == PARQUET:
         lines = out.with_name(f"{out.name}.jsonl")
-        if find_spec("pyarrow") is None:
-            raise InputError(f"{shown(out)} needs pyarrow, not installed here; run: pip install 'convmedia[parquet]'")
+        extras.require(shown(out), "parquet", "pyarrow")
         if out.exists() and not lines.exists():
             unpack(out, lines)
     failed = finished(lines)

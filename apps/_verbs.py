@@ -80,7 +80,7 @@ def add(
     @command.command("export")
     def export_files(
         model: Model = None,
-        format: Formats = [*Format],  # noqa: B006
+        format: Formats = [],  # noqa: B006
         quantize: Quantize = [],  # noqa: B006
         tolerance: MayLose = None,
         out: ExportOut = None,
@@ -273,16 +273,28 @@ def model_of(app: str, model: str | None):
 def with_smaller(formats: Sequence[Format], quantize: Sequence[Smaller]) -> list[str]:
     """Names of `exporting.FORMATS`: each format, and after it the quantised files that there are of it.
 
+    Args:
+        formats: none for all that can be written here; which are left out is said.
+
     Raises:
-        InputError: none of the formats has such a file.
+        InputError: none of the formats has such a file, or what writes a format is not installed.
     """
+    from convmedia.data import extras
     from convmedia.models.formats import FORMATS
 
+    if not formats:
+        lacking = {one: extras.missing(FORMATS[one].modules) for one in Format}
+        formats = [one for one in Format if not lacking[one]]
+        for one in sorted(set(Format) - set(formats)):
+            say(f"left out: {one} needs {', '.join(lacking[one])}; run: {extras.command(FORMATS[one].extra or '')}")
     pairs = [f"{one}-{smaller}" for one in formats for smaller in quantize]
     for smaller in quantize:
         if not any(f"{one}-{smaller}" in FORMATS for one in formats):
             raise InputError(f"--quantize {smaller} is for {smaller_of(smaller)}; received {', '.join(formats)}")
-    return [*map(str, formats), *(pair for pair in pairs if pair in FORMATS)]
+    names = [*map(str, formats), *(pair for pair in pairs if pair in FORMATS)]
+    for name in names:
+        extras.require(f"export to {name}", FORMATS[name].extra or "", *FORMATS[name].modules)
+    return names
 
 
 def smaller_of(smaller: Smaller) -> str:

@@ -24,7 +24,6 @@ from convmedia.apps._commands import (
     ExportOut,
     FilesFrom,
     Folder,
-    Format,
     Formats,
     InputsOrList,
     Json,
@@ -199,7 +198,7 @@ def apply(
 @command.command()
 def export(
     model: Model = None,
-    format: Formats = [*Format],  # noqa: B006
+    format: Formats = [],  # noqa: B006
     quantize: Quantize = [],  # noqa: B006
     tolerance: MayLose = None,
     out: ExportOut = None,

@@ -22,7 +22,6 @@ from convmedia.apps._commands import (
     ExportOut,
     FilesFrom,
     Folder,
-    Format,
     Formats,
     InputsOrList,
     Json,
@@ -161,7 +160,7 @@ def export(
     model: Model = None,
     network: NetworkChoice = None,
     scale: ScaleChoice = None,
-    format: Formats = [*Format],  # noqa: B006
+    format: Formats = [],  # noqa: B006
     quantize: Quantize = [],  # noqa: B006
     tolerance: MayLose = None,
     out: ExportOut = None,

@@ -1,6 +1,6 @@
 """Make the digit pictures of the README: drawn strokes, photographed by `convmedia.data.digits`.
 
-python docs/digits.py            # writes docs/pictures/{two,four,five,seven}.*
+python docs/digits.py            # writes data/samples/{two,four,five,seven}.*
 python docs/digits.py --gallery  # and, with the shipped weights, docs/pictures/digits.png
 """
 
@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.interpolate import make_interp_spline
 
-from convmedia.data import digits, images
+from convmedia.data import digits, images, samples
 
-HERE = Path(__file__).parent / "pictures"
+PICTURES = Path(__file__).parent / "pictures"
 STROKES = {  # control points in a unit square, x to the right, y down
     "two": [
         [(0.24, 0.3), (0.33, 0.14), (0.55, 0.1), (0.7, 0.27), (0.58, 0.52), (0.3, 0.83)],
@@ -56,22 +56,22 @@ def photographed(mark, ground, colour, rng, lined=False):
 
 
 def main():
-    HERE.mkdir(exist_ok=True)
+    PICTURES.mkdir(exist_ok=True)
     seven = photographed(
         ink("seven", (420, 320), (70, 110, 190), 7), (226, 224, 214), (28, 36, 92), np.random.default_rng(8), True
     )
-    images.encode(seven, HERE / "seven.jpg")
+    images.encode(seven, samples.FOLDER / "seven.jpg")
     five = photographed(
         ink("five", (360, 360), (60, 50, 250), 19), (38, 74, 58), (232, 232, 222), np.random.default_rng(5)
     )
-    images.encode(five, HERE / "five.jpg")
+    images.encode(five, samples.FOLDER / "five.jpg")
     two = photographed(
         ink("two", (300, 460), (240, 40, 170), 4), (196, 170, 128), (70, 30, 24), np.random.default_rng(3)
     )
-    images.encode(two, HERE / "two.jpg")
+    images.encode(two, samples.FOLDER / "two.jpg")
     four = ink("four", (280, 280), (20, 20, 240), 26)
     clear = np.dstack([np.full((*four.shape, 3), (235, 240, 255)), four * 255]).astype("uint8")
-    Image.fromarray(clear, "RGBA").save(HERE / "four.png", optimize=True)  # light ink on nothing
+    Image.fromarray(clear, "RGBA").save(samples.FOLDER / "four.png", optimize=True)  # light ink on nothing
     if "--gallery" in sys.argv:
         gallery()
 
@@ -84,7 +84,7 @@ def gallery():
     from convmedia.models.explanation import prepared
 
     predictor = shipped("mnist")
-    files = sorted(path for path in HERE.glob("*.*") if path.stem in STROKES)
+    files = sorted(path for path in samples.FOLDER.glob("*.*") if path.stem in STROKES)
     figure, axes = plt.subplots(2, len(files), figsize=(2.2 * len(files), 4.6), layout="constrained")
     for (above, below), row in zip(axes.T, predictor.predict_files(files), strict=True):
         picture = images.decode(row["file"])
@@ -94,7 +94,7 @@ def gallery():
         below.set_title(f"{row['label']}   {100 * row['score']:.1f} %", fontsize=11)
     for plot in axes.flat:
         plot.axis("off")
-    figure.savefig(HERE / "digits.png", dpi=110)
+    figure.savefig(PICTURES / "digits.png", dpi=110)
 
 
 if __name__ == "__main__":

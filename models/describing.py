@@ -6,10 +6,10 @@ property of an ONNX file, a metadata buffer of a LiteRT file. Clients read it wi
 
 import json
 from collections import Counter
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from convmedia.data import extras
 from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import shown
 from convmedia.models import flatbuffer, keras_internals
@@ -106,10 +106,8 @@ def exported(path: str | Path) -> dict[str, Any] | None:
     )
     if found is None or not path.exists():
         return None
-    if found in NEEDS and find_spec(NEEDS[found]) is None:
-        raise InputError(
-            f"{shown(path)} is read with {NEEDS[found]}, not installed here: pip install convmedia[{found}]"
-        )
+    if found in NEEDS:
+        extras.require(shown(path), found, NEEDS[found])
     try:
         operators, text = READERS[found](path)
         description = None if text is None else json.loads(text)

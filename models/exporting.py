@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import importlib.util
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from convmedia.data import extras
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing, shown
 from convmedia.models import comparing, describing, trials
@@ -138,12 +138,7 @@ def _check(names: list[str], examples: list[np.ndarray], kind: str) -> None:
     if unknown or not names:
         raise InputError(f"No export format {', '.join(unknown) or 'given'}; the formats are {', '.join(FORMATS)}.")
     for name in names:
-        missing = [module for module in FORMATS[name].modules if importlib.util.find_spec(module) is None]
-        if missing:
-            raise InputError(
-                f"Export to {name} needs {', '.join(missing)}, not installed here; "
-                f"run: pip install 'convmedia[{FORMATS[name].extra}]'"
-            )
+        extras.require(f"Export to {name}", FORMATS[name].extra or "", *FORMATS[name].modules)
     if keras.backend.backend() != "tensorflow":
         raise InputError(
             f"Export needs the TensorFlow backend, not {keras.backend.backend()}; set KERAS_BACKEND=tensorflow."

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # whatever ~/.keras/keras.json says
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # what a test compiles runs a few times
 
+ROOT = Path(__file__).parents[1]
 NOWHERE = "http://127.0.0.1:9"  # the discard port: a connection is refused at once
 
 
@@ -162,3 +164,37 @@ def start_pair(start) -> Callable[..., list[subprocess.Popen[str]]]:
         return [start(code, *arguments_of(rank), place=(address, 2, rank), **variables) for rank in (0, 1)]
 
     return pair
+
+
+@pytest.fixture(scope="session")
+def pip() -> Callable[..., None]:
+    """Runs pip without an index: what is asked of it needs none."""
+    alone = ["--no-deps", "--no-index", "--disable-pip-version-check"]
+
+    def run(*arguments: object) -> None:
+        command = [sys.executable, "-m", "pip", *map(str, arguments), *alone]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def wheel(pip: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the tree as it is, built from a copy so that the tree stays as it is."""
+    tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("wheel")
+    for room in ("apps", "data", "models"):
+        shutil.copytree(ROOT / room, tree / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    pip("wheel", "--no-build-isolation", "--wheel-dir", out, tree)
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def site(pip: Callable[..., None], wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the wheel is installed to, away from the checkout."""
+    folder = tmp_path_factory.mktemp("site")
+    pip("install", "--target", folder, wheel)
+    return folder

@@ -9,16 +9,15 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 import tensorflow as tf
 
+from convmedia.data import samples
 from convmedia.models import shipped
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/deploy.md").read_text(encoding="utf-8"), flags=re.DOTALL)
-SEVEN = ROOT / "docs/pictures/seven.jpg"
+SEVEN = samples.FOLDER / "seven.jpg"
 
 ALONE = """
 import sys
@@ -32,15 +31,12 @@ sys.meta_path.insert(0, Away())
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, run_command):
-    """As a checkout in which both models were exported, with a sound."""
+    """A folder that both models were exported to, with the samples."""
     folder = tmp_path_factory.mktemp("deploy")
-    (folder / "docs").symlink_to(ROOT / "docs")
+    samples.copy(folder / "samples")
     for app, *formats in (("mnist",), ("audio", "--format", "onnx")):
         exported = run_command(app, "export", *formats, cwd=folder)
         assert exported.returncode == 0, exported.stderr
-    times = np.arange(6000) / 8000
-    tones = 0.2 * np.sin(2 * np.pi * 300 * times * (1 + times)) * np.sin(np.pi * times / times[-1])
-    soundfile.write(folder / "sound.wav", np.stack([tones, 0.5 * tones], 1), 8000, subtype="PCM_16")
     return folder
 
 
@@ -66,7 +62,7 @@ def predicted(app, file):
 )
 def test_a_client_answers_as_predict_does(folder, words, app):
     [block] = [block for block in BLOCKS if all(f"import {word}" in block or f"from {word}" in block for word in words)]
-    assert alone(block, folder) == predicted(app, SEVEN if app == "mnist" else folder / "sound.wav")
+    assert alone(block, folder) == predicted(app, samples.FOLDER / ("seven.jpg" if app == "mnist" else "seven.wav"))
 
 
 @pytest.fixture

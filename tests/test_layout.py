@@ -123,7 +123,7 @@ def test_modules_are_named_after_what_they_hold():
 def test_every_application_is_a_command_under_its_name(run_command):
     done = run_command("--help")
     listed = re.findall(r"^  ([a-z][a-z-]*)  ", done.stdout.partition("Commands:")[2], re.MULTILINE)
-    assert (done.returncode, sorted(listed)) == (0, sorted([*APPLICATIONS, "data", "inspect"]))
+    assert (done.returncode, sorted(listed)) == (0, sorted([*APPLICATIONS, "data", "inspect", "samples"]))
 
 
 def commands(command=None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -22,34 +22,6 @@ ROOMS = ("apps", "data", "models")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-def pip(*arguments: object) -> None:
-    """Pip without an index: what is asked of it needs none."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        *map(str, arguments),
-        "--no-deps",
-        "--no-index",
-        "--disable-pip-version-check",
-    ]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    """The wheel of the tree as it is, built from a copy so that the tree stays as it is."""
-    tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("wheel")
-    for room in ROOMS:
-        shutil.copytree(ROOT / room, tree / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tree)
-    pip("wheel", "--no-build-isolation", "--wheel-dir", out, tree)
-    (built,) = out.glob("*.whl")
-    return built
-
-
 MADE = ("__pycache__", ".*", "build", "dist", "runs", "*.egg-info", "*-export")  # by tools and runs, and hidden ones
 
 
@@ -84,7 +56,7 @@ def test_the_source_distribution_holds_every_file_of_the_checkout(unpacked):
     assert {path for path in expected if (unpacked / path).read_bytes() != (ROOT / path).read_bytes()} == set()
 
 
-def test_the_wheel_of_the_source_distribution_is_that_of_the_checkout(unpacked, wheel, tmp_path):
+def test_the_wheel_of_the_source_distribution_is_that_of_the_checkout(unpacked, wheel, pip, tmp_path):
     pip("wheel", "--no-build-isolation", "--wheel-dir", tmp_path, unpacked)
     [built] = tmp_path.glob("*.whl")
     assert contents(built) == contents(wheel)
@@ -109,14 +81,6 @@ def test_the_versions_of_python_are_those_that_the_makefile_accepts():
     lowest, highest = re.search(r"\(3, (\d+)\) <= v <= \(3, (\d+)\)", (ROOT / "Makefile").read_text("utf-8")).groups()
     assert minors == list(range(int(lowest), int(highest) + 1))
     assert PROJECT["requires-python"] == f">=3.{lowest},<3.{int(highest) + 1}"
-
-
-@pytest.fixture(scope="module")
-def site(wheel, tmp_path_factory) -> Path:
-    """A folder that the wheel is installed to, away from the checkout."""
-    folder = tmp_path_factory.mktemp("site")
-    pip("install", "--target", folder, wheel)
-    return folder
 
 
 def test_the_wheel_holds_every_file_of_the_rooms_and_nothing_else(wheel):

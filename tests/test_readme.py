@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from convmedia.data import samples
+
 ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 @pytest.fixture(scope="module")
 def expected(run_command):
-    answer = run_command("mnist", "predict", ROOT / "docs/pictures/seven.jpg", "--json")
+    answer = run_command("mnist", "predict", samples.FOLDER / "seven.jpg", "--json")
     assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout)[0]
 
@@ -35,9 +37,10 @@ def test_the_old_generators_line_works_on_a_folder(tmp_path):
     assert process.stdout.count("0.2000") == 2  # 51 / 255, the cats
 
 
-def test_the_python_answers_as_the_command_does(expected):
+def test_the_python_answers_as_the_command_does(expected, tmp_path):
+    samples.copy(tmp_path / "samples")
     [block] = [block for block in BLOCKS if "seven.jpg" in block]
-    process = subprocess.run([sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True, check=False)
+    process = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
     label, score = process.stdout.split()
     assert label == expected["label"] == "7"

@@ -1,0 +1,18 @@
+"""`convmedia samples`: files to try the commands with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convmedia.apps._commands import table
+
+
+def samples(folder: Annotated[Path, typer.Argument(help="Where to copy them; made where missing.")]) -> None:
+    """Copy sample files to a folder: digits, a photo and a spoken digit to try the commands with."""
+    from convmedia.data import samples
+
+    rows = [[str(path), samples.SAMPLES[path.name]] for path in samples.copy(folder)]
+    print(table(["file", "what"], rows))
+    digit, photo, sound = (folder / name for name in ("seven.jpg", "cat.jpg", "seven.wav"))
+    print(f"\nconvmedia mnist predict {digit}\nconvmedia cats-vs-dogs predict {photo}\nconvmedia audio predict {sound}")

@@ -46,7 +46,15 @@ with interruptible():
     )
     from convmedia.apps._commands import application, run
 
-command = application("convmedia", "Convolutional media applications: raw input in, a verified file out.")
+EXAMPLES = {
+    "samples": ("samples", "some/folder"),
+    "mnist": ("predict samples/seven.jpg",),
+    "super-resolution": ("upscale samples/cat.jpg --out enlarged/",),
+    "inspect": ("mnist", "runs/mnist --json", "exported/model.onnx"),
+}
+command = application(
+    "convmedia", "Convolutional media applications: raw input in, a verified file out.", EXAMPLES, completion=True
+)
 
 
 def show_version(wanted: bool) -> None:

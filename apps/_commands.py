@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from convmedia.data import extras
 from convmedia.data.errors import InputError
@@ -153,9 +154,36 @@ Folder = Annotated[Path, typer.Option("--out", help="The folder to write to.")]
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
-def application(name: str, help: str) -> typer.Typer:
-    """An empty command with the look that all share: plain help, no shell completion to install."""
-    return typer.Typer(name=name, help=help, rich_markup_mode=None, add_completion=False)
+def application(
+    name: str, help: str, examples: Mapping[str, Sequence[str]] | None = None, *, completion: bool = False
+) -> typer.Typer:
+    """An empty command with the look that all share: plain help that ends with examples.
+
+    Args:
+        examples: of each command that it will have, what is typed after the command's name; its own help shows the
+            first ones.
+        completion: whether it has options that install completion for a shell.
+    """
+    given = examples or {}
+
+    class WithExamples(TyperGroup):
+        def get_command(self, ctx, cmd_name):
+            found = super().get_command(ctx, cmd_name)
+            if found is not None and cmd_name in given and not isinstance(found, TyperGroup):
+                found.epilog = as_examples((name, cmd_name, line) for line in given[cmd_name])
+            return found
+
+    first = as_examples((name, verb, lines[0]) for verb, lines in list(given.items())[:3])
+    return typer.Typer(
+        name=name, help=help, cls=WithExamples, epilog=first, rich_markup_mode=None, add_completion=completion
+    )
+
+
+def as_examples(lines: Iterable[Sequence[str]]) -> str:
+    """The end of a help page; the application, the command and the rest of each line are joined."""
+    joined = [" ".join(filter(None, line)) for line in lines]
+    shown = [line if line.startswith("convmedia") else f"convmedia {line}" for line in joined]
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in shown)])
 
 
 def run(command: typer.Typer, arguments: list[str] | None = None) -> None:
@@ -172,7 +200,10 @@ def exit_code(command: typer.Typer, arguments: list[str] | None = None) -> int:
         code = command(arguments, standalone_mode=False) or 0
     except typer.TyperException as error:
         message = error.format_message()
-        return complain("give a command; --help lists them" if message == "Missing command." else message)
+        if message == "Missing command." and error.ctx:
+            print(error.ctx.get_help())
+            return 0
+        return complain(message)
     except InputError as error:
         return complain(str(error))
     except (typer.Abort, KeyboardInterrupt):

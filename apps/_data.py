@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from convmedia.data.folders import Scan
     from convmedia.data.labelled import Labelled
 
-command = application("data", "Named data sets, and folders of one's own.")
+EXAMPLES = {
+    "check": ("my-digits/", "photos/ --group '^(\\w+)_' --json"),
+    "list": ("", "--json"),
+    "fetch": ("mnist", "fsdd"),
+}
+command = application("data", "Named data sets, and folders of one's own.", EXAMPLES)
 
 
 @command.command("list")

@@ -52,7 +52,14 @@ from convmedia.apps._commands import (
 )
 
 APP = "audio"
-command = application(APP, "Label sounds: spoken words, noises, music, from a waveform of any length.")
+EXAMPLES = {
+    "predict": ("samples/seven.wav", "recording.flac --model runs/sounds --every 1", "sounds/ --out answers.jsonl"),
+    "train": ("--data my-sounds/ --out runs/sounds", "--data my-table.csv --out runs/tags"),
+    "evaluate": ("--data fsdd", "--data my-sounds/ --model runs/sounds"),
+    "export": ("--out exported/", "--quantize int8 --data fsdd"),
+    "explain": ("samples/seven.wav --out pictures/", "sounds/ --model runs/sounds --out pictures/"),
+}
+command = application(APP, "Label sounds: spoken words, noises, music, from a waveform of any length.", EXAMPLES)
 
 
 class Network(StrEnum):

@@ -37,7 +37,14 @@ from convmedia.apps._commands import (
 
 APP = "cats-vs-dogs"
 BANK = 160  # px, at which the pictures are kept that the default network is trained on
-command = application(APP, "Tell cats from dogs, or other photos, with a network trained from scratch.")
+EXAMPLES = {
+    "predict": ("samples/cat.jpg", "photos/ --model runs/pets --out answers.jsonl"),
+    "train": ("--data photos/ --out runs/pets", "--data photos/ --network small --augment photos --out runs/small"),
+    "evaluate": ("--data photos/", "--data photos/ --model runs/pets"),
+    "export": ("--out exported/", "--model runs/pets --format litert --quantize int8 --data photos/"),
+    "explain": ("samples/cat.jpg --out pictures/", "photos/ --model runs/pets --out pictures/"),
+}
+command = application(APP, "Tell cats from dogs, or other photos, with a network trained from scratch.", EXAMPLES)
 
 
 class Network(StrEnum):

@@ -41,7 +41,15 @@ from convmedia.apps._commands import (
 )
 
 APP = "mnist"
-command = application(APP, "Read handwritten digits, whether ink is dark or light.")
+EXAMPLES = {
+    "predict": ("samples/seven.jpg", "photos/ --top 3 --json", "photos/ --out answers.jsonl"),
+    "train": ("--data mnist --out runs/mnist", "--data my-digits/ --out runs/mine", "--out runs/mnist --resume"),
+    "evaluate": ("--data mnist", "--data my-digits/ --model runs/mine"),
+    "export": ("--out exported/", "--model runs/mnist --format onnx --quantize int8"),
+    "explain": ("samples/seven.jpg --out pictures/", "photos/ --model runs/mnist --out pictures/"),
+    "compare": ("my-pictures/ --out runs/inversion", "my-pictures/ --data digits --epochs 3 --out runs/quick"),
+}
+command = application(APP, "Read handwritten digits, whether ink is dark or light.", EXAMPLES)
 
 
 class Network(StrEnum):

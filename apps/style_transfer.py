@@ -46,7 +46,19 @@ from convmedia.data.errors import InputError
 
 APP = "style-transfer"
 TOLERANCE = 1e-3  # of exported files: normalisation over the whole picture adds up roundings
-command = application(APP, "Paint pictures in the style of others.")
+EXAMPLES = {
+    "apply": ("samples/cat.jpg --out painted/", "photos/ --model runs/painter --out painted/"),
+    "stylize": (
+        "photo.jpg painting.jpg --out painted.png",
+        "photo.jpg one.jpg other.jpg --blend 0.7,0.3 --colour luminance --out painted.png",
+    ),
+    "train": (
+        "painting.jpg --data photos/ --out runs/painter",
+        "one.jpg other.jpg --data photos/ --out runs/painters",
+    ),
+    "export": ("--out exported/", "--model runs/painter --format onnx"),
+}
+command = application(APP, "Paint pictures in the style of others.", EXAMPLES)
 
 
 class NetworkName(StrEnum):

@@ -44,7 +44,16 @@ from convmedia.apps._commands import (
 )
 
 APP = "super-resolution"
-command = application(APP, "Enlarge pictures two, three or four times.")
+EXAMPLES = {
+    "upscale": ("samples/cat.jpg --scale 2 --out enlarged/", "photos/ --scale 3 --out enlarged/ --compare"),
+    "evaluate": ("--data Set5+Set14 --network srcnn --scale 2", "--data photos/ --model runs/carn"),
+    "train": (
+        "--data photos/ --network carn --scale 2 --out runs/carn",
+        "--data T91+BSD200 --network vdsr --out runs/vdsr",
+    ),
+    "export": ("--network vdsr --out exported/", "--model runs/carn --format onnx"),
+}
+command = application(APP, "Enlarge pictures two, three or four times.", EXAMPLES)
 
 
 class NetworkName(StrEnum):

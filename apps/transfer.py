@@ -36,7 +36,14 @@ from convmedia.apps._commands import (
 from convmedia.data.errors import InputError
 
 APP = "transfer"
-command = application(APP, "Learn any folder of photos with a network that was trained on ImageNet.")
+EXAMPLES = {
+    "train": ("--data photos/ --out runs/mine", "--data photos/ --backbone squeezenet --side 256 --out runs/quick"),
+    "predict": ("samples/cat.jpg --model runs/mine", "photos/ --model runs/mine --out answers.jsonl"),
+    "evaluate": ("--data photos/ --model runs/mine", "--data photos/ --model runs/mine --json"),
+    "export": ("--model runs/mine", "--model runs/mine --format onnx --out exported/"),
+    "explain": ("samples/cat.jpg --model runs/mine --out pictures/", "photos/ --model runs/mine --out pictures/"),
+}
+command = application(APP, "Learn any folder of photos with a network that was trained on ImageNet.", EXAMPLES)
 
 
 class Augment(StrEnum):

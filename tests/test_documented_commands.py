@@ -87,7 +87,54 @@ def test_the_parser_knows_every_documented_command(line):
         assert context.params
 
 
-def test_the_texts_have_commands_of_every_application_and_their_own_checks_see_them():
+def pages(command=None, path=()):
+    """{path of names: command} of every help page."""
+    command = command or typer.main.get_command(main.command)
+    found = {path: command}
+    for name in command.list_commands(None) if hasattr(command, "commands") else ():
+        found |= pages(command.get_command(None, name), (*path, name))
+    return found
+
+
+PAGES = pages()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: " ".join(path) or "convmedia")
+def test_every_help_page_ends_with_two_examples_that_the_parser_knows(path):
+    command = PAGES[path]
+    text = command.get_help(command.context_class(command, info_name=" ".join(("convmedia", *path))))
+    shown = text.partition("\n  Examples:\n")[2].splitlines()
+    lines = [shlex.split(line) for line in shown if line]
+    assert len(lines) >= 2
+    assert [line[: 1 + len(path)] for line in lines] == [["convmedia", *path]] * len(lines)
+    for line in lines:
+        ended, rest = leaf(line[1:])
+        with ended.make_context(ended.name, rest) as context:
+            assert context.command is ended
+
+
+@pytest.mark.parametrize("path", [(), ("mnist",), ("data",)], ids=" ".join)
+def test_without_a_command_the_list_is_shown(run_command, path):
+    bare, asked = run_command(*path), run_command(*path, "--help")
+    assert (bare.returncode, bare.stdout, bare.stderr) == (0, asked.stdout, "")
+
+
+def test_completion_is_installed_by_an_option_and_completes_names(run_command, tmp_path, site):
+    listed = run_command("--help").stdout
+    assert "--install-completion" in listed
+    done = subprocess.run(
+        [sys.executable, site / "bin" / "convmedia"],
+        env={**os.environ, "PYTHONPATH": str(site), "_CONVMEDIA_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
+        | {"COMP_WORDS": "convmedia super", "_TYPER_COMPLETE_ARGS": "convmedia super"},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.split() == ["super-resolution"]
+
+
+def test_the_texts_have_commands_of_every_application():
     assert {line.arguments[0] for line in LINES} >= {app.name for app in main.command.registered_groups if app.name}
     assert len(LINES) > 40
 

@@ -200,8 +200,9 @@ def exit_code(command: typer.Typer, arguments: list[str] | None = None) -> int:
         code = command(arguments, standalone_mode=False) or 0
     except typer.TyperException as error:
         message = error.format_message()
-        if message == "Missing command." and error.ctx:
-            print(error.ctx.get_help())
+        context = getattr(error, "ctx", None)
+        if message == "Missing command." and context:
+            print(context.get_help())
             return 0
         return complain(message)
     except InputError as error:

@@ -15,6 +15,7 @@ from convmedia.data.files import shown
 from convmedia.models import style
 
 WEIGHTS = ("content_weight", "style_weight", "tv_weight")
+FRAMES = 8  # of an animation, where no picture would be kept on the way
 
 
 def painted(options: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +35,10 @@ def painted(options: dict[str, Any]) -> dict[str, Any]:
     seen = extractor(options)
     _stylizing.sizes_of(wanted, seen, 1, 0)
     arguments = {name: value for name, value in options.items() if name not in ("as_json", "backend")}
-    album = Album(options["out"], wanted, options["every"], options["steps"], arguments)
+    every = options["every"]
+    if options["animation"] and every >= options["steps"]:  # nothing between first and last
+        every = max(1, options["steps"] // FRAMES)
+    album = Album(options["out"], wanted, every, options["steps"], arguments)
     album.begin()
     picture, well = _stylizing.stylized(
         wanted,

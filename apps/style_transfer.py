@@ -126,7 +126,12 @@ def stylize(
     style_scale: Annotated[float, typer.Option(min=0.05, help="Size of the paintings over the content's.")] = 1.0,
     tile: Annotated[int, typer.Option(min=64, help="Longer pictures, px, go in tiles of half of it.")] = 1024,
     every: Annotated[int, typer.Option(min=1, help="Evaluations between two pictures that are kept.")] = 50,
-    animation: Annotated[Path | None, typer.Option(help="Also write the steps as an animated .gif or .webp.")] = None,
+    animation: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the steps as an animated .gif or .webp; of fewer than --every, some are kept all the same."
+        ),
+    ] = None,
     seed: Seed = 1,
     as_json: Json = False,
     backend: Backend = None,
@@ -140,7 +145,8 @@ def stylize(
     if as_json:
         print(to_json(row, indent=2))
     else:
-        print(f"{row['out']}  {row['width']}x{row['height']}  loss {row['loss']}  {row['seconds']:.1f} s")
+        loss = "none" if row["loss"] is None else f"{row['loss']:.4g}"
+        print(f"{row['out']}  {row['width']}x{row['height']}  loss {loss}  {row['seconds']:.1f} s")
     return int(row["stopped"] is not None)
 
 

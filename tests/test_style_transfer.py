@@ -93,6 +93,13 @@ def test_the_loss_falls_and_everything_is_kept(stylize, tmp_path):
         assert (animation.n_frames, animation.size) == (3, (64, 48))
 
 
+def test_an_animation_of_fewer_steps_than_every_has_frames_on_the_way(stylize, tmp_path):
+    code, _, err = stylize("--steps", 4, "--every", 50, "--animation", tmp_path / "steps.webp")
+    assert code == 0, err
+    with Image.open(tmp_path / "steps.webp") as animation:
+        assert animation.n_frames > 3
+
+
 def test_the_same_seed_gives_the_same_picture(stylize, tmp_path):
     for name, seed in (("a.png", 1), ("b.png", 1), ("c.png", 2)):
         assert stylize("--start", "noise", "--seed", seed, out=name)[0] == 0

@@ -16,6 +16,7 @@ from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import replacing, shown
 from convmedia.models import archives
 from convmedia.models.answer import Answer
+from convmedia.models.audio import renewed
 from convmedia.models.predicting import Predictor, every_layer
 
 UNREADABLE = (  # what Keras, h5py and zipfile raise on damaged or altered files
@@ -135,7 +136,7 @@ def read(path: str | Path) -> keras.Model:
             "give the model.keras of a run."
         )
     _refuse_no_numbers(model, path)
-    return model
+    return renewed(model)
 
 
 def _refuse_no_numbers(model: keras.Model, path: Path) -> None:

@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from convmedia.data import extras
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
+from convmedia.data.text import file_names
 
 
 class Arithmetic(StrEnum):
@@ -383,10 +384,17 @@ def given(inputs: list[str] | None, files_from: Path | None) -> list[str]:
             content = sys.stdin.buffer.read() if str(files_from) == "-" else files_from.read_bytes()
         except OSError as error:
             raise InputError(f"--files-from {shown(files_from)}: {error.strerror}") from error
-        names += [os.fsdecode(line) for line in content.splitlines() if line.strip()]
+        names += map(_listed, file_names(content))
     if not names:
         raise InputError("no file is named: give files or folders, or --files-from LIST")
     return names
+
+
+def _listed(line: str) -> str:
+    """The file or folder of a line of a list: as it stands, else without quotes around it or with / for \\."""
+    bare = line.strip().removeprefix('"').removesuffix('"')
+    spellings = (line, line.strip(), bare, bare.replace("\\", "/"))
+    return next((one for one in spellings if os.path.lexists(one)), line)
 
 
 def table(header: list[str], rows: list[list[Any]]) -> str:

@@ -117,7 +117,7 @@ def _is_table(data: str) -> bool:
     if known is None:
         if not (Path(data).exists() or any(mark in data for mark in "/\\.")):
             sources.source(data)  # says which names there are
-        return Path(data).suffix.lower() == ".csv"
+        return tables.is_table(data)
     if known.kind != "sounds":
         raise InputError(f"{data} holds no sounds: give fsdd, esc10, esc50, speech-commands, a folder or a CSV file")
     return True
@@ -185,6 +185,8 @@ def _read(
     Args:
         by_name: files without a group are placed by their names, not by their contents.
     """
+    if not all(root in row.path.parents for row in rows):  # absolute ones among relative ones, or others' folders
+        rows, root = [replace(row, path=row.path.absolute()) for row in rows], root.absolute()
     files = [row.path for row in rows]
     found = list(scanning.read(_common(root, files), files, clips.check, clips.EXTENSIONS | clips.TO_CONVERT, progress))
     labels = tuple(sorted({label for row in rows for label in row.labels}))
@@ -195,7 +197,7 @@ def _read(
     examples, contents, refused = [], {}, list(bad)
     for row, content in zip(rows, found, strict=True):
         if isinstance(content, str):
-            refused.append((row.path, content))
+            refused.append((row.path, f"{content} ({row.where})" if row.where else content))
             continue
         contents[row.path] = content
         marks = tuple(index[label] for label in row.labels)

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 
@@ -118,3 +119,28 @@ def test_ctrl_c_that_a_module_turned_into_another_error_is_one_line(capsys):
 
     assert _commands.exit_code(command, []) == 130
     assert capsys.readouterr().err.strip() == "interrupted; what was done is kept"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a.png\nb c.png\n",
+        b"\xef\xbb\xbfa.png\r\nb c.png\r\n\r\n",
+        "a.png\r\nb c.png\r\n".encode("utf-16"),
+        "a.png\r\nb c.png\r\n".encode("utf-16-le"),
+        b'"a.png"\n b c.png \n',
+        b".\\a.png\nb c.png",
+    ],
+)
+def test_lists_of_files_are_read_however_they_are_written(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b c.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "list.txt").write_bytes(content)
+    found = _commands.given(None, tmp_path / "list.txt")
+    assert [name.removeprefix("./") for name in found] == ["a.png", "b c.png"]
+
+
+def test_names_that_are_not_utf8_stay_the_bytes_that_they_are(tmp_path):
+    (tmp_path / "list.txt").write_bytes(b"k\xe4se.png\n")
+    assert [os.fsencode(name) for name in _commands.given(["x"], tmp_path / "list.txt")] == [b"x", b"k\xe4se.png"]

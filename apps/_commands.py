@@ -1,9 +1,11 @@
 """What every command shares: options that mean the same everywhere, exit codes, one-line errors, progress."""
 
+import codecs
 import errno
 import json
 import math
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -16,10 +18,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from convmedia.apps._row_formats import rows_file
 from convmedia.data import extras
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
-from convmedia.data.text import file_names
+from convmedia.data.text import listed
 
 
 class Arithmetic(StrEnum):
@@ -123,7 +126,11 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Ray actors; default on
 Top = Annotated[int | None, typer.Option(min=1, help="How many labels to give for each file.")]
 Rows = Annotated[
     Path | None,
-    typer.Option("--out", help="Append rows to this .jsonl or .parquet file; files already in it are skipped."),
+    typer.Option(
+        "--out",
+        callback=rows_file,
+        help="Append rows to this .jsonl, .csv or .parquet file; files already in it are skipped.",
+    ),
 ]
 Formats = Annotated[
     list[Format], typer.Option("--format", help="Repeat it for several; default all that can be written here.")
@@ -331,9 +338,15 @@ def finite(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+UNPRINTED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
 def to_json(document: Any, indent: int | None = None) -> str:
-    """Strict JSON: no NaN, no Infinity; plain ASCII, which keeps file names that are not UTF-8."""
-    return json.dumps(finite(document), allow_nan=False, ensure_ascii=True, indent=indent)
+    """Strict JSON: no NaN, no Infinity; letters as they are where standard output takes them. Bytes of file names that
+    are not UTF-8 are escaped, as are signs that end lines or steer terminals."""
+    ascii_only = codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8"
+    text = json.dumps(finite(document), allow_nan=False, ensure_ascii=ascii_only, indent=indent)
+    return UNPRINTED.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
 def say(text: str) -> None:
@@ -384,17 +397,10 @@ def given(inputs: list[str] | None, files_from: Path | None) -> list[str]:
             content = sys.stdin.buffer.read() if str(files_from) == "-" else files_from.read_bytes()
         except OSError as error:
             raise InputError(f"--files-from {shown(files_from)}: {error.strerror}") from error
-        names += map(_listed, file_names(content))
+        names += listed(content)
     if not names:
         raise InputError("no file is named: give files or folders, or --files-from LIST")
     return names
-
-
-def _listed(line: str) -> str:
-    """The file or folder of a line of a list: as it stands, else without quotes around it or with / for \\."""
-    bare = line.strip().removeprefix('"').removesuffix('"')
-    spellings = (line, line.strip(), bare, bare.replace("\\", "/"))
-    return next((one for one in spellings if os.path.lexists(one)), line)
 
 
 def table(header: list[str], rows: list[list[Any]]) -> str:

@@ -42,11 +42,20 @@ def lines(text: str) -> list[str]:
     return LINE_ENDS.split(text)
 
 
-def file_names(content: bytes) -> list[str]:
-    """The names of files in a list, one a line; those that are not UTF-8 stay the bytes that they are."""
+def listed(content: bytes) -> list[str]:
+    """The files and folders that a list names, one a line; names that are not UTF-8 stay the bytes that they are.
+
+    Where there is none of the name as it stands, there may be without the quotes around it, or with / for \\.
+    """
     written = encoding(content)
     if not written.startswith("utf-8"):
         found = lines(content.decode(written, "replace"))
     else:
         found = [os.fsdecode(line) for line in content.removeprefix(codecs.BOM_UTF8).splitlines()]
-    return [line for line in found if line.strip()]
+    return [_there(line) for line in found if line.strip()]
+
+
+def _there(line: str) -> str:
+    bare = line.strip().removeprefix('"').removesuffix('"')
+    spellings = (line, line.strip(), bare, bare.replace("\\", "/"))
+    return next((one for one in spellings if os.path.lexists(one)), line)

@@ -1,6 +1,7 @@
 """What every command shares: exit codes, one-line errors, strict JSON, tables."""
 
 import errno
+import io
 import json
 import os
 import subprocess
@@ -144,3 +145,15 @@ def test_lists_of_files_are_read_however_they_are_written(tmp_path, monkeypatch,
 def test_names_that_are_not_utf8_stay_the_bytes_that_they_are(tmp_path):
     (tmp_path / "list.txt").write_bytes(b"k\xe4se.png\n")
     assert [os.fsencode(name) for name in _commands.given(["x"], tmp_path / "list.txt")] == [b"x", b"k\xe4se.png"]
+
+
+def test_json_keeps_letters_and_escapes_what_is_no_letter():
+    name = os.fsdecode(b"K\xc3\xa4tzchen \xe9 \x1b\xe2\x80\xa8")
+    text = _commands.to_json({"file": name, "label": "\u732b"})
+    assert text == '{"file": "K\u00e4tzchen \\udce9 \\u001b\\u2028", "label": "\u732b"}'
+    assert json.loads(text.encode())["file"] == name
+
+
+def test_json_is_ascii_where_standard_output_is(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    assert _commands.to_json("\u00e4") == '"\\u00e4"'

@@ -10,6 +10,7 @@ import keras
 
 from convmedia.apps._commands import say
 from convmedia.apps._runs import Run
+from convmedia.data.text import plural
 
 Figures = dict[str, float]
 
@@ -127,5 +128,5 @@ class Checkpoints(keras.callbacks.Callback):
         state = {name: keras.ops.convert_to_numpy(value) for name, value in state_variables(self.model).items()}
         self.run.save_state(state, self.history)
         if self.choice.stopped(self.history):
-            say(f"stopping early: no better {self.choice.monitor} for {self.choice.patience} epochs")
+            say(f"stopping early: no better {self.choice.monitor} for {plural(self.choice.patience, 'epoch')}")
             self.model.stop_training = True

@@ -18,6 +18,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from convmedia.apps._complaints import interruption, of_argument
+from convmedia.apps._early import data_given, model_given, to_begin, weights_given
 from convmedia.apps._row_formats import rows_file
 from convmedia.data import extras
 from convmedia.data.errors import InputError
@@ -63,7 +65,10 @@ class Smaller(StrEnum):
     int8 = "int8"
 
 
-Data = Annotated[str, typer.Option(help="A named set (see `convmedia data list`) or a folder of class folders.")]
+Data = Annotated[
+    str,
+    typer.Option(callback=data_given, help="A named set (see `convmedia data list`) or a folder of class folders."),
+]
 Out = Annotated[Path, typer.Option(help="The run folder to write.")]
 Group = Annotated[
     str | None,
@@ -77,7 +82,10 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Examples a step.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Train on at most this many examples.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Everything random follows from it.")]
 Weights = Annotated[
-    str, typer.Option(help="Start from a run folder, a .keras file or shipped weights by name: fine-tuning.")
+    str,
+    typer.Option(
+        callback=weights_given, help="Start from a run folder, a .keras file or shipped weights by name: fine-tuning."
+    ),
 ]
 Patience = Annotated[
     int | None, typer.Option(min=1, help="Stop early after this many epochs without a better validation figure.")
@@ -102,14 +110,18 @@ Precision = Annotated[
     typer.Option(help="What the training multiplies in; auto: bfloat16 where the hardware does. Files use float32."),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --out, with its recorded arguments.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", callback=to_begin, help="Replace the run in --out.")]
 Backend = Annotated[str | None, typer.Option(help="Keras backend: tensorflow (default), jax or torch.")]
 Distribute = Annotated[
     bool,
     typer.Option("--distribute", help="Train with JAX on all devices, and on the machines that the environment names."),
 ]
 Model = Annotated[
-    str | None, typer.Option(help="A run folder or a .keras file; without it the shipped weights, where there are any.")
+    str | None,
+    typer.Option(
+        callback=model_given,
+        help="A run folder or a .keras file; without it the shipped weights, where there are any.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
 Inputs = Annotated[list[str], typer.Argument(metavar="FILES_OR_FOLDERS...", help="Files, or folders of them.")]
@@ -153,6 +165,7 @@ Examples = Annotated[
     str | None,
     typer.Option(
         "--data",
+        callback=data_given,
         help="Examples to verify with, where the model has none beside it; default: bundled ones. Quantised files are "
         "measured on its test split.",
     ),
@@ -207,12 +220,11 @@ def exit_code(command: typer.Typer, arguments: list[str] | None = None) -> int:
     try:
         code = command(arguments, standalone_mode=False) or 0
     except typer.TyperException as error:
-        message = error.format_message()
         context = getattr(error, "ctx", None)
-        if message == "Missing command." and context:
+        if error.format_message() == "Missing command." and context:
             print(context.get_help())
             return 0
-        return complain(message)
+        return complain(of_argument(error))
     except InputError as error:
         return complain(str(error))
     except (typer.Abort, KeyboardInterrupt):
@@ -230,7 +242,7 @@ def exit_code(command: typer.Typer, arguments: list[str] | None = None) -> int:
         where = f": {error.filename}" if error.filename else ""
         return complain(f"{error.strerror}{where}; {MACHINE[error.errno]}")
     if code == INTERRUPTED:  # Typer itself turns Ctrl-C into this code
-        say("\ninterrupted; what was done is kept")
+        say(f"\n{interruption(arguments)}")
     return code
 
 
@@ -359,7 +371,7 @@ def say_left_out(bad: Sequence[tuple[Path, str]]) -> None:
     for path, reason in bad[:5]:
         say(f"left out: {shown(path)}: {reason.removeprefix(f'{shown(path)} ')}")
     if len(bad) > 5:
-        say(f"left out: {len(bad)} files in all, named in the report")
+        say(f"left out: {len(bad)} files in all; `convmedia data check` with the same --data names each of them")
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def looked_through(data: str, group: str | None, update) -> "Scan | Labelled":
     """What a folder, a table or a named set holds, as a training would take it."""
     from pathlib import Path
 
-    from convmedia.data import clips, digits, folders, images, sounds, sources
+    from convmedia.data import clips, digits, folders, images, sounds, sources, tables
     from convmedia.data.errors import InputError
 
     kind = sources.SOURCES[data].kind if data in sources.SOURCES else None
@@ -85,7 +85,7 @@ def looked_through(data: str, group: str | None, update) -> "Scan | Labelled":
     endings = [path.suffix.lower() for path in Path(data).rglob("*")]
     named = clips.EXTENSIONS | clips.TO_CONVERT
     heard = sum(end in named for end in endings) > sum(end in images.EXTENSIONS for end in endings)
-    if kind == "sounds" or heard or data.lower().endswith(".csv"):
+    if kind == "sounds" or heard or tables.is_table(data):
         return sounds.scan(data, progress=update, group=group)
     return folders.scan(data, update, group=group)
 

@@ -11,6 +11,7 @@ from convmedia.apps._commands import counted, to_json
 from convmedia.apps._row_formats import CSV, PARQUET, rows_file
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing, shown
+from convmedia.data.text import plural
 
 Row = dict[str, Any]
 PARQUET_ROWS = 10_000  # of one group
@@ -43,7 +44,7 @@ def to_file(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path
     if waits:
         pack(lines, out)
     summary = {"out": str(out), "files": len(files), "skipped": len(files) - len(left), "errors": errors}
-    text = f"{len(left)} rows added to {out}, {summary['skipped']} were there, {errors} with an error"
+    text = f"{plural(len(left), 'row')} added to {out}, {summary['skipped']} were there, {errors} with an error"
     print(to_json(summary) if as_json else text)
     return int(errors > 0)
 

@@ -37,8 +37,10 @@ from convmedia.apps._commands import (
     to_json,
     use_backend,
 )
+from convmedia.apps._early import all_missing, required
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
+from convmedia.data.text import plural
 
 
 def add(
@@ -70,11 +72,17 @@ def add(
         workers: Workers = None,
     ) -> int:
         """Say what each picture shows."""
+        from convmedia.data.images import decode, find
+
+        required(app, model)
+        named = given(inputs, files_from)
+        missing = all_missing(named, decode) if out is None else []
+        if missing:
+            return printed(missing, as_json, line_of)
         use_backend(None)
         from convmedia.apps._engines import Answering
-        from convmedia.data.images import find
 
-        files = find(given(inputs, files_from))
+        files = find(named)
         return predict(Answering(app, model, top), files, as_json, out, engine, workers)
 
     @command.command("export")
@@ -88,6 +96,7 @@ def add(
         as_json: Json = False,
     ) -> int:
         """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
+        required(app, model)
         use_backend(None)
         from convmedia.apps._classifiers import trial
         from convmedia.apps._runs import group_of
@@ -228,7 +237,7 @@ def make(worker, inputs: list[str], out: Path, settings: dict[str, Any], engine:
     results = Results(out, settings)
     done = results.rows
     if done:
-        say(f"{len(done)} files are in {results.path} from a call that was cut short; going on")
+        say(f"{plural(len(done), 'file')} done already, in {results.path} from a call that was cut short; going on")
     pairs = worker.pairs(inputs, out)
     made = _making.made_by_actors(worker, pairs, done, workers) if engine == Engine.ray else worker.rows(pairs, done)
     began, errors = time.perf_counter(), Counter("error" in row for row in done.values())
@@ -240,7 +249,10 @@ def make(worker, inputs: list[str], out: Path, settings: dict[str, Any], engine:
 
     printed(seen(), as_json, made_line)
     seconds = time.perf_counter() - began
-    say(f"{errors[False]} pictures made, {errors[True]} files with an error, {seconds:.1f} s; rows: {results.path}")
+    say(
+        f"{plural(errors[False], 'picture')} made, {plural(errors[True], 'file')} with an error, {seconds:.1f} s; "
+        f"rows: {results.path}"
+    )
     return int(errors[True] > 0)
 
 
@@ -250,6 +262,7 @@ def explain(app: str, inputs: list[str], out: Path, model: str | None, before) -
     Args:
         before: gives the first filters before training of a predictor, or None where they are not known.
     """
+    required(app, model)
     use_backend(None)
     from convmedia.apps._classifiers import explained
     from convmedia.data.images import find
@@ -350,7 +363,7 @@ def export_of(
     examples = read_examples(kept) if kept and kept.exists() else data()
     measured = trial(examples) if any(FORMATS[name].quantised for name in formats) else None
     default = run / "export" if run and (run / "run.json").exists() else Path(f"{predictor.app}-export")
-    say(f"exporting {', '.join(formats)} and verifying each on {len(examples)} examples ...")
+    say(f"exporting {', '.join(formats)} and verifying each on {plural(len(examples), 'example')} ...")
     parity = write(
         predictor, formats, out or default, examples, trial=measured, loss_tolerance=loss_tolerance, **limits
     )

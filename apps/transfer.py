@@ -33,6 +33,7 @@ from convmedia.apps._commands import (
     load_pipelines,
     use_backend,
 )
+from convmedia.apps._early import required
 from convmedia.data.errors import InputError
 
 APP = "transfer"
@@ -110,6 +111,7 @@ def evaluate(
     backend: Backend = None,
 ) -> None:
     """Measure a saved file on the test pictures."""
+    required(APP, model)
     use_backend(backend)
     from convmedia.apps import _pictures
 

@@ -59,3 +59,8 @@ def _there(line: str) -> str:
     bare = line.strip().removeprefix('"').removesuffix('"')
     spellings = (line, line.strip(), bare, bare.replace("\\", "/"))
     return next((one for one in spellings if os.path.lexists(one)), line)
+
+
+def plural(number: int, noun: str) -> str:
+    """1 file, 2 files."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

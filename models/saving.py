@@ -190,10 +190,8 @@ def shipped(app: str) -> Predictor:
     """
     files = resources.files(WEIGHTS)
     if not (files / f"{app}.keras").is_file():
-        names = sorted(Path(file.name).stem for file in files.iterdir() if file.name.endswith(".keras"))
         raise InputError(
-            f"No weights are shipped for {app!r} (only for: {', '.join(names) or 'none'}), "
-            "and no file or folder has that name; train first, then give the run folder."
+            f"No weights are shipped for {app!r}; train first, then give --model the run folder or its model.keras."
         )
     with resources.as_file(files / f"{app}.keras") as path:
         return Predictor(read(path), path)

@@ -1,15 +1,10 @@
 """What every command shares: options that mean the same everywhere, exit codes, one-line errors, progress."""
 
-import codecs
-import errno
-import json
-import math
 import os
-import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -18,8 +13,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from convmedia.apps._complaints import interruption, of_argument
+from convmedia.apps._complaints import MACHINE, complain, interruption, of_argument
 from convmedia.apps._early import data_given, model_given, to_begin, weights_given
+from convmedia.apps._json import finite, to_json  # noqa: F401  what commands say, too
+from convmedia.apps._progress import counted, progress  # noqa: F401
 from convmedia.apps._row_formats import rows_file
 from convmedia.data import extras
 from convmedia.data.errors import InputError
@@ -256,28 +253,6 @@ def interrupted(error: BaseException | None) -> bool:
 
 
 INTERRUPTED = 130
-MACHINE = {
-    errno.ENOSPC: "free some space, then run it again (with --resume where the command has it)",
-    errno.EDQUOT: "free some of your quota, then run it again (with --resume where the command has it)",
-    errno.EACCES: "choose a place that may be read and written",
-    errno.EPERM: "choose a place that may be read and written",
-    errno.EROFS: "choose a place that may be written",
-    errno.ENOENT: "check the path",
-    errno.ENOTDIR: "check the path",
-    errno.EISDIR: "give a file",
-    errno.EEXIST: "give the name of a folder",
-    errno.ELOOP: "remove the loop of symbolic links",
-    errno.EFBIG: "raise the limit on file sizes, or write elsewhere",
-    errno.EMFILE: "raise the limit on open files (ulimit -n)",
-    errno.EIO: "check the disk",
-    errno.ENAMETOOLONG: "give a shorter name",
-}
-
-
-def complain(message: str) -> int:
-    """One line on standard error, exit code 2."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)
-    return 2
 
 
 def use_backend(backend: str | None, distribute: bool = False) -> None:
@@ -337,30 +312,6 @@ def quiet_start() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def finite(value: Any) -> Any:
-    """The same document with NaN and infinities as None, NumPy scalars as Python's."""
-    if isinstance(value, dict):
-        return {str(key): finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    if hasattr(value, "tolist"):
-        return finite(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
-
-
-UNPRINTED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-
-
-def to_json(document: Any, indent: int | None = None) -> str:
-    """Strict JSON: no NaN, no Infinity; letters as they are where standard output takes them. Bytes of file names that
-    are not UTF-8 are escaped, as are signs that end lines or steer terminals."""
-    ascii_only = codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8"
-    text = json.dumps(finite(document), allow_nan=False, ensure_ascii=ascii_only, indent=indent)
-    return UNPRINTED.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
-
-
 def say(text: str) -> None:
     """A line for the person at the terminal, on standard error."""
     print(text, file=sys.stderr, flush=True)
@@ -372,29 +323,6 @@ def say_left_out(bad: Sequence[tuple[Path, str]]) -> None:
         say(f"left out: {shown(path)}: {reason.removeprefix(f'{shown(path)} ')}")
     if len(bad) > 5:
         say(f"left out: {len(bad)} files in all; `convmedia data check` with the same --data names each of them")
-
-
-@contextmanager
-def progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar with time left on standard error; give it (done, total). Silent where standard error is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    with typer.progressbar(length=1, label=label, file=sys.stderr) as bar:
-
-        def update(done: int, total: int | None) -> None:
-            bar.length = max(total or done + 1, 1)
-            bar.update(done - bar.pos)
-
-        yield update
-
-
-def counted(items: Iterable, total: int, label: str) -> Iterator:
-    """The same items, with a bar on standard error."""
-    with progress(label) as update:
-        for done, item in enumerate(items, start=1):
-            yield item
-            update(done, total)
 
 
 def given(inputs: list[str] | None, files_from: Path | None) -> list[str]:

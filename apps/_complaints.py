@@ -1,5 +1,6 @@
 """What is wrong with a command line, in one line: what was wrong, what was received, what to do."""
 
+import errno
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -23,6 +24,30 @@ BOUNDS = {
     "less_than_equal": "give {le} or less",
     "less_than": "give less than {lt}",
 }
+
+
+MACHINE = {
+    errno.ENOSPC: "free some space, then run it again (with --resume where the command has it)",
+    errno.EDQUOT: "free some of your quota, then run it again (with --resume where the command has it)",
+    errno.EACCES: "choose a place that may be read and written",
+    errno.EPERM: "choose a place that may be read and written",
+    errno.EROFS: "choose a place that may be written",
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "check the path",
+    errno.EISDIR: "give a file",
+    errno.EEXIST: "give the name of a folder",
+    errno.ELOOP: "remove the loop of symbolic links",
+    errno.EFBIG: "raise the limit on file sizes, or write elsewhere",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.EIO: "check the disk",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
+
+
+def complain(message: str) -> int:
+    """One line on standard error, exit code 2."""
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return 2
 
 
 def of_argument(error: typer.TyperException) -> str:

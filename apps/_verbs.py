@@ -16,7 +16,6 @@ from convmedia.apps._commands import (
     ExportOut,
     FilesFrom,
     Folder,
-    Format,
     Formats,
     Inputs,
     InputsOrList,
@@ -25,7 +24,6 @@ from convmedia.apps._commands import (
     Model,
     Quantize,
     Rows,
-    Smaller,
     Top,
     Workers,
     counted,
@@ -33,12 +31,11 @@ from convmedia.apps._commands import (
     load_pipelines,
     percent,
     say,
-    table,
     to_json,
     use_backend,
 )
 from convmedia.apps._early import all_missing, required
-from convmedia.data.errors import InputError
+from convmedia.apps._exports import export_of, smaller_of, tested_on, with_smaller  # noqa: F401  a verb, too
 from convmedia.data.files import shown
 from convmedia.data.text import plural
 
@@ -281,128 +278,3 @@ def model_of(app: str, model: str | None):
     from convmedia.models import load, shipped
 
     return shipped(app) if model is None else load(model, app=app)
-
-
-def with_smaller(formats: Sequence[Format], quantize: Sequence[Smaller]) -> list[str]:
-    """Names of `exporting.FORMATS`: each format, and after it the quantised files that there are of it.
-
-    Args:
-        formats: none for all that can be written here; which are left out is said.
-
-    Raises:
-        InputError: none of the formats has such a file, or what writes a format is not installed.
-    """
-    from convmedia.data import extras
-    from convmedia.models.formats import FORMATS
-
-    if not formats:
-        lacking = {one: extras.missing(FORMATS[one].modules) for one in Format}
-        formats = [one for one in Format if not lacking[one]]
-        for one in sorted(set(Format) - set(formats)):
-            say(f"left out: {one} needs {', '.join(lacking[one])}; run: {extras.command(FORMATS[one].extra or '')}")
-    pairs = [f"{one}-{smaller}" for one in formats for smaller in quantize]
-    for smaller in quantize:
-        if not any(f"{one}-{smaller}" in FORMATS for one in formats):
-            raise InputError(f"--quantize {smaller} is for {smaller_of(smaller)}; received {', '.join(formats)}")
-    names = [*map(str, formats), *(pair for pair in pairs if pair in FORMATS)]
-    for name in names:
-        extras.require(f"export to {name}", FORMATS[name].extra or "", *FORMATS[name].modules)
-    return names
-
-
-def smaller_of(smaller: Smaller) -> str:
-    """The formats that have such a file."""
-    from convmedia.models.formats import FORMATS
-
-    return " and ".join(f"--format {one}" for one in Format if f"{one}-{smaller}" in FORMATS)
-
-
-def tested_on(model: str | None, data: str | None, bundled: str | None = None) -> str | None:
-    """The set that a quantised file is measured on: --data, else what the run was trained on, where it is at hand.
-
-    Args:
-        bundled: what it is for the shipped weights.
-    """
-    from convmedia.apps._runs import trained_with
-    from convmedia.data import sources
-
-    if data or model is None:
-        return data or bundled
-    name = trained_with(model).get("data")
-    at_hand = name and (Path(name).exists() or (name in sources.SOURCES and sources.locate(name) is not None))
-    return name if at_hand else None
-
-
-def export_of(
-    predictor,
-    model: str | None,
-    formats: list[str],
-    out: Path | None,
-    data,
-    as_json: bool,
-    *,
-    trial: Callable[[Sequence], Any],
-    loss_tolerance: float | None = None,
-    **limits: float,
-) -> int:
-    """The `export` verb of every application: write, verify in a child process, say what was refused.
-
-    Args:
-        data: gives raw examples where the model has no `examples.npz` beside it.
-        trial: gives what quantised files are measured by, called with the examples: a trial, or what gives one of
-            examples that are held back from calibration; None measures likeness to Keras on such examples.
-        loss_tolerance: what a quantised file may lose; None for what is usual of the trial's unit.
-        limits: `tolerance`, where it is not what `exporting.export` has.
-    """
-    from convmedia.models.exporting import export as write
-    from convmedia.models.exporting import read_examples
-    from convmedia.models.formats import FORMATS
-
-    run = None if model is None else Path(model) if Path(model).is_dir() else Path(model).parent
-    kept = run / "examples.npz" if run else None
-    examples = read_examples(kept) if kept and kept.exists() else data()
-    measured = trial(examples) if any(FORMATS[name].quantised for name in formats) else None
-    default = run / "export" if run and (run / "run.json").exists() else Path(f"{predictor.app}-export")
-    say(f"exporting {', '.join(formats)} and verifying each on {plural(len(examples), 'example')} ...")
-    parity = write(
-        predictor, formats, out or default, examples, trial=measured, loss_tolerance=loss_tolerance, **limits
-    )
-    if as_json:
-        print(to_json(parity, indent=2))
-    else:
-        print_parity(parity, out or default)
-    return int(any("refused" in figures for figures in parity.values()))
-
-
-def print_parity(parity: dict[str, Any], out: Path) -> None:
-    """The verified files and their figures as tables; refusals with their reason."""
-    good = {name: figures for name, figures in parity.items() if "refused" not in figures}
-    if good:
-        header = ["format", "max difference", "same top label", "bytes", "ms each", "at 32", "MB at most"]
-        rows = [
-            [
-                name,
-                f"{f['max_abs_diff']:.1e}",
-                "-" if f["same_top1"] is None else percent(f["same_top1"]),
-                f["bytes"],
-                *(f"{1e3 * f[cost]:.2f}" if cost in f else "-" for cost in ("seconds_at_1", "seconds_at_32")),
-                round(f.get("peak_bytes", 0) / 1e6),
-            ]
-            for name, f in good.items()
-        ]
-        print(table(header, rows))
-        for name, f in good.items():
-            if "metric" in f:
-                print(f"{name}: {worth(f)}")
-        print(f"written to {out}")
-    for name, figures in parity.items():
-        if "refused" in figures:
-            print(f"{name} refused: {figures['refused']}")
-
-
-def worth(figures: dict[str, Any]) -> str:
-    """What a quantised file is worth, before and after."""
-    written = (lambda value: f"{value:.2f} dB") if "psnr" in figures["metric"] else percent
-    before = "" if figures["before"] is None else f"{written(figures['before'])} before, "
-    metric = figures["metric"].replace("_", " ")
-    return f"{metric} {before}{written(figures['after'])} after ({figures['measured_on']})"

@@ -1,4 +1,5 @@
-"""Holding back what mpg123, inside libsndfile, writes to standard error about damaged MP3 files without naming them."""
+"""Holding back what mpg123, inside libsndfile, and libtiff, inside Pillow, write to standard error about damaged files
+without naming them."""
 
 import ctypes
 import os

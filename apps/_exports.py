@@ -1,10 +1,12 @@
 """The `export` verb that all applications share: which files, what they are measured by, what is said of them."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from convmedia.apps._commands import Format, Smaller, percent, say, table, to_json
+from convmedia.apps._progress import clock
 from convmedia.data.errors import InputError
 from convmedia.data.text import plural
 
@@ -90,14 +92,30 @@ def export_of(
     measured = trial(examples) if any(FORMATS[name].quantised for name in formats) else None
     default = run / "export" if run and (run / "run.json").exists() else Path(f"{predictor.app}-export")
     say(f"exporting {', '.join(formats)} and verifying each on {plural(len(examples), 'example')} ...")
-    parity = write(
-        predictor, formats, out or default, examples, trial=measured, loss_tolerance=loss_tolerance, **limits
-    )
+    how: dict[str, Any] = {"trial": measured, "loss_tolerance": loss_tolerance, "told": steps_said(formats), **limits}
+    parity = write(predictor, formats, out or default, examples, **how)
     if as_json:
         print(to_json(parity, indent=2))
     else:
         print_parity(parity, out or default)
     return int(any("refused" in figures for figures in parity.values()))
+
+
+def steps_said(formats: Sequence[str]) -> Callable[[str], None]:
+    """Says each step of an export as it is begun, and after the first format how long the others may take."""
+    began: list[float] = []
+
+    def told(step: str) -> None:
+        if step not in formats:
+            what = {"answers": "answers of the model itself", "measure": "what quantised files are measured by"}
+            say(f"  {what[step]}")
+            return
+        done = len(began)
+        began.append(time.perf_counter())
+        left = (began[-1] - began[0]) / done * (len(formats) - done) if done else 0.0
+        say(f"  {step}, {done + 1} of {len(formats)}" + (f", about {clock(left)} left" if done else ""))
+
+    return told
 
 
 def print_parity(parity: dict[str, Any], out: Path) -> None:

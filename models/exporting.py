@@ -72,6 +72,7 @@ def export(
     timeout_seconds: float = 600,
     trial: Trial | Callable[[Sequence[np.ndarray]], Trial] | None = None,
     loss_tolerance: float | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Export a model and prove each file in a child process with the format's own runtime.
 
@@ -91,6 +92,7 @@ def export(
         trial: what quantised files are measured by, or what gives it, called with examples that are held back from
             calibration; None measures likeness to Keras on such examples.
         loss_tolerance: points or dB, in the trial's unit; None for that of `trials.LOSS_TOLERANCE`.
+        told: called with each step before it is begun: "answers", what measures quantised files, each format.
 
     Returns:
         The content of `parity.json`, which is written to `out`: per format {"max_abs_diff", "same_top1" (fraction; None
@@ -106,7 +108,7 @@ def export(
             holds a folder that no export made under a name to be written. Nothing was done then.
         OSError: no space left, no permission.
     """
-    names = list(dict.fromkeys(formats))
+    names, told = list(dict.fromkeys(formats)), told or (lambda step: None)
     examples = list(examples)
     _check(names, examples, predictor.input["kind"])
     out = Path(out)
@@ -114,11 +116,14 @@ def export(
     out.mkdir(parents=True, exist_ok=True)
     parity = {name: entry for name, entry in _earlier(out, predictor).items() if name not in names}
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
+        told("answers")
         evidence = _or_refused(functools.partial(_evidence, predictor, examples, Path(folder)))
         measured: Measured | Refused | None = None
         if isinstance(evidence, Evidence) and any(FORMATS[name].quantised for name in names):
+            told("measure")
             measured = _or_refused(functools.partial(_measured, evidence, examples, trial, loss_tolerance))
         for name in names:
+            told(name)
             kind = FORMATS[name]
             path = Path(folder) / kind.file
             _write_parity(out, parity)  # without this format: a kill from here on leaves nothing stated that is not so
@@ -293,7 +298,7 @@ def _convert(kind: Format, evidence: Evidence, path: Path, measured: Measured | 
             raise Refused("one example cannot both calibrate and measure a file in 8 bits; give --data with more")
         given = [functools.partial(evidence.batched, calibrating)]
     try:
-        with _standard_output_to_error(), warnings.catch_warnings():
+        with _converters_held_back(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the converters' own, about their own insides
             kind.write(evidence.predictor.model, path, *given)
             _describe(kind, path, description(evidence.predictor))
@@ -329,14 +334,19 @@ def description(predictor: Predictor) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _standard_output_to_error() -> Iterator[None]:
-    """Converters print, some from C++; standard output belongs to the answer of `--json`."""
+def _converters_held_back() -> Iterator[None]:
+    """Converters print about their own insides, some from C++; standard output belongs to the answer of `--json`."""
     sys.stdout.flush()
-    kept = os.dup(1)
-    try:
-        os.dup2(2, 1)
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        try:
+            for stream in (1, 2):
+                os.dup2(held.fileno(), stream)
+            with contextlib.redirect_stdout(sys.stderr):
+                yield
+            sys.stderr.flush()
+        finally:
+            for stream, before in zip((1, 2), kept, strict=True):
+                os.dup2(before, stream)
+                os.close(before)

@@ -128,5 +128,5 @@ class Checkpoints(keras.callbacks.Callback):
         state = {name: keras.ops.convert_to_numpy(value) for name, value in state_variables(self.model).items()}
         self.run.save_state(state, self.history)
         if self.choice.stopped(self.history):
-            say(f"stopping early: no better {self.choice.monitor} for {plural(self.choice.patience, 'epoch')}")
+            say(f"stopping early: no better {self.choice.monitor} for {plural(self.choice.patience or 0, 'epoch')}")
             self.model.stop_training = True

@@ -1,5 +1,6 @@
 """What every command shares: options that mean the same everywhere, exit codes, one-line errors, progress."""
 
+import logging
 import os
 import signal
 import sys
@@ -260,6 +261,7 @@ def use_backend(backend: str | None, distribute: bool = False) -> None:
     start-up messages.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # such as on functions that are traced for several sizes
     if distribute and backend not in (None, "jax"):
         raise InputError(f"--distribute trains with JAX: leave --backend {backend} out")
     backend = "jax" if distribute else backend

@@ -36,6 +36,7 @@ from convmedia.apps._commands import (
 )
 from convmedia.apps._early import all_missing, required
 from convmedia.apps._exports import export_of, smaller_of, tested_on, with_smaller  # noqa: F401  a verb, too
+from convmedia.apps._shares import doubts
 from convmedia.data.files import shown
 from convmedia.data.text import plural
 
@@ -157,6 +158,8 @@ def print_trained(out: Path, metrics: dict[str, Any], line: Callable[[str, dict[
     width = max(map(len, metrics))
     for name, figures in metrics.items():
         print(f"{name:{width}}  {(line or accuracy_line)(name, figures)}")
+    for doubt in doubts(metrics):
+        say(f"note: {doubt}")
     print(f"run {out}, report {out / 'report.html'}")
 
 

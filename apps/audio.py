@@ -143,10 +143,12 @@ def train(
 
 def figures_line(split: str, figures: dict[str, Any]) -> str:
     """The figures of one split or fold for a person."""
-    from convmedia.apps import _classifiers
+    from convmedia.apps import _classifiers, _heard
 
     if "accuracy_interval" in figures:
         return _classifiers.accuracy_line(split, figures)
+    if "exact_interval" in figures:
+        return ", ".join(f"{name} {said}" for name, said in _heard.shares_said(figures).items())
     shares = {name: value for name, value in figures.items() if not name.startswith("loss") and name != "examples"}
     return ", ".join(f"{name.replace('_', ' ')} {percent(value)}" for name, value in shares.items())
 

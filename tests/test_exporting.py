@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import signal
 import sys
 import time
@@ -107,6 +108,16 @@ def test_what_inspect_says_goes_in_is_what_the_runtime_takes(exported, file):
     facts = describing.exported(exported[1] / file)
     assert facts["inputs"] == [{"name": "image", "dtype": "uint8", "shape": [None, None, None, 3]}]
     assert "takes        image uint8 (any, any, 3)" in _inspect.exported_text(facts).splitlines()
+
+
+def test_what_converters_print_is_held_back(capfd):
+    with exporting._converters_held_back():
+        os.write(1, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n")
+        os.write(2, b"fully_quantize: 0\n")
+        print("inside")
+    os.write(1, b"after\n")
+    os.write(2, b"words\n")
+    assert capfd.readouterr() == ("after\n", "words\n")
 
 
 def test_outputs_have_one_name_in_all_formats(exported):

@@ -175,3 +175,12 @@ def test_a_write_that_fails_leaves_the_last_state(opened, tmp_path):
         run.save_state({"weight0": Broken()}, [{"epoch": 2}])
     assert run.load_state()[1] == [{"epoch": 1}]
     assert [path.name for path in (tmp_path / "run" / "checkpoint").iterdir()] == ["state.npz"]
+
+
+def test_a_second_training_is_told_that_the_first_one_runs(tmp_path):
+    run = _runs.new_run("mnist", tmp_path / "run", {})
+    with run.begin(), pytest.raises(InputError, match="is in use by another training: wait for it"):
+        _runs.refuse_existing(run.folder)
+    with pytest.raises(InputError, match="exists: continue with --resume, replace it with --overwrite"):
+        _runs.refuse_existing(run.folder)
+    assert _runs.refuse_existing(run.folder, overwrite=True) is None

@@ -1,15 +1,12 @@
 """Exported files: written beside, proved to answer as Keras does in their own runtime, only then given their name."""
 
-import contextlib
 import functools
 import json
-import os
 import shutil
-import sys
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ import numpy as np
 from convmedia.data import extras
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing, shown
+from convmedia.data.quiet import silenced
 from convmedia.models import comparing, describing, trials
 from convmedia.models.evidence import Evidence, Measured
 from convmedia.models.formats import FORMATS, Format, Refused
@@ -298,7 +296,7 @@ def _convert(kind: Format, evidence: Evidence, path: Path, measured: Measured | 
             raise Refused("one example cannot both calibrate and measure a file in 8 bits; give --data with more")
         given = [functools.partial(evidence.batched, calibrating)]
     try:
-        with _converters_held_back(), warnings.catch_warnings():
+        with silenced(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the converters' own, about their own insides
             kind.write(evidence.predictor.model, path, *given)
             _describe(kind, path, description(evidence.predictor))
@@ -331,22 +329,3 @@ def description(predictor: Predictor) -> dict[str, Any]:
     """What an exported file says of itself: application, labels, raw input, details, digest of the model file."""
     facts = {"app": predictor.app, "labels": predictor.labels, "input": predictor.input}
     return {**facts, "details": predictor.details, "model_sha256": predictor.digest}
-
-
-@contextlib.contextmanager
-def _converters_held_back() -> Iterator[None]:
-    """Converters print about their own insides, some from C++; standard output belongs to the answer of `--json`."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        try:
-            for stream in (1, 2):
-                os.dup2(held.fileno(), stream)
-            with contextlib.redirect_stdout(sys.stderr):
-                yield
-            sys.stderr.flush()
-        finally:
-            for stream, before in zip((1, 2), kept, strict=True):
-                os.dup2(before, stream)
-                os.close(before)

@@ -10,6 +10,7 @@ from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 
 NONE = "none"  # of --weights
+TABLES = (".csv", ".tsv", ".tab")
 WEIGHTS = Path(__file__).parent.parent / "models" / "weights"
 
 
@@ -73,6 +74,8 @@ def data_given(name: str | None) -> str | None:
         for part in name.split("+"):
             if part in ("", *SOURCES) or Path(part).exists():
                 continue
+            if Path(part).suffix.lower() in TABLES:
+                raise InputError(f"there is no table {shown(part)}; give a CSV file with the columns file and labels")
             if any(mark in part for mark in "/\\."):
                 hint = "give a folder with one folder per label inside, a table of files, or a data set's name"
                 raise InputError(f"--data {shown(part)} does not exist; {hint}")

@@ -21,8 +21,10 @@ from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.models.predicting import Predictor, in_inference, no_number
 
-BATCH = 32
-"""Windows that go through the network together: always so many, since with their number the last bits would change."""
+BATCH = 24
+"""Windows that go through the network together: always so many, since with their number the last bits would change. Of
+24, a multiple of the rows that matrix products take at once, none is a rest that is computed in another order: of 32
+the last bits of some rows depended on their places (TensorFlow 2.21, AVX-512)."""
 
 
 class Window(NamedTuple):

@@ -169,3 +169,12 @@ def test_noise_before_a_loud_sound_is_listed_without_a_label(listener, tmp_path)
     values[24_000:] += sound(8000)
     (row,) = listener.rows([written(tmp_path / "late.wav", values)], every_seconds=1)
     assert [window["label"] is None for window in row["windows"]] == [True, True, True, False]
+
+
+def test_the_place_in_a_batch_changes_no_bit(listener):
+    windows = np.stack([sound(8000, seed) for seed in range(BATCH)])
+    heard = np.full(BATCH, 8000, np.int32)
+    expected = listener.scores(windows, heard)
+    for shift in (1, 5, 13):
+        order = np.roll(np.arange(BATCH), shift)
+        np.testing.assert_array_equal(listener.scores(windows[order], heard[order]), expected[order])

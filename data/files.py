@@ -9,6 +9,16 @@ from pathlib import Path
 
 from convmedia.data.errors import InputError
 
+OF_SYSTEMS = {
+    "__macosx": "macOS keeps what belongs to its own files there",
+    "@eadir": "a Synology server keeps thumbnails there",
+    "$recycle.bin": "Windows keeps deleted files there",
+    "system volume information": "Windows keeps files of its own there",
+    "lost+found": "the file system keeps files of its own there",
+    "__pycache__": "Python keeps files of its own there",
+}
+"""Folders, in lower case, that no user made, and why they are not looked into."""
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -80,7 +90,7 @@ def find(
 
 
 def tree(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """All files below a folder but hidden ones, sorted; and what cannot be followed, with the reason.
+    """All files below a folder but hidden and systems' own ones, sorted; and what cannot be followed, with the reason.
 
     Linked folders are followed and each folder is read once. A link to a folder that it lies in, and a folder that
     may not be read, are told.
@@ -102,10 +112,20 @@ def tree(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
         if key in above:
             odd.append((here, f"{shown(here)} links to a folder that it lies in; the loop is not followed"))
             continue
-        shown_entries = [entry for entry in entries if not entry.name.startswith(".")]
+        shown_entries = [entry for entry in entries if not (is_hidden(entry.name) or is_of_system(entry.name))]
         ahead += [(here / entry.name, above | {key}) for entry in shown_entries if _is_folder(entry)]
         files += [here / entry.name for entry in shown_entries if not _is_folder(entry)]
     return sorted(files), sorted(odd)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is not shown to people: .DS_Store, ._photo.jpg, .ipynb_checkpoints."""
+    return name.startswith(".")
+
+
+def is_of_system(name: str) -> bool:
+    """Whether a folder of this name is one of a system's own."""
+    return name.lower() in OF_SYSTEMS
 
 
 def _identity(folder: Path) -> tuple[int, int]:

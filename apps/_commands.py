@@ -340,6 +340,11 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def note(text: str) -> None:
+    """A remark on what is done with what was given, on standard error."""
+    say(f"note: {text}")
+
+
 def say_left_out(bad: Sequence[tuple[Path, str]]) -> None:
     """Say which files cannot be used and why: the first five, and how many there are."""
     for path, reason in bad[:5]:

@@ -84,7 +84,7 @@ def looked_through(data: str, group: str | None, update) -> "Scan | Labelled":
         return folders.scan(sources.fetch(data, update), update, group=group)
     endings = [path.suffix.lower() for path in Path(data).rglob("*")]
     named = clips.EXTENSIONS | clips.TO_CONVERT
-    heard = sum(end in named for end in endings) > sum(end in images.EXTENSIONS for end in endings)
+    heard = sum(end in named for end in endings) > sum(end in images.EXTENSIONS | images.TO_CONVERT for end in endings)
     if kind == "sounds" or heard or data.lower().endswith(".csv"):
         return sounds.scan(data, progress=update, group=group)
     return folders.scan(data, update, group=group)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from convmedia.apps import _engines
+from convmedia.apps._commands import note
 from convmedia.data import images, originals
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
@@ -54,7 +55,9 @@ def within(given: Iterable[str], out: Path) -> list[tuple[Path, Path]]:
             found.append((folder, Path(folder.name)))
             continue
         results = out.resolve() if folder.resolve() in out.resolve().parents else None
-        files = [file for file in images.find([folder]) if results is None or results not in file.resolve().parents]
+        files = [
+            file for file in images.find([folder], note) if results is None or results not in file.resolve().parents
+        ]
         found += [(file, file.relative_to(folder)) for file in files]
     return found
 

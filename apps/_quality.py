@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.apps._commands import counted, progress, table, to_json
+from convmedia.apps._commands import counted, note, progress, table, to_json
 from convmedia.apps._twin import precision_here
 from convmedia.apps._upscaling import at_precision, in_eight_bits
 from convmedia.data import images, originals, patches, resample, sources
@@ -31,7 +31,7 @@ def picture_sets(data: str) -> dict[str, list[Path]]:
         InputError: unknown name, a set of something else than plain pictures, no picture.
     """
     names = [data] if Path(data).is_dir() else data.split("+")
-    return {name: images.find([name if Path(name).is_dir() else fetched(name)]) for name in names}
+    return {name: images.find([name], note) if Path(name).is_dir() else images.find([fetched(name)]) for name in names}
 
 
 def fetched(name: str) -> Path:

@@ -31,6 +31,7 @@ from convmedia.apps._commands import (
     counted,
     given,
     load_pipelines,
+    note,
     percent,
     say,
     table,
@@ -74,7 +75,7 @@ def add(
         from convmedia.apps._engines import Answering
         from convmedia.data.images import find
 
-        files = find(given(inputs, files_from))
+        files = find(given(inputs, files_from), note)
         return predict(Answering(app, model, top), files, as_json, out, engine, workers)
 
     @command.command("export")
@@ -255,7 +256,7 @@ def explain(app: str, inputs: list[str], out: Path, model: str | None, before) -
     from convmedia.data.images import find
 
     predictor = model_of(app, model)
-    files = find(inputs)
+    files = find(inputs, note)
     failed = 0
     for file, written in counted(explained(predictor, files, out, before(predictor)), len(files), "drawing"):
         failed += isinstance(written, str)

@@ -114,7 +114,7 @@ def scan(
     progress: scanning.Progress | None = None,
     *,
     decode: scanning.Decode = fingerprints.of_picture,
-    extensions: Collection[str] = images.EXTENSIONS,
+    extensions: Collection[str] = images.EXTENSIONS | images.TO_CONVERT,
     likeness: Likeness = PICTURES,
     group: str | None = None,
 ) -> Scan:

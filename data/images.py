@@ -7,7 +7,7 @@ Pillow and NumPy only.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from convmedia.data.colouring import LUMA
 from convmedia.data.errors import InputError
 from convmedia.data.files import find as find_files
 from convmedia.data.files import replacing, shown
-from convmedia.data.opening import BROKEN, MAX_PIXELS, opened, pixels, size
+from convmedia.data.opening import BROKEN, FORMATS, MAX_PIXELS, WITH_HEIF, opened, pixels, size
 
 __all__ = ["BROKEN", "MAX_PIXELS", "decode", "encode", "find", "opened", "orientation", "pixels", "size"]
 
@@ -25,8 +25,7 @@ WHITE_DRAWING_LUMA = 200
 """Visible parts lighter than this on average (of 255) are composited over black."""
 
 _WRITERS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
     ".png": "PNG",
     ".bmp": "BMP",
     ".gif": "GIF",
@@ -34,8 +33,13 @@ _WRITERS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
-EXTENSIONS = frozenset(_WRITERS)
+_HEIF = (".heic", ".heif", ".hif")
+
+EXTENSIONS = frozenset([*_WRITERS, ".apng", *[".avif"] * ("AVIF" in FORMATS), *_HEIF * WITH_HEIF])
 """Suffixes, in lower case, of the files that are taken for pictures."""
+
+TO_CONVERT = frozenset([*_HEIF, ".avif"]) - EXTENSIONS
+"""Of pictures that are not read here; in a folder they are named with what to do, and not passed over."""
 
 STRIP_PIXELS = 4_000_000  # converted at a time, so that copies of a large picture are small
 
@@ -47,7 +51,8 @@ def decode(
 ) -> np.ndarray:
     """Read a picture as people see it, upright and opaque.
 
-    JPEG, PNG, BMP, WebP, and the first frame of GIF and TIFF, recognised by content. Exif orientation is applied,
+    JPEG, PNG, BMP, WebP, AVIF, GIF, TIFF, and with the extra `heif` HEIC, recognised by content; of several frames or
+    pages the first. Exif orientation is applied,
     colour profiles are not. Grey of 16 bits is divided by 257, so 65535 is white.
 
     Transparent pictures are composited over white; where what is visible is itself nearly white (luma weighted by
@@ -108,7 +113,8 @@ def encode(picture: np.ndarray, path: str | Path) -> None:
 
     Args:
         picture: uint8 (height, width, 3) RGB or (height, width) grey.
-        path: ends in one of `EXTENSIONS`; written beside and renamed, its folder is made.
+        path: ends in .png, .jpg, .jpe, .jpeg, .jfif, .bmp, .gif, .webp, .tif or .tiff; written beside and renamed,
+            its folder is made.
 
     Raises:
         InputError: the suffix names no format that is written.
@@ -121,24 +127,20 @@ def encode(picture: np.ndarray, path: str | Path) -> None:
             f"a picture is uint8 (height, width, 3) or (height, width); received {picture.dtype} {picture.shape}"
         )
     if path.suffix.lower() not in _WRITERS:
-        raise InputError(f"{shown(path)} names no picture format; end it in one of {' '.join(sorted(EXTENSIONS))}")
+        raise InputError(f"{shown(path)} names no picture format; end it in one of {' '.join(sorted(_WRITERS))}")
     kind = _WRITERS[path.suffix.lower()]
     options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
     with replacing(path) as beside:
         Image.fromarray(picture).save(beside, kind, **options)
 
 
-def find(paths: Iterable[str | Path]) -> list[Path]:
-    """Expand files and folders into files, in the order given; a folder gives its pictures, sorted by name.
-
-    Folders are searched to any depth, by extension, without hidden entries; linked folders are followed and each
-    is read once. A file is kept whatever its name, a missing one too, and so is a folder without pictures among other
-    inputs: reading them says what is wrong.
+def find(paths: Iterable[str | Path], told: Callable[[str], None] | None = None) -> list[Path]:
+    """Expand files and folders into pictures, as `files.find` does, those too that have to be converted first.
 
     Raises:
         InputError: there are only folders, and they hold no picture.
     """
-    return find_files(paths, EXTENSIONS, "picture")
+    return find_files(paths, EXTENSIONS, "picture", TO_CONVERT, told)
 
 
 def orientation(image: Image.Image) -> int:

@@ -73,8 +73,7 @@ _TIFF = _Format("TIFF", 2**31 - 1, transparent=True, deep=True, described=True)
 _BMP = _Format("BMP", 2**31 - 1, transparent=False, deep=False, described=False)
 _FORMATS = {
     ".png": _PNG,
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), _JPEG),
     ".webp": _WEBP,
     ".tif": _TIFF,
     ".tiff": _TIFF,
@@ -137,7 +136,8 @@ def write(original: Original, path: str | Path) -> None:
 
     Args:
         original: what to write.
-        path: ends in .png, .jpg, .jpeg, .webp, .tif, .tiff or .bmp; written beside and renamed, its folder is made.
+        path: ends in .png, .jpg, .jpeg, .jpe, .jfif, .webp, .tif, .tiff or .bmp; written beside and renamed, its folder
+            is made.
 
     Raises:
         InputError: the suffix names no format that is written, or one that cannot hold the picture: see `suffix_for`.

@@ -112,6 +112,14 @@ Inputs = Annotated[list[str], typer.Argument(metavar="FILES_OR_FOLDERS...", help
 InputsOrList = Annotated[
     list[str] | None, typer.Argument(metavar="FILES_OR_FOLDERS...", help="Files, or folders of them.")
 ]
+Frames = Annotated[
+    bool,
+    typer.Option(
+        "--frames",
+        help="Make every frame or page of a file, not only the first: in a file of the same kind (GIF, APNG, WebP, "
+        "TIFF) with durations and loop, else in numbered ones.",
+    ),
+]
 FilesFrom = Annotated[
     Path | None, typer.Option(help="A text file that names files or folders, one a line; - is standard input.")
 ]

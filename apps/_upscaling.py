@@ -34,6 +34,7 @@ class Enlarging:
         tile_px: side of the tiles, px of the result.
         compare: whether to write bicubic and ours side by side, too.
         precision: "auto", "bfloat16" or "float32"; pictures of 16 bits are computed in float32 whatever it says.
+        frames: whether every frame is made, as of `_making.made`.
     """
 
     model: str | None
@@ -42,6 +43,7 @@ class Enlarging:
     tile_px: int
     compare: bool
     precision: str
+    frames: bool = False
 
     @cached_property
     def chosen(self) -> tuple[Predictor, int]:
@@ -62,7 +64,7 @@ class Enlarging:
 
     def rows(self, pairs: Sequence[Pair], done: Mapping[str, Row]) -> Iterator[Row]:
         """As `_making.made`; "precision" says what a picture was computed in."""
-        return made(pairs, self.larger, done)
+        return made(pairs, self.larger, done, self.frames)
 
     def larger(self, file: Path, stem: Path, original: Original) -> Made:
         """One picture enlarged, tile by tile with a bar."""

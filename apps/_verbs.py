@@ -38,6 +38,7 @@ from convmedia.apps._commands import (
     to_json,
     use_backend,
 )
+from convmedia.apps._notes import remarked
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 
@@ -178,8 +179,8 @@ def predict(
 
     def rows_of(files: list[Path]) -> Iterable[dict[str, Any]]:
         if engine == Engine.ray:
-            return _engines.answered(answering, files, workers)
-        return answering.rows(files, told)
+            return remarked(_engines.answered(answering, files, workers))
+        return remarked(answering.rows(files, told))
 
     if out is not None:
         return _rows.to_file(rows_of, files, as_json, out)
@@ -235,7 +236,7 @@ def make(worker, inputs: list[str], out: Path, settings: dict[str, Any], engine:
     began, errors = time.perf_counter(), Counter("error" in row for row in done.values())
 
     def seen() -> Iterator[dict[str, Any]]:
-        for row in results.kept(made):
+        for row in remarked(results.kept(made)):
             errors["error" in row] += 1
             yield row
 

@@ -17,9 +17,9 @@ from convmedia.data.colouring import LUMA
 from convmedia.data.errors import InputError
 from convmedia.data.files import find as find_files
 from convmedia.data.files import replacing, shown
-from convmedia.data.opening import BROKEN, FORMATS, MAX_PIXELS, WITH_HEIF, opened, pixels, size
+from convmedia.data.opening import BROKEN, FORMATS, MAX_PIXELS, WITH_HEIF, frames, opened, pixels, size
 
-__all__ = ["BROKEN", "MAX_PIXELS", "decode", "encode", "find", "opened", "orientation", "pixels", "size"]
+__all__ = ["BROKEN", "MAX_PIXELS", "decode", "encode", "find", "frames", "opened", "orientation", "pixels", "size"]
 
 WHITE_DRAWING_LUMA = 200
 """Visible parts lighter than this on average (of 255) are composited over black."""
@@ -33,6 +33,8 @@ _WRITERS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
+Told = Callable[[str], None]
+
 _HEIF = (".heic", ".heif", ".hif")
 
 EXTENSIONS = frozenset([*_WRITERS, ".apng", *[".avif"] * ("AVIF" in FORMATS), *_HEIF * WITH_HEIF])
@@ -47,7 +49,10 @@ _BITS_TAG, _PHOTOMETRIC_TAG, _ORIENTATION_TAG = 0x0102, 0x0106, 0x0112
 
 
 def decode(
-    source: str | Path | bytes, least: tuple[int, int] | None = None, most_pixels: int | None = None
+    source: str | Path | bytes,
+    least: tuple[int, int] | None = None,
+    most_pixels: int | None = None,
+    told: Told | None = None,
 ) -> np.ndarray:
     """Read a picture as people see it, upright and opaque.
 
@@ -63,6 +68,7 @@ def decode(
         least: height and width that are enough: a JPEG may be decoded at a half, a quarter or an eighth of its size
             where both of its sides still have the greater of the two. Faster, and not quite the same pixels.
         most_pixels: a picture of more is averaged over squares of 2x2, 3x3 ... pixels, the smallest that are enough.
+        told: called with each remark about what is done to the picture.
 
     Returns:
         uint8 (height, width, 3), RGB, 0..255.
@@ -72,6 +78,8 @@ def decode(
             a known white (32 bits, floating point), or larger than `MAX_PIXELS`, which is found before any pixel is
             decoded; or than the memory.
     """
+    if told and len(found := frames(source)) > 1:
+        told(f"has {len(found)} frames or pages; the first one is read")
     with opened(source) as (image, name):
         if least is not None and image.format == "JPEG":
             image.draft(None, (max(least), max(least)))
@@ -134,7 +142,7 @@ def encode(picture: np.ndarray, path: str | Path) -> None:
         Image.fromarray(picture).save(beside, kind, **options)
 
 
-def find(paths: Iterable[str | Path], told: Callable[[str], None] | None = None) -> list[Path]:
+def find(paths: Iterable[str | Path], told: Told | None = None) -> list[Path]:
     """Expand files and folders into pictures, as `files.find` does, those too that have to be converted first.
 
     Raises:

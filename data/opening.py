@@ -34,6 +34,9 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", *["AVIF"] * bool(feature
 
 WITH_HEIF = find_spec("pillow_heif") is not None
 
+_OF_FRAMES = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")
+_SUBFILE_TAG, _REDUCED_OR_MASK = 254, 0b101  # TIFF 6.0, NewSubfileType
+
 _FTYP = re.compile(rb"....ftyp(.{4})", re.DOTALL)
 _TO_CONVERT = {
     **dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"), "HEIC"),
@@ -94,6 +97,28 @@ def pixels(source: str | Path | bytes) -> int:
         return math.prod(size(source))
     except InputError:
         return 0
+
+
+def frames(source: str | Path | bytes) -> list[int]:
+    """Places of a picture's frames or pages, from 0 on; reduced pages of a TIFF and its masks do not count.
+
+    What is broken behind the first one says nothing of that, so it counts as the end. Raises InputError as `opened`.
+    """
+    with _header(source) as (image, _):
+        if image.format not in _OF_FRAMES:
+            return [0]
+        try:
+            count = getattr(image, "n_frames", 1)
+            if image.format != "TIFF":
+                return list(range(count))
+            places = []
+            for place in range(count):
+                image.seek(place)
+                if not cast(Any, image).tag_v2.get(_SUBFILE_TAG, 0) & _REDUCED_OR_MASK:
+                    places.append(place)
+            return places or [0]
+        except BROKEN:
+            return [0]
 
 
 @contextmanager

@@ -11,7 +11,9 @@ import contextlib
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -35,6 +37,7 @@ class Original:
         alpha: (height, width) of the same dtype, 0 is transparent and not multiplied into the colour; None is opaque.
         icc: the colour profile of `colour`.
         exif: an Exif block that starts with `Exif` and two zeros.
+        notes: remarks on what reading did to it.
 
     Raises:
         ValueError: another shape or dtype.
@@ -44,6 +47,7 @@ class Original:
     alpha: np.ndarray | None = None
     icc: bytes | None = None
     exif: bytes | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         colour, alpha = self.colour, self.alpha
@@ -108,14 +112,22 @@ def read(path: str | Path) -> Original:
             colours other than grey, RGB, YCbCr and CMYK.
     """
     with images.opened(path) as (image, name):
-        if isinstance(image, PngImageFile):
-            image.load()  # its Exif may follow the pixels
-        exif, stored = _exif(image), images.orientation(image)  # loading turns a TIFF upright and drops the tag
-        image.load()
-        colour, alpha = _pixels(image, Path(path), name, stored)
-        icc = None if image.mode == "CMYK" else image.info.get("icc_profile") or None
-        turn = images.orientation(image)
-    return Original(images.upright(colour, turn), None if alpha is None else images.upright(alpha, turn), icc, exif)
+        return of_frame(image, Path(path), name)
+
+
+def of_frame(image: Image.Image, path: Path, name: str) -> Original:
+    """The frame at which an opened picture is, as of `read`."""
+    if isinstance(image, PngImageFile):
+        image.load()  # its Exif may follow the pixels
+    exif, stored = _exif(image), images.orientation(image)  # loading turns a TIFF upright and drops the tag
+    image.load()
+    colour, alpha = _pixels(image, path, name, stored)
+    printed = image.mode == "CMYK"
+    icc = None if printed else image.info.get("icc_profile") or None
+    turn = images.orientation(image)
+    alpha = None if alpha is None else images.upright(alpha, turn)
+    notes = ("its colours for printing, CMYK, become RGB",) if printed else ()
+    return Original(images.upright(colour, turn), alpha, icc, exif, notes)
 
 
 def suffix_for(original: Original, suffix: str) -> str:
@@ -149,17 +161,21 @@ def write(original: Original, path: str | Path) -> None:
         raise InputError(f"{shown(path)} names no picture format; end it in one of {' '.join(sorted(_FORMATS))}")
     if lost := _too_much(original, form):
         raise InputError(f"{shown(path)} would lose {lost[0]}, which {form.kind} cannot hold; end it in .png")
-    tags = _tags(original)
-    samples = original.colour
-    if original.alpha is not None:
-        samples = np.concatenate([samples, original.alpha[..., None]], axis=2)
+    tags, samples = _tags(original), _samples(original)
     with replacing(path) as beside, beside.open("wb") as file:
         if form is _TIFF:
-            _write_tiff(file, samples, original.icc, tags)
+            write_tiff(file, original)
         elif samples.dtype == np.uint16:
             _write_deep_png(file, samples, original.icc, tags)
         else:
             _write_with_pillow(file, samples, original.icc, tags, form.kind)
+
+
+def _samples(original: Original) -> np.ndarray:
+    """Colour and alpha side by side: (height, width, 1 to 4)."""
+    if original.alpha is None:
+        return original.colour
+    return np.concatenate([original.colour, original.alpha[..., None]], axis=2)
 
 
 def _too_much(original: Original, form: _Format) -> list[str]:
@@ -248,8 +264,12 @@ def _deep(image: Image.Image, path: Path, name: str, stored: int) -> tuple[np.nd
         with Image.open(path, formats=["PNG"]) as unread:
             unread.verify()  # checksums: a file that fails them is damaged, not of another kind
     tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
-    decode = imagecodecs.tiff_decode if tags else imagecodecs.png_decode
+    decode: Callable[[bytes], np.ndarray] = imagecodecs.png_decode
+    if tags:
+        decode = partial(imagecodecs.tiff_decode, index=image.tell())
     pixels = None
+    if not tags and image.tell():
+        raise InputError(f"{name} is an animation of 16 bits a channel, of which only the first frame is read")
     if tags.get(_PLANAR, 1) == 1 and tags.get(_PHOTOMETRIC, _RGB) == _RGB:
         with contextlib.suppress(RuntimeError):  # a compression that is not known; damage was found by Pillow
             pixels = decode(path.read_bytes())
@@ -318,11 +338,13 @@ def _write_deep_png(file: BinaryIO, samples: np.ndarray, icc: bytes | None, tags
     putchunk(file, b"IEND", b"")
 
 
-def _write_tiff(file: BinaryIO, samples: np.ndarray, icc: bytes | None, tags: Image.Exif) -> None:
-    """TIFF 6.0: an Exif block is a TIFF without pixels, so it takes the tags of storage and is followed by them.
+def write_tiff(file: BinaryIO, original: Original) -> None:
+    """TIFF 6.0, one page: an Exif block is a TIFF without pixels, so it takes the tags of storage and is followed by
+    them.
 
     Pillow writes colour of 8 bits only.
     """
+    samples, icc, tags = _samples(original), original.icc, _tags(original)
     height, width, channels = samples.shape
     strips = [np.ascontiguousarray(strip, strip.dtype.newbyteorder("<")) for strip in _strips(samples)]
     sizes = [strip.nbytes for strip in strips]

@@ -211,7 +211,8 @@ class Predictor:
 
         Yields:
             {"file", "label", "score", "top": [{"label", "score"}, ...]}, or {"file", "error"} for a file that cannot
-            be used. Scores are Python floats, 0..1.
+            be used; also "notes", lines on what was done to the file, where there are some. Scores are Python
+            floats, 0..1.
 
         Raises:
             InputError: the model is no classifier.
@@ -237,9 +238,9 @@ class Predictor:
         return list(self.predict_rows(files, top, batch_size))
 
     def _answered(
-        self, batch: list[tuple[str, np.ndarray | None, str | None]], top: int | None
+        self, batch: list[tuple[str, np.ndarray | None, str | None, list[str]]], top: int | None
     ) -> Iterator[dict[str, Any]]:
-        pictures = [picture for _, picture, _ in batch if picture is not None]
+        pictures = [picture for _, picture, *_ in batch if picture is not None]
         try:
             with within_memory(f"{len(pictures)} pictures"):
                 if pictures:  # TensorFlow ends the process where it gets none
@@ -253,8 +254,9 @@ class Predictor:
             else:
                 yield {"file": batch[0][0], "error": no_memory(shown(batch[0][0]))}
             return
-        for file, picture, error in batch:
-            yield {"file": file, "error": error} if picture is None else self._row(file, next(scores), top)
+        for file, picture, error, notes in batch:
+            row = {"file": file, "error": error} if picture is None else self._row(file, next(scores), top)
+            yield row | ({"notes": notes} if notes else {})
 
     def _row(self, file: str, scores: np.ndarray, top: int | None) -> dict[str, Any]:
         assert self.labels is not None
@@ -302,8 +304,9 @@ def _three_channels(pictures: np.ndarray) -> np.ndarray:
     return np.repeat(pictures, 3, axis=-1) if pictures.shape[-1] == 1 else pictures
 
 
-def _decoded(file: str | Path, most_pixels: int | None) -> tuple[str, np.ndarray | None, str | None]:
+def _decoded(file: str | Path, most_pixels: int | None) -> tuple[str, np.ndarray | None, str | None, list[str]]:
+    notes: list[str] = []
     try:
-        return str(file), images.decode(file, most_pixels=most_pixels), None
+        return str(file), images.decode(file, most_pixels=most_pixels, told=notes.append), None, notes
     except InputError as error:
-        return str(file), None, str(error)
+        return str(file), None, str(error), []

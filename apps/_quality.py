@@ -64,10 +64,11 @@ def rows_of(predictor: Predictor, files: list[Path], scale: int, ensemble: bool)
     kind = NETWORKS[predictor.details["network"]].kind
     for file in files:
         try:
-            colour = originals.read(file).colour
+            original = originals.read(file)
+            colour = original.colour
             if min(colour.shape[:2]) < metrics.WINDOW + 2 * scale:
                 raise InputError(f"{shown(file)} is too small to be measured: {colour.shape[1]}x{colour.shape[0]} px")
-            cut = resample.modcrop(in_eight_bits(colour), scale)
+            cut = resample.modcrop(in_eight_bits(colour, original.most), scale)
             figures = compared(averaged(enlarger) if ensemble else enlarger, cut, kind, scale)
         except InputError as error:
             yield {"file": str(file), "error": str(error)}
@@ -139,7 +140,8 @@ def trial(
     data = data or ("Set5" if sources.locate("Set5") else None)
     if data is None:
         return lambda held_back: psnr_of(predictor, scale, held_back, f"{len(held_back)} held-back examples, shrunk")
-    every = [in_eight_bits(originals.read(file).colour) for files in picture_sets(data).values() for file in files]
+    found = (originals.read(file) for files in picture_sets(data).values() for file in files)
+    every = [in_eight_bits(one.colour, one.most) for one in found]
     kept = [colour for colour in every if not calibrates(colour, examples)]
     if not kept:
         raise InputError(f"all {len(every)} pictures of {data} calibrate the file; measure it on others with --data")

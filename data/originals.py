@@ -7,13 +7,10 @@
 Pillow, and imagecodecs (libpng, libtiff) for colour of 16 bits, which Pillow reads as 8.
 """
 
-import contextlib
 import io
 import struct
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -23,14 +20,14 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngImageFile, putchunk
 from PIL.TiffImagePlugin import TiffImageFile
 
-from convmedia.data import images
+from convmedia.data import bits, images
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing, shown
 
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """A picture, upright, in the full range of its dtype.
+    """A picture, upright, in the full range of its dtype, or in that of fewer bits.
 
     Args:
         colour: uint8 or uint16 (height, width, 3) RGB or (height, width, 1) grey.
@@ -38,6 +35,7 @@ class Original:
         icc: the colour profile of `colour`.
         exif: an Exif block that starts with `Exif` and two zeros.
         notes: remarks on what reading did to it.
+        white: the greatest value of the colour where its 16 bits hold fewer (`data.bits`); 0 is that of the dtype.
 
     Raises:
         ValueError: another shape or dtype.
@@ -48,6 +46,17 @@ class Original:
     icc: bytes | None = None
     exif: bytes | None = None
     notes: tuple[str, ...] = ()
+    white: int = 0
+
+    @property
+    def unit(self) -> float:
+        """What the values of the colour are divided by for a network, which takes 0..255."""
+        return self.most / 255.0
+
+    @property
+    def most(self) -> int:
+        """The value that is white."""
+        return self.white or int(np.iinfo(self.colour.dtype).max)
 
     def __post_init__(self) -> None:
         colour, alpha = self.colour, self.alpha
@@ -121,13 +130,15 @@ def of_frame(image: Image.Image, path: Path, name: str) -> Original:
         image.load()  # its Exif may follow the pixels
     exif, stored = _exif(image), images.orientation(image)  # loading turns a TIFF upright and drops the tag
     image.load()
-    colour, alpha = _pixels(image, path, name, stored)
+    colour, alpha, white = _pixels(image, path, name, stored)
     printed = image.mode == "CMYK"
     icc = None if printed else image.info.get("icc_profile") or None
     turn = images.orientation(image)
     alpha = None if alpha is None else images.upright(alpha, turn)
     notes = ("its colours for printing, CMYK, become RGB",) if printed else ()
-    return Original(images.upright(colour, turn), alpha, icc, exif, notes)
+    if colour.dtype == np.uint16 and white != bits.FULL:
+        notes = (*notes, bits.remark(white))
+    return Original(images.upright(colour, turn), alpha, icc, exif, notes, white)
 
 
 def suffix_for(original: Original, suffix: str) -> str:
@@ -216,16 +227,19 @@ def _exif(image: Image.Image) -> bytes | None:
         return None
 
 
-def _pixels(image: Image.Image, path: Path, name: str, stored: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colour and alpha of a loaded picture; a PNG's are as stored, a TIFF's upright, which was `stored` otherwise."""
-    bits = _depth(image, path)
-    alpha = None
+def _pixels(image: Image.Image, path: Path, name: str, stored: int) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """Colour, alpha and white of a loaded picture; a PNG's are as stored, a TIFF's upright, which was `stored`
+    otherwise."""
+    depth = bits.depth(image, path)
+    alpha, light = None, 0
     if image.mode.startswith(("I", "F")):
-        colour = images.sixteen_bits(image, name)[..., None]
+        light = bits.of_grey(image, [image], path)
+        colour = bits.grey(image, name, light)[..., None]
     elif image.mode not in _MODES:
         raise InputError(f"{name} holds colours of mode {image.mode}, which are not read; save it as RGB")
-    elif bits == 16 and image.mode != "CMYK":
+    elif depth == 16 and image.mode != "CMYK":
         colour, alpha = _deep(image, path, name, stored)
+        light = bits.white_of(image, [colour], path)
     elif image.mode == "CMYK":
         colour = _from_cmyk(image)
     else:
@@ -233,18 +247,10 @@ def _pixels(image: Image.Image, path: Path, name: str, stored: int) -> tuple[np.
     key = image.info.get("transparency")
     if alpha is None and key is not None:
         white = np.iinfo(colour.dtype).max
-        if bits < 8:  # Pillow scales the pixels, and of the key's values only those of one bit
-            key = min(white, key * (white // (2**bits - 1)))
+        if depth < 8:  # Pillow scales the pixels, and of the key's values only those of one bit
+            key = min(white, key * (white // (2**depth - 1)))
         alpha = np.where((colour == key).all(axis=2), 0, white).astype(colour.dtype)
-    return colour, alpha
-
-
-def _depth(image: Image.Image, path: Path) -> int:
-    """Bits a channel in a PNG or TIFF; of other formats 8."""
-    if isinstance(image, PngImageFile):
-        with path.open("rb") as file:
-            return file.read(25)[24]  # after signature, length and name of IHDR, width, height
-    return max(image.tag_v2.get(_BITS, (1,))) if isinstance(image, TiffImageFile) else 8
+    return colour, alpha, light or int(np.iinfo(colour.dtype).max)
 
 
 def _shallow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
@@ -258,23 +264,8 @@ def _shallow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
 
 def _deep(image: Image.Image, path: Path, name: str, stored: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Colour of 16 bits, (height, width, 3), of a PNG of grey with alpha (height, width, 1); and alpha."""
-    import imagecodecs
-
-    if isinstance(image, PngImageFile):
-        with Image.open(path, formats=["PNG"]) as unread:
-            unread.verify()  # checksums: a file that fails them is damaged, not of another kind
+    pixels = bits.samples(image, path, name)
     tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
-    decode: Callable[[bytes], np.ndarray] = imagecodecs.png_decode
-    if tags:
-        decode = partial(imagecodecs.tiff_decode, index=image.tell())
-    pixels = None
-    if not tags and image.tell():
-        raise InputError(f"{name} is an animation of 16 bits a channel, of which only the first frame is read")
-    if tags.get(_PLANAR, 1) == 1 and tags.get(_PHOTOMETRIC, _RGB) == _RGB:
-        with contextlib.suppress(RuntimeError):  # a compression that is not known; damage was found by Pillow
-            pixels = decode(path.read_bytes())
-    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
-        raise InputError(f"{name} stores 16-bit colour in a way that is not read; save it again as a 16-bit PNG")
     pixels = images.upright(pixels, stored) if tags else pixels
     colours = 1 if pixels.shape[2] == 2 else 3
     colour, alpha = pixels[..., :colours], None

@@ -37,7 +37,7 @@ DISK_BYTES = 20 << 30
 SPARE_BYTES = 1 << 30
 """What a cache leaves free on the disk."""
 
-EDITION = 1
+EDITION = 2
 """To be raised when `read` gives other pixels: what was decoded before is made anew."""
 
 

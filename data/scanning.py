@@ -21,7 +21,7 @@ Decode = Callable[[Path], object]
 
 Progress = Callable[[int, int], None]
 
-EDITION = 2
+EDITION = 3
 """To be raised when `examine` judges differently: what was remembered before is forgotten."""
 
 MEMORY_BYTES = 200_000_000

@@ -59,7 +59,7 @@ class Smaller(StrEnum):
     int8 = "int8"
 
 
-Data = Annotated[str, typer.Option(help="A named set (see `convmedia data list`) or a folder of class folders.")]
+Data = Annotated[str, typer.Option(help="A named set (`convmedia data list`), a folder of class folders or a CSV.")]
 Out = Annotated[Path, typer.Option(help="The run folder to write.")]
 Group = Annotated[
     str | None,

@@ -59,7 +59,7 @@ class Smaller(StrEnum):
     int8 = "int8"
 
 
-Data = Annotated[str, typer.Option(help="A named set (see `convmedia data list`) or a folder of class folders.")]
+Data = Annotated[str, typer.Option(help="A named set (`convmedia data list`), a folder of class folders or a CSV.")]
 Out = Annotated[Path, typer.Option(help="The run folder to write.")]
 Group = Annotated[
     str | None,
@@ -111,6 +111,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Inputs = Annotated[list[str], typer.Argument(metavar="FILES_OR_FOLDERS...", help="Files, or folders of them.")]
 InputsOrList = Annotated[
     list[str] | None, typer.Argument(metavar="FILES_OR_FOLDERS...", help="Files, or folders of them.")
+]
+Frames = Annotated[
+    bool,
+    typer.Option(
+        "--frames",
+        help="Make every frame or page of a file, not only the first: in a file of the same kind (GIF, APNG, WebP, "
+        "TIFF) with durations and loop, else in numbered ones.",
+    ),
 ]
 FilesFrom = Annotated[
     Path | None, typer.Option(help="A text file that names files or folders, one a line; - is standard input.")
@@ -338,6 +346,11 @@ def to_json(document: Any, indent: int | None = None) -> str:
 def say(text: str) -> None:
     """A line for the person at the terminal, on standard error."""
     print(text, file=sys.stderr, flush=True)
+
+
+def note(text: str) -> None:
+    """A remark on what is done with what was given, on standard error."""
+    say(f"note: {text}")
 
 
 def say_left_out(bad: Sequence[tuple[Path, str]]) -> None:

@@ -47,7 +47,7 @@ def check(
         str,
         typer.Argument(
             metavar="FOLDER_OR_SET",
-            help="A folder of class folders, of pictures or sounds; a CSV of sounds; or a named set.",
+            help="A folder of class folders, of pictures or sounds; a CSV of files and labels; or a named set.",
         ),
     ],
     group: Group = None,
@@ -69,25 +69,28 @@ def looked_through(data: str, group: str | None, update) -> "Scan | Labelled":
     """What a folder, a table or a named set holds, as a training would take it."""
     from pathlib import Path
 
-    from convmedia.data import clips, digits, folders, images, sounds, sources
+    from convmedia.data import clips, digits, folders, images, sounds, sources, tabled, tables
     from convmedia.data.errors import InputError
 
     kind = sources.SOURCES[data].kind if data in sources.SOURCES else None
     if kind == "pictures":
         raise InputError(
             f"{data} holds pictures without labels, which super-resolution looks through when it trains: give a folder "
-            "of class folders, a CSV of sounds, or a named set of digits, photos or sounds"
+            "of class folders, a CSV of files and labels, or a named set of digits, photos or sounds"
         )
     if kind == "digits":
         return digits.load(data, update, group)
     if kind == "photos":
         return folders.scan(sources.fetch(data, update), update, group=group)
-    endings = [path.suffix.lower() for path in Path(data).rglob("*")]
+    table = data.lower().endswith(".csv") and kind is None and not Path(data).is_dir()
+    files = [row.path for row in tables.read(Path(data))[0]] if table else Path(data).rglob("*")
+    endings = [path.suffix.lower() for path in files]
     named = clips.EXTENSIONS | clips.TO_CONVERT
-    heard = sum(end in named for end in endings) > sum(end in images.EXTENSIONS for end in endings)
-    if kind == "sounds" or heard or data.lower().endswith(".csv"):
+    seen = images.EXTENSIONS | images.TO_CONVERT
+    heard, shown = sum(end in named for end in endings), sum(end in seen for end in endings)
+    if kind == "sounds" or heard > shown or (table and heard == shown):
         return sounds.scan(data, progress=update, group=group)
-    return folders.scan(data, update, group=group)
+    return tabled.pictures(Path(data), update, group)
 
 
 def document(name: str, found: "Scan | Labelled") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from convmedia.apps._classifiers import first_filters, save_figure
-from convmedia.apps._commands import counted, percent
+from convmedia.apps._commands import counted, note, percent
 from convmedia.apps._figures import BLUE, bare_axes
 from convmedia.apps._sheets import filter_sheet
 from convmedia.data import clips
@@ -34,7 +34,7 @@ def spectrogram_picture(predictor: Predictor, samples: np.ndarray) -> np.ndarray
 
 def explain(predictor: Predictor, inputs: list[str], out: Path) -> int:
     """The filters once, and for each sound a sheet; 1 if any file failed."""
-    files = clips.find(inputs)
+    files = clips.find(inputs, note)
     before = filters_before(predictor)
     print(save_figure(filter_sheet(explanation.filters(predictor.model), before), out / "filters.png"))
     failed = 0

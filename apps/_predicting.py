@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from convmedia.apps import _verbs
-from convmedia.apps._commands import Engine, percent, say, to_json
+from convmedia.apps._commands import Engine, note, percent, say, to_json
 from convmedia.apps._engines import Answering
 from convmedia.data import clips
 from convmedia.data.channels import Balance, mixed, opposed
@@ -25,7 +25,7 @@ def predict_files(
     answering: Answering, inputs: list[str], as_json: bool, out: Path | None, engine: Engine, workers: int | None
 ) -> int:
     """Rows in the order given; 1 if any file failed."""
-    listener, files = answering.listener, clips.find(inputs)
+    listener, files = answering.listener, clips.find(inputs, note)
     listener.step(answering.every)
     told = remarks(listener.sample_rate)
     return _verbs.predict(answering, files, as_json, out, engine, workers, told, lines_of)

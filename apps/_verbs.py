@@ -31,12 +31,14 @@ from convmedia.apps._commands import (
     counted,
     given,
     load_pipelines,
+    note,
     percent,
     say,
     table,
     to_json,
     use_backend,
 )
+from convmedia.apps._notes import remarked
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 
@@ -74,7 +76,7 @@ def add(
         from convmedia.apps._engines import Answering
         from convmedia.data.images import find
 
-        files = find(given(inputs, files_from))
+        files = find(given(inputs, files_from), note)
         return predict(Answering(app, model, top), files, as_json, out, engine, workers)
 
     @command.command("export")
@@ -177,8 +179,8 @@ def predict(
 
     def rows_of(files: list[Path]) -> Iterable[dict[str, Any]]:
         if engine == Engine.ray:
-            return _engines.answered(answering, files, workers)
-        return answering.rows(files, told)
+            return remarked(_engines.answered(answering, files, workers))
+        return remarked(answering.rows(files, told))
 
     if out is not None:
         return _rows.to_file(rows_of, files, as_json, out)
@@ -234,7 +236,7 @@ def make(worker, inputs: list[str], out: Path, settings: dict[str, Any], engine:
     began, errors = time.perf_counter(), Counter("error" in row for row in done.values())
 
     def seen() -> Iterator[dict[str, Any]]:
-        for row in results.kept(made):
+        for row in remarked(results.kept(made)):
             errors["error" in row] += 1
             yield row
 
@@ -255,7 +257,7 @@ def explain(app: str, inputs: list[str], out: Path, model: str | None, before) -
     from convmedia.data.images import find
 
     predictor = model_of(app, model)
-    files = find(inputs)
+    files = find(inputs, note)
     failed = 0
     for file, written in counted(explained(predictor, files, out, before(predictor)), len(files), "drawing"):
         failed += isinstance(written, str)

@@ -34,6 +34,7 @@ from convmedia.apps._commands import (
     Seed,
     Weights,
     application,
+    note,
     progress,
     say,
     to_json,
@@ -252,7 +253,7 @@ def compare(
     from convmedia.apps._runs import open_run
     from convmedia.data.images import find
 
-    files = find(inputs)
+    files = find(inputs, note)
     run = open_run(APP, context, out, resume, overwrite)
     with run.begin():
         result = _digits.compared(run, list(trainings(run)), files)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from convmedia.data import images, memory
+from convmedia.data import images, memory, pages
 from convmedia.data.errors import InputError
 from convmedia.data.files import digest, shown
 from convmedia.data.parallel import THREADS, in_order
@@ -158,6 +158,11 @@ class Predictor:
         return any(isinstance(layer, Resize | FindInk) for layer in every_layer(self.model))
 
     @cached_property
+    def finds_ink(self) -> bool:
+        """Whether the model looks for a digit on a page."""
+        return any(isinstance(layer, FindInk) for layer in every_layer(self.model))
+
+    @cached_property
     def _call(self) -> Callable[..., Any]:
         return in_inference(self.model)
 
@@ -205,13 +210,16 @@ class Predictor:
     ) -> Iterator[dict[str, Any]]:
         """Answer files one after the other, in the order given, holding one batch in memory at a time.
 
+        Where the model looks for ink, what surrounds the page is cut off first, and a blank page is an error.
+
         Args:
             files: paths; consecutive pictures of one size are answered as a batch, sounds by their windows.
             top: how many labels a row names, best first; None means five, or all where there are fewer.
 
         Yields:
             {"file", "label", "score", "top": [{"label", "score"}, ...]}, or {"file", "error"} for a file that cannot
-            be used. Scores are Python floats, 0..1.
+            be used; also "notes", lines on what was done to the file, where there are some. Scores are Python
+            floats, 0..1.
 
         Raises:
             InputError: the model is no classifier.
@@ -223,7 +231,7 @@ class Predictor:
             return
         if self.labels is None or self.input["kind"] != "image":
             raise InputError(f"The model of {self.app!r} does not label files; see its other commands.")
-        read = partial(_decoded, most_pixels=MOST_PIXELS if self.shrinks else None)
+        read = partial(_decoded, most_pixels=MOST_PIXELS if self.shrinks else None, page=self.finds_ink)
         decoded = enumerate(in_order(read, files, 2 * THREADS, images.pixels, PIXELS_AHEAD))
         # Batches end at multiples of their size, whatever pictures they hold: parts of a list are answered as the list.
         for _, part in groupby(decoded, lambda numbered: numbered[0] // batch_size):
@@ -237,9 +245,9 @@ class Predictor:
         return list(self.predict_rows(files, top, batch_size))
 
     def _answered(
-        self, batch: list[tuple[str, np.ndarray | None, str | None]], top: int | None
+        self, batch: list[tuple[str, np.ndarray | None, str | None, list[str]]], top: int | None
     ) -> Iterator[dict[str, Any]]:
-        pictures = [picture for _, picture, _ in batch if picture is not None]
+        pictures = [picture for _, picture, *_ in batch if picture is not None]
         try:
             with within_memory(f"{len(pictures)} pictures"):
                 if pictures:  # TensorFlow ends the process where it gets none
@@ -253,8 +261,9 @@ class Predictor:
             else:
                 yield {"file": batch[0][0], "error": no_memory(shown(batch[0][0]))}
             return
-        for file, picture, error in batch:
-            yield {"file": file, "error": error} if picture is None else self._row(file, next(scores), top)
+        for file, picture, error, notes in batch:
+            row = {"file": file, "error": error} if picture is None else self._row(file, next(scores), top)
+            yield row | ({"notes": notes} if notes else {})
 
     def _row(self, file: str, scores: np.ndarray, top: int | None) -> dict[str, Any]:
         assert self.labels is not None
@@ -302,8 +311,16 @@ def _three_channels(pictures: np.ndarray) -> np.ndarray:
     return np.repeat(pictures, 3, axis=-1) if pictures.shape[-1] == 1 else pictures
 
 
-def _decoded(file: str | Path, most_pixels: int | None) -> tuple[str, np.ndarray | None, str | None]:
+def _decoded(
+    file: str | Path, most_pixels: int | None, page: bool
+) -> tuple[str, np.ndarray | None, str | None, list[str]]:
+    notes: list[str] = []
     try:
-        return str(file), images.decode(file, most_pixels=most_pixels), None
+        picture = images.decode(file, most_pixels=most_pixels, told=notes.append)
+        if page:
+            picture = pages.inside(picture)
+            if pages.is_blank(picture):
+                raise InputError(f"{shown(file)} shows no digit: the page is blank; give a picture of one")
+        return str(file), picture, None, notes
     except InputError as error:
-        return str(file), None, str(error)
+        return str(file), None, str(error), []

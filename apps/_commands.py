@@ -7,15 +7,15 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from convmedia.apps._application import application  # noqa: F401  where every application looks for it
 from convmedia.data import extras
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
@@ -154,38 +154,6 @@ Folder = Annotated[Path, typer.Option("--out", help="The folder to write to.")]
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
-def application(
-    name: str, help: str, examples: Mapping[str, Sequence[str]] | None = None, *, completion: bool = False
-) -> typer.Typer:
-    """An empty command with the look that all share: plain help that ends with examples.
-
-    Args:
-        examples: of each command that it will have, what is typed after the command's name; its own help shows the
-            first ones.
-        completion: whether it has options that install completion for a shell.
-    """
-    given = examples or {}
-
-    class WithExamples(TyperGroup):
-        def get_command(self, ctx, cmd_name):
-            found = super().get_command(ctx, cmd_name)
-            if found is not None and cmd_name in given and not isinstance(found, TyperGroup):
-                found.epilog = as_examples((name, cmd_name, line) for line in given[cmd_name])
-            return found
-
-    first = as_examples((name, verb, lines[0]) for verb, lines in list(given.items())[:3])
-    return typer.Typer(
-        name=name, help=help, cls=WithExamples, epilog=first, rich_markup_mode=None, add_completion=completion
-    )
-
-
-def as_examples(lines: Iterable[Sequence[str]]) -> str:
-    """The end of a help page; the application, the command and the rest of each line are joined."""
-    joined = [" ".join(filter(None, line)) for line in lines]
-    shown = [line if line.startswith("convmedia") else f"convmedia {line}" for line in joined]
-    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in shown)])
-
-
 def run(command: typer.Typer, arguments: list[str] | None = None) -> None:
     """Run a command and leave with its exit code: 0, 1 partly failed, 2 the user's or machine's fault, 130.
 
@@ -207,7 +175,9 @@ def exit_code(command: typer.Typer, arguments: list[str] | None = None) -> int:
         return complain(message)
     except InputError as error:
         return complain(str(error))
-    except (typer.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):  # a file that ends too early, which Typer takes for Ctrl-D
+            raise error.__cause__ from None
         code = INTERRUPTED
     except (ImportError, SystemError) as error:
         if not interrupted(error):

@@ -108,13 +108,12 @@ def with_thresholds(run: Run, predictor: Predictor, data: sounds.Sounds) -> Pred
 
     from convmedia.models import load
     from convmedia.models.answer import Answer
-    from convmedia.models.saving import save
 
     thresholds = tuned(answers(predictor, data.validation, "thresholds"), data.validation.truth)
     model = predictor.model
     details = {**predictor.details, "thresholds": thresholds}
     answer = Answer(predictor.app, predictor.labels, predictor.input, details, name="answer")
-    save(keras.Model(model.inputs, answer(model.layers[-1].input), name=model.name), run.model_file)
+    run.keep(keras.Model(model.inputs, answer(model.layers[-1].input), name=model.name))
     return load(run.folder, app=predictor.app)
 
 

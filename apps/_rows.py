@@ -9,7 +9,7 @@ from typing import Any
 from convmedia.apps._commands import counted, to_json
 from convmedia.data import extras
 from convmedia.data.errors import InputError
-from convmedia.data.files import replacing, shown
+from convmedia.data.files import locked, replacing, shown
 
 Row = dict[str, Any]
 PARQUET = ".parquet"
@@ -26,10 +26,25 @@ def to_file(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path
         rows_of: answers files, in their order.
         out: JSON Lines, or with the suffix .parquet that; its rows wait in `out`.jsonl until all are there.
     """
+    if out.suffix == PARQUET:
+        extras.require(shown(out), "parquet", "pyarrow")
+    with locked(out, busy(out)):
+        summary = added(rows_of, files, out)
+    text = f"{summary['files'] - summary['skipped']} rows added to {shown(out)}, {summary['skipped']} were there, "
+    print(to_json(summary) if as_json else f"{text}{summary['errors']} with an error")
+    return int(summary["errors"] > 0)
+
+
+def busy(out: Path) -> str:
+    """What is said where another process writes to `--out`."""
+    return f"{shown(out)} is in use by another process: wait for it or give another --out"
+
+
+def added(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path], out: Path) -> dict[str, Any]:
+    """As `to_file`, of which it is the part that no other process may do at the same time: the summary."""
     lines = out
     if out.suffix == PARQUET:
         lines = out.with_name(f"{out.name}.jsonl")
-        extras.require(shown(out), "parquet", "pyarrow")
         if out.exists() and not lines.exists():
             unpack(out, lines)
     failed = finished(lines)
@@ -41,10 +56,7 @@ def to_file(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path
             append(row)
     if out.suffix == PARQUET:
         pack(lines, out)
-    summary = {"out": str(out), "files": len(files), "skipped": len(files) - len(left), "errors": errors}
-    text = f"{len(left)} rows added to {out}, {summary['skipped']} were there, {errors} with an error"
-    print(to_json(summary) if as_json else text)
-    return int(errors > 0)
+    return {"out": str(out), "files": len(files), "skipped": len(files) - len(left), "errors": errors}
 
 
 @contextmanager

@@ -38,7 +38,7 @@ from convmedia.apps._commands import (
     use_backend,
 )
 from convmedia.data.errors import InputError
-from convmedia.data.files import shown
+from convmedia.data.files import locked, shown
 
 
 def add(
@@ -223,24 +223,28 @@ def make(worker, inputs: list[str], out: Path, settings: dict[str, Any], engine:
         settings: what the pictures depend on beside the files.
     """
     from convmedia.apps import _making
-    from convmedia.apps._rows import Results
+    from convmedia.apps._rows import Results, busy
 
-    results = Results(out, settings)
-    done = results.rows
-    if done:
-        say(f"{len(done)} files are in {results.path} from a call that was cut short; going on")
-    pairs = worker.pairs(inputs, out)
-    made = _making.made_by_actors(worker, pairs, done, workers) if engine == Engine.ray else worker.rows(pairs, done)
-    began, errors = time.perf_counter(), Counter("error" in row for row in done.values())
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out, busy(out)):
+        results = Results(out, settings)
+        done = results.rows
+        if done:
+            say(f"{len(done)} files are in {shown(results.path)} from a call that was cut short; going on")
+        pairs = worker.pairs(inputs, out)
+        by_actors = engine == Engine.ray
+        made = _making.made_by_actors(worker, pairs, done, workers) if by_actors else worker.rows(pairs, done)
+        began, errors = time.perf_counter(), Counter("error" in row for row in done.values())
 
-    def seen() -> Iterator[dict[str, Any]]:
-        for row in results.kept(made):
-            errors["error" in row] += 1
-            yield row
+        def seen() -> Iterator[dict[str, Any]]:
+            for row in results.kept(made):
+                errors["error" in row] += 1
+                yield row
 
-    printed(seen(), as_json, made_line)
+        printed(seen(), as_json, made_line)
     seconds = time.perf_counter() - began
-    say(f"{errors[False]} pictures made, {errors[True]} files with an error, {seconds:.1f} s; rows: {results.path}")
+    counts = f"{errors[False]} pictures made, {errors[True]} files with an error, {seconds:.1f} s"
+    say(f"{counts}; rows: {shown(results.path)}")
     return int(errors[True] > 0)
 
 

@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from convmedia.data.errors import InputError
-from convmedia.data.files import digest, shown
+from convmedia.data.files import alone, digest, shown
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are here and the bytes in all (None where the server does not tell)."""
@@ -70,7 +70,8 @@ def download(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    with part.open("ab") as file, _alone(file, path):
+    with part.open("ab") as file:
+        alone(file.fileno(), f"another process is downloading {shown(path)}; wait until it is done")
         transfer = _Transfer(url, part, file, expected, progress)
         try:
             transfer.complete(pause_seconds)
@@ -208,21 +209,6 @@ def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
         if not chunk:
             return
         yield chunk
-
-
-@contextmanager
-def _alone(file: IO[bytes], path: Path) -> Iterator[None]:
-    """Hold the partial file against other processes; the kernel lets go when a process dies."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has no advisory locks
-        yield
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InputError(f"another process is downloading {shown(path)}; wait until it is done") from error
-    yield
 
 
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, FileExistsError)

@@ -18,7 +18,7 @@ import numpy as np
 
 from convmedia.data import extras
 from convmedia.data.errors import InputError
-from convmedia.data.files import replacing, shown
+from convmedia.data.files import locked, replacing, shown
 from convmedia.models import comparing, describing, trials
 from convmedia.models.evidence import Evidence, Measured
 from convmedia.models.formats import FORMATS, Format, Refused
@@ -103,7 +103,8 @@ def export(
 
     Raises:
         InputError: unknown format, missing optional dependency, another backend, no examples, `out` is a file or
-            holds a folder that no export made under a name to be written. Nothing was done then.
+            holds a folder that no export made under a name to be written, or another export writes to it. Nothing was
+            done then.
         OSError: no space left, no permission.
     """
     names = list(dict.fromkeys(formats))
@@ -112,8 +113,9 @@ def export(
     out = Path(out)
     _check_folder(out, names)
     out.mkdir(parents=True, exist_ok=True)
-    parity = {name: entry for name, entry in _earlier(out, predictor).items() if name not in names}
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
+    busy = f"{shown(out)} is in use by another export: wait for it or give another --out"
+    with locked(out, busy), tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
+        parity = {name: entry for name, entry in _earlier(out, predictor).items() if name not in names}
         evidence = _or_refused(functools.partial(_evidence, predictor, examples, Path(folder)))
         measured: Measured | Refused | None = None
         if isinstance(evidence, Evidence) and any(FORMATS[name].quantised for name in names):

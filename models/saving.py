@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -84,14 +84,18 @@ def _one_score_per_label(answer, labels: int):
     return answer
 
 
-def save(model: keras.Model, path: str | Path) -> None:
+def save(model: keras.Model, path: str | Path, noted: Callable[[Path], None] = lambda beside: None) -> None:
     """Write an assembled model to `path` (suffix .keras), without optimizer, beside and renamed.
+
+    Args:
+        noted: called with the complete file before it gets its name.
 
     Raises:
         OSError: no space left, no permission.
     """
     with replacing(path) as beside, _uncompiled(model):
         model.save(beside)
+        noted(beside)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps._application import application  # noqa: F401  where every application looks for it
+from convmedia.apps._application import application
+from convmedia.apps._terminal import complain, in_utf8, say, table, tell
 from convmedia.data import extras
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
@@ -151,6 +152,14 @@ Examples = Annotated[
 ]
 Folder = Annotated[Path, typer.Option("--out", help="The folder to write to.")]
 
+__all__ = [
+    "application",
+    "complain",
+    "say",
+    "table",
+    "tell",
+]  # beside what is defined here: every command prints with them
+
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -159,6 +168,7 @@ def run(command: typer.Typer, arguments: list[str] | None = None) -> None:
 
     Anything else is a bug and shows its traceback.
     """
+    in_utf8()
     sys.exit(exit_code(command, arguments))
 
 
@@ -170,7 +180,7 @@ def exit_code(command: typer.Typer, arguments: list[str] | None = None) -> int:
         message = error.format_message()
         context = getattr(error, "ctx", None)
         if message == "Missing command." and context:
-            print(context.get_help())
+            tell(context.get_help())
             return 0
         return complain(message)
     except InputError as error:
@@ -222,12 +232,6 @@ MACHINE = {
     errno.EIO: "check the disk",
     errno.ENAMETOOLONG: "give a shorter name",
 }
-
-
-def complain(message: str) -> int:
-    """One line on standard error, exit code 2."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)
-    return 2
 
 
 def use_backend(backend: str | None, distribute: bool = False) -> None:
@@ -305,11 +309,6 @@ def to_json(document: Any, indent: int | None = None) -> str:
     return json.dumps(finite(document), allow_nan=False, ensure_ascii=True, indent=indent)
 
 
-def say(text: str) -> None:
-    """A line for the person at the terminal, on standard error."""
-    print(text, file=sys.stderr, flush=True)
-
-
 def say_left_out(bad: Sequence[tuple[Path, str]]) -> None:
     """Say which files cannot be used and why: the first five, and how many there are."""
     for path, reason in bad[:5]:
@@ -357,18 +356,6 @@ def given(inputs: list[str] | None, files_from: Path | None) -> list[str]:
     if not names:
         raise InputError("no file is named: give files or folders, or --files-from LIST")
     return names
-
-
-def table(header: list[str], rows: list[list[Any]]) -> str:
-    """Plain text in columns; numbers to the right."""
-    cells = [[str(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    right = [all(not isinstance(row[i], str) for row in rows) for i in range(len(header))]
-    lines = [
-        "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
-        for row in cells
-    ]
-    return "\n".join(lines)
 
 
 def percent(fraction: float) -> str:

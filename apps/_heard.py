@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from convmedia.apps import _classifiers
-from convmedia.apps._commands import percent, progress, table, to_json
+from convmedia.apps._commands import percent, progress, table, tell, to_json
 from convmedia.apps._runs import Run, group_of
 from convmedia.data import clips, sounds
 from convmedia.data.errors import InputError
@@ -168,11 +168,11 @@ def print_figures(predictor: Predictor, data: sounds.Sounds, metrics: dict[str, 
         _classifiers.print_figures(predictor, data, metrics, as_json)
         return
     if as_json:
-        print(to_json({"metrics": metrics, "data": data.facts, "model": predictor.digest}, indent=2))
+        tell(to_json({"metrics": metrics, "data": data.facts, "model": predictor.digest}, indent=2))
         return
     names = [name for name in metrics["test"] if name not in ("examples", "loss")]
     header = ["split", *(name.replace("_", " ") for name in names), "sounds"]
-    print(table(header, [["test", *(percent(metrics["test"][name]) for name in names), metrics["test"]["examples"]]]))
+    tell(table(header, [["test", *(percent(metrics["test"][name]) for name in names), metrics["test"]["examples"]]]))
 
 
 def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, metrics, scores: np.ndarray) -> None:

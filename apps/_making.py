@@ -15,7 +15,7 @@ from typing import Any
 from convmedia.apps import _engines
 from convmedia.data import images, originals
 from convmedia.data.errors import InputError
-from convmedia.data.files import shown
+from convmedia.data.files import fitting, shown
 from convmedia.data.originals import Original
 from convmedia.data.parallel import in_order
 from convmedia.models.predicting import within_memory
@@ -84,7 +84,9 @@ def made(pairs: Sequence[Pair], make: Callable[[Path, Path, Original], Made], do
                 with within_memory(shown(file)):
                     result = make(file, stem, original)
                 path = stem.with_name(stem.name + originals.suffix_for(result.picture, file.suffix))
-                if path in names or (path.exists() and path.samefile(file)):
+                with fitting(file):
+                    taken = path in names or (path.exists() and path.samefile(file))
+                if taken:
                     raise InputError(f"{shown(file)} would replace {shown(path)}: give it another --out")
             except InputError as wrong:
                 current = writer.submit(dict, file=str(file), error=str(wrong))
@@ -111,7 +113,7 @@ def written(file: Path, path: Path, result: Made, seconds: float) -> Row:
     """Write a result: its row."""
     began = time.perf_counter()
     try:
-        with within_memory(shown(file)):
+        with within_memory(shown(file)), fitting(file):
             originals.write(result.picture, path)
             if result.beside:
                 result.beside()

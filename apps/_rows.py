@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from convmedia.apps._commands import counted, to_json
+from convmedia.apps._commands import counted, tell, to_json
 from convmedia.data import extras
 from convmedia.data.errors import InputError
 from convmedia.data.files import locked, replacing, shown
@@ -31,7 +31,7 @@ def to_file(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path
     with locked(out, busy(out)):
         summary = added(rows_of, files, out)
     text = f"{summary['files'] - summary['skipped']} rows added to {shown(out)}, {summary['skipped']} were there, "
-    print(to_json(summary) if as_json else f"{text}{summary['errors']} with an error")
+    tell(to_json(summary) if as_json else f"{text}{summary['errors']} with an error")
     return int(summary["errors"] > 0)
 
 

@@ -11,7 +11,7 @@ from convmedia.apps import _distributed, _features, _pictures, _training
 from convmedia.apps._balance import class_weights, watched, weighted
 from convmedia.apps._checkpoints import Choice, best_epoch, monitored
 from convmedia.apps._classifiers import finish
-from convmedia.apps._commands import percent, say, table
+from convmedia.apps._commands import percent, say, table, tell
 from convmedia.apps._runs import Run
 from convmedia.apps._twin import precision_here, twin
 from convmedia.data.pictures import Decoded, Pictures
@@ -95,7 +95,7 @@ def train_run(run: Run) -> dict[str, Any]:
         run.write(stages=stages)
         gained = stage_rows(stages, monitored(parts.monitor))
         if _distributed.rank() == 0:
-            print(table(*gained))
+            tell(table(*gained))
         return finish(run, "Transfer learning", limited, history, extra=lambda report, _: stages_told(report, gained))
 
 

@@ -34,6 +34,7 @@ from convmedia.apps._commands import (
     percent,
     say,
     table,
+    tell,
     to_json,
     use_backend,
 )
@@ -150,8 +151,8 @@ def print_trained(out: Path, metrics: dict[str, Any], line: Callable[[str, dict[
 
     width = max(map(len, metrics))
     for name, figures in metrics.items():
-        print(f"{name:{width}}  {(line or accuracy_line)(name, figures)}")
-    print(f"run {out}, report {out / 'report.html'}")
+        tell(f"{name:{width}}  {(line or accuracy_line)(name, figures)}")
+    tell(f"run {out}, report {out / 'report.html'}")
 
 
 def predict(
@@ -193,9 +194,9 @@ def printed(rows: Iterable[dict[str, Any]], as_json: bool, line: Callable[[dict[
         if as_json:
             kept.append(row)
         else:
-            print(line(row), flush=True)
+            tell(line(row), flush=True)
     if as_json:
-        print(to_json(kept, indent=2))
+        tell(to_json(kept, indent=2))
     return int(failed)
 
 
@@ -204,8 +205,8 @@ def line_of(row: dict[str, Any]) -> str:
     if "error" in row:
         return f"{shown(row['file'])}\terror: {row['error']}"
     file = shown(row["file"])
-    others = ", ".join(f"{entry['label']} {percent(entry['score'])}" for entry in row["top"][1:3])
-    return f"{file}\t{row['label']}\t{percent(row['score'])}" + (f"\t({others})" if others else "")
+    others = ", ".join(f"{shown(entry['label'])} {percent(entry['score'])}" for entry in row["top"][1:3])
+    return f"{file}\t{shown(row['label'])}\t{percent(row['score'])}" + (f"\t({others})" if others else "")
 
 
 def made_line(row: dict[str, Any]) -> str:
@@ -263,7 +264,7 @@ def explain(app: str, inputs: list[str], out: Path, model: str | None, before) -
     failed = 0
     for file, written in counted(explained(predictor, files, out, before(predictor)), len(files), "drawing"):
         failed += isinstance(written, str)
-        print(f"{shown(file)}\terror: {written}" if isinstance(written, str) else "\n".join(map(str, written)))
+        tell(f"{shown(file)}\terror: {written}" if isinstance(written, str) else "\n".join(map(str, written)))
     return int(failed > 0)
 
 
@@ -359,7 +360,7 @@ def export_of(
         predictor, formats, out or default, examples, trial=measured, loss_tolerance=loss_tolerance, **limits
     )
     if as_json:
-        print(to_json(parity, indent=2))
+        tell(to_json(parity, indent=2))
     else:
         print_parity(parity, out or default)
     return int(any("refused" in figures for figures in parity.values()))
@@ -381,14 +382,14 @@ def print_parity(parity: dict[str, Any], out: Path) -> None:
             ]
             for name, f in good.items()
         ]
-        print(table(header, rows))
+        tell(table(header, rows))
         for name, f in good.items():
             if "metric" in f:
-                print(f"{name}: {worth(f)}")
-        print(f"written to {out}")
+                tell(f"{name}: {worth(f)}")
+        tell(f"written to {out}")
     for name, figures in parity.items():
         if "refused" in figures:
-            print(f"{name} refused: {figures['refused']}")
+            tell(f"{name} refused: {figures['refused']}")
 
 
 def worth(figures: dict[str, Any]) -> str:

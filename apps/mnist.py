@@ -36,6 +36,7 @@ from convmedia.apps._commands import (
     application,
     progress,
     say,
+    tell,
     to_json,
     use_backend,
 )
@@ -262,10 +263,10 @@ def compare(
     with run.begin():
         result = _digits.compared(run, list(trainings(run)), files)
     if as_json:
-        print(to_json(result, indent=2))
+        tell(to_json(result, indent=2))
         return
-    print(_digits.comparison_table(result))
-    print(f"report {out / 'report.html'}")
+    tell(_digits.comparison_table(result))
+    tell(f"report {out / 'report.html'}")
 
 
 def trainings(run) -> Iterator[tuple[str, Any]]:

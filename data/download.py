@@ -160,7 +160,7 @@ class _Transfer:
 
     def range(self, have: int) -> dict[str, str]:
         """Headers that ask for the rest, where it can be told that the rest belongs to what is here."""
-        version = self.note.read_text() if self.note.exists() else ""
+        version = self.note.read_text(encoding="utf-8") if self.note.exists() else ""
         if not have or not (version or self.expected.sha256 or self.expected.md5):
             return {}
         return {"Range": f"bytes={have}-"} | ({"If-Range": version} if version else {})
@@ -168,7 +168,7 @@ class _Transfer:
     def remember(self, response: http.client.HTTPResponse) -> None:
         tag = response.headers.get("ETag", "")
         version = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
-        self.note.write_text(version)
+        self.note.write_text(version, encoding="utf-8")
 
     def restart(self) -> int:
         self.file.truncate(0)

@@ -1,5 +1,6 @@
 """Writing files so that a kill at any moment leaves the last complete one; finding and naming them."""
 
+import errno
 import hashlib
 import os
 import secrets
@@ -35,6 +36,18 @@ def replacing(path: str | Path) -> Iterator[Path]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def fitting(file: str | Path) -> Iterator[None]:
+    """Turns a file system's refusal of a result's name, which is longer than that of its file, into an InputError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        message = f"{shown(file)}: the name of its result is too long here; give the file a shorter name"
+        raise InputError(message) from error
 
 
 @contextmanager
@@ -114,7 +127,13 @@ def shown(path: str | Path) -> str:
 
     File names are bytes; without this a strange one splits an error message or stops its printing.
     """
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    if (text := os.fspath(path)).isprintable():
+        return text
+    try:
+        encoded = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a pair, as JSON can hold it
+        encoded = text.encode("utf-8", "surrogatepass")
+    text = encoded.decode("utf-8", "backslashreplace")
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text)
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from convmedia.data import extras
-from convmedia.data.errors import InputError
+from convmedia.data import arrays, extras
+from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import locked, replacing, shown
 from convmedia.models import comparing, describing, trials
 from convmedia.models.evidence import Evidence, Measured
@@ -55,11 +55,20 @@ def read_examples(path: str | Path) -> list[np.ndarray]:
         InputError: missing, damaged, or no such file.
     """
     try:
-        return list(read_arrays(path))
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(archive.namelist())
+        found = list(read_arrays(path))
+        kinds = {(example.ndim, str(example.dtype)) for example in found}
+        if names != [f"{place:05}.npy" for place in range(len(names))] or kinds not in (
+            {(3, "uint8")},
+            {(1, "float32")},
+        ):
+            raise ValueError("it was altered")
+    except arrays.DAMAGED as error:
         raise InputError(
-            f"{shown(path)} holds no readable examples ({first_line(str(error))}); give --data."
+            f"{shown(path)} holds no readable examples ({in_one_line(error, 100)}); give --data."
         ) from error
+    return found
 
 
 def export(
@@ -150,7 +159,7 @@ def _check(names: list[str], examples: list[np.ndarray], kind: str) -> None:
     rank, dtype = (3, "uint8") if kind == "image" else (1, "float32")
     wrong = [example for example in examples if (example.ndim, example.dtype) != (rank, dtype)]
     if wrong:
-        raise ValueError(f"Examples are {dtype} of rank {rank}. Received: {wrong[0].dtype} {wrong[0].shape}")
+        raise InputError(f"Examples are {dtype} of rank {rank}. Received: {wrong[0].dtype} {wrong[0].shape}")
 
 
 def _check_folder(out: Path, names: list[str]) -> None:

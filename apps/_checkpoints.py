@@ -138,7 +138,7 @@ def facts_of(network: keras.Model) -> dict[str, Any]:
     found = {
         name: version for name, version in versions().items() if name in VERSIONS or name == keras.backend.backend()
     }
-    return {"versions": found, "variables": [re.sub(r"_\d+(?=/|$)", "", path) for path in paths]}
+    return {"versions": found, "variables": [re.sub(r"_\d+", "", path) for path in paths]}
 
 
 VERSIONS = ("convmedia", "keras")  # of which, and of the backend's, the numbers of a training depend

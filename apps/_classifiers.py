@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from convmedia.apps._commands import percent, progress, say, say_left_out, table, tell, to_json
+from convmedia.apps._device import device
 from convmedia.apps._runs import Run
 from convmedia.data import images
 from convmedia.data.errors import InputError
@@ -151,7 +152,8 @@ def measure(predictor: Predictor, data: Labelled) -> tuple[dict[str, Any], np.nd
 def print_figures(predictor: Predictor, data: Labelled, metrics: dict[str, Any], as_json: bool) -> None:
     """What `evaluate` prints: a row for each split; of the first split a row for each label, where they are few."""
     if as_json:
-        tell(to_json({"metrics": metrics, "data": data.facts, "model": predictor.digest}, indent=2))
+        document = {"metrics": metrics, "data": data.facts, "model": predictor.digest, "device": device()}
+        tell(to_json(document, indent=2))
         return
     rows = [
         [split, accuracy_said(f), percent(f["balanced_accuracy"]), percent(f["macro_f1"]), f"{f['loss']:.4f}"]

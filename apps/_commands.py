@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from convmedia.apps._application import application
+from convmedia.apps._supervision import supervised
 from convmedia.apps._terminal import complain, in_utf8, say, table, tell
 from convmedia.data import extras
 from convmedia.data.errors import InputError
@@ -241,6 +242,8 @@ def use_backend(backend: str | None, distribute: bool = False) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if distribute and backend not in (None, "jax"):
         raise InputError(f"--distribute trains with JAX: leave --backend {backend} out")
+    if distribute:
+        supervised()  # before anything is loaded that the process which watches does not need
     backend = "jax" if distribute else backend
     name = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
     if name not in BACKENDS:

@@ -7,6 +7,7 @@ import numpy as np
 
 from convmedia.apps import _classifiers
 from convmedia.apps._commands import percent, progress, table, tell, to_json
+from convmedia.apps._device import device
 from convmedia.apps._runs import Run, group_of
 from convmedia.data import clips, sounds
 from convmedia.data.errors import InputError
@@ -168,7 +169,8 @@ def print_figures(predictor: Predictor, data: sounds.Sounds, metrics: dict[str, 
         _classifiers.print_figures(predictor, data, metrics, as_json)
         return
     if as_json:
-        tell(to_json({"metrics": metrics, "data": data.facts, "model": predictor.digest}, indent=2))
+        document = {"metrics": metrics, "data": data.facts, "model": predictor.digest, "device": device()}
+        tell(to_json(document, indent=2))
         return
     names = [name for name in metrics["test"] if name not in ("examples", "loss")]
     header = ["split", *(name.replace("_", " ") for name in names), "sounds"]

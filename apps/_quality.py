@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from convmedia.apps._commands import counted, progress, table, tell, to_json
+from convmedia.apps._device import device
 from convmedia.apps._twin import precision_here
 from convmedia.apps._upscaling import at_precision, in_eight_bits
 from convmedia.data import images, originals, patches, resample, sources
@@ -214,12 +215,8 @@ def evaluate(predictor: Predictor, scale: int, data: str, ensemble: bool, precis
     failed = [row for row in every if "error" in row]
     if as_json:
         facts = {"network": predictor.details["network"], "scale": scale, "ensemble": ensemble, "precision": precision}
-        tell(
-            to_json(
-                {**facts, "metrics": means, "images": every, "peak_bytes": peak_bytes(), "model": predictor.digest},
-                indent=2,
-            )
-        )
+        facts |= {"peak_bytes": peak_bytes(), "model": predictor.digest, "device": device()}
+        tell(to_json({**facts, "metrics": means, "images": every}, indent=2))
         return int(bool(failed))
     for row in failed:
         tell(f"{shown(row['file'])}\terror: {row['error']}")

@@ -42,6 +42,8 @@ def busy(out: Path) -> str:
 
 def added(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path], out: Path) -> dict[str, Any]:
     """As `to_file`, of which it is the part that no other process may do at the same time: the summary."""
+    from convmedia.apps._device import device
+
     lines = out
     if out.suffix == PARQUET:
         lines = out.with_name(f"{out.name}.jsonl")
@@ -56,7 +58,8 @@ def added(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path],
             append(row)
     if out.suffix == PARQUET:
         pack(lines, out)
-    return {"out": str(out), "files": len(files), "skipped": len(files) - len(left), "errors": errors}
+    skipped = len(files) - len(left)
+    return {"out": str(out), "files": len(files), "skipped": skipped, "errors": errors, "device": device()}
 
 
 @contextmanager

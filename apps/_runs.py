@@ -48,6 +48,8 @@ class Run:
         Raises:
             InputError: in use by another training; continued with other facts than the recorded ones.
         """
+        from convmedia.apps._device import announce, device
+
         self.folder.mkdir(parents=True, exist_ok=True)
         self.started = time.perf_counter()
         with (self.folder / ".lock").open("w") as lock:
@@ -56,7 +58,9 @@ class Run:
             self.check(facts)
             if not self.fresh:
                 self.check_models()
-            self.write(**facts)  # first, so that a kill in what follows leaves a folder that is still ours
+            announce()
+            # First, so that a kill in what follows leaves a folder that is still ours.
+            self.write(**facts, device=device())
             for leftover in self.folder.rglob(".*.partial*"):
                 remove(leftover)
             for name in OURS if self.fresh else ():

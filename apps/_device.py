@@ -7,12 +7,9 @@ from pathlib import Path
 import keras
 
 from convmedia.apps._commands import say
+from convmedia.data import extras
 
-REMEDY = {
-    "tensorflow": "pip install 'convmedia[cuda]'",
-    "jax": "pip install 'convmedia[jax-cuda]'",
-    "torch": "install a PyTorch with CUDA, as https://pytorch.org says",
-}
+EXTRA = {"tensorflow": "cuda", "jax": "jax-cuda"}  # that brings the libraries of a GPU; PyTorch has them of itself
 NVIDIA = ("/dev/nvidia[0-9]*", "/proc/driver/nvidia/gpus/*")  # of the driver, whatever Python has
 
 
@@ -59,5 +56,6 @@ def announce() -> None:
     """Say once what a training computes on, and how to use a GPU that is idle."""
     say(f"training on {device()} with {keras.backend.backend()}")
     if idle_gpu():
-        remedy = REMEDY[keras.backend.backend()]
-        say(f"note: this machine has an NVIDIA GPU that {keras.backend.backend()} cannot use: {remedy}")
+        extra = EXTRA.get(keras.backend.backend())
+        remedy = extras.command(extra) if extra else "install a PyTorch for its driver, as https://pytorch.org says"
+        say(f"note: this machine has an NVIDIA GPU that {keras.backend.backend()} cannot use; run: {remedy}")

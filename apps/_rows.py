@@ -93,7 +93,8 @@ def rows_in(path: Path) -> Iterator[Row]:
                 raise other
             try:
                 row = json.loads(line)
-                row["file"]
+                if not isinstance(row["file"], str):
+                    raise TypeError
             except (ValueError, KeyError, TypeError) as error:
                 raise other from error
             complete += len(line)
@@ -127,7 +128,7 @@ class Results:
         self.path, self.note = folder / RESULTS, folder / UNFINISHED
         self.settings = json.loads(to_json(settings))
         rows = list(rows_in(self.path)) if self._cut_short() else []
-        self.rows = {row["file"]: row for row in rows if "error" in row or Path(row["out"]).exists()}
+        self.rows = {row["file"]: row for row in rows if "error" in row or Path(str(row.get("out", ""))).is_file()}
         with replacing(self.note) as beside:
             beside.write_text(to_json(self.settings), encoding="utf-8")
         with replacing(self.path) as beside:

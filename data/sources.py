@@ -126,7 +126,10 @@ def rows() -> list[dict[str, str | None]]:
 def recorded(name: str) -> str | None:
     """SHA-256 of the file that a set in the cache was downloaded as, or None."""
     note = _note(source(name))
-    return json.loads(note.read_text(encoding="utf-8"))["sha256"] if note.exists() else None
+    try:
+        return str(json.loads(note.read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):  # none, or cut or altered
+        return None
 
 
 def _size(row: Source) -> str:

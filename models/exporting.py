@@ -179,6 +179,7 @@ def _earlier(out: Path, predictor: Predictor) -> dict[str, dict[str, Any]]:
         return {}
     if predictor.digest is None or not isinstance(parity, dict):
         return {}
+    parity = {name: entry for name, entry in parity.items() if isinstance(entry, dict)}
     return {
         name: parity[name]
         for name, kind in FORMATS.items()

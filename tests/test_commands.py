@@ -150,3 +150,16 @@ def test_no_option_takes_what_is_neither_file_nor_folder(tmp_path, kind):
 def test_a_file_that_ends_too_early_is_not_taken_for_an_interruption():
     with pytest.raises(EOFError):
         _commands.exit_code(failing(EOFError("no more")), ["fail"])
+
+
+def test_every_training_is_continued_with_its_folder_alone(tmp_path):
+    tried = []
+    for name, group in get_command(main.command).commands.items():
+        for verb, command in getattr(group, "commands", {}).items():
+            if any(param.name == "resume" for param in command.params):
+                command.make_context(verb, ["--out", str(tmp_path), "--resume"])
+                tried.append((name, verb))
+                if any(param.required and param.name != "out" for param in command.params):
+                    with pytest.raises(typer.TyperException, match="Missing"):
+                        command.make_context(verb, ["--out", str(tmp_path)])
+    assert len(tried) == 7, tried

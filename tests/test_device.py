@@ -49,12 +49,11 @@ def test_a_gpu_that_the_backend_does_not_see_is_told(tmp_path, monkeypatch, caps
     idle = _device.idle_gpu
     monkeypatch.setattr(_device, "idle_gpu", lambda: idle(tmp_path))
     _device.announce()
-    assert "NVIDIA GPU that" in capsys.readouterr().err
+    assert "NVIDIA GPU that tensorflow cannot use; run: pip install" in capsys.readouterr().err
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     assert not _device.idle_gpu()
 
 
 def test_what_is_to_be_installed_is_an_extra():
     for backend, library in (("tensorflow", "tensorflow[and-cuda]"), ("jax", "jax[cuda12]")):
-        extra = _device.REMEDY[backend].partition("[")[2].partition("]")[0]
-        assert [one.partition(">")[0] for one in EXTRAS[extra]] == [library]
+        assert [one.partition(">")[0] for one in EXTRAS[_device.EXTRA[backend]]] == [library]

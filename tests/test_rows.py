@@ -53,7 +53,9 @@ def test_half_a_row_is_cut_off_and_the_complete_ones_are_kept(tmp_path):
     assert rows.read_bytes().endswith(b'"x"}\n')
 
 
-@pytest.mark.parametrize("theirs", ["notes\nof mine\n", "notes without an end", "[1, 2]\n", '{"file": "a"}\nnotes'])
+@pytest.mark.parametrize(
+    "theirs", ["notes\nof mine\n", "notes without an end", "[1, 2]\n", '{"file": "a"}\nnotes', '{"file": [1]}\n']
+)
 def test_a_file_that_holds_something_else_is_left_as_it_is(tmp_path, theirs):
     rows = tmp_path / "rows.jsonl"
     rows.write_text(theirs)

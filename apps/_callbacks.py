@@ -147,11 +147,10 @@ class Progress(keras.callbacks.Callback):
             print(f"\r{self.line(batch + 1, logs)}  [{bar:<20}]\x1b[K", end="", file=sys.stderr, flush=True)
 
     def on_epoch_end(self, epoch, logs=None):
-        start, end = ("\r", "\x1b[K") if self.live else ("", "")
-        if not self.lasting:
-            print(f"{start}{end}", end="", file=sys.stderr, flush=True)
-            return
-        say(f"{start}{self.line(self.steps, logs)}{end}")
+        if self.live:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        if self.lasting:
+            say(self.line(self.steps, logs))
 
     def line(self, done: int, logs) -> str:
         """Epoch, figures and time left after `done` steps of the current epoch."""

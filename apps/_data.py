@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from convmedia.apps._commands import Group, Json, application, progress, table, to_json
+from convmedia.apps._commands import Group, Json, application, progress, table, tell, to_json
 
 if TYPE_CHECKING:
     from convmedia.data.folders import Scan
@@ -25,10 +25,10 @@ def list_sets(as_json: Json = False) -> None:
 
     rows = sources.rows()
     if as_json:
-        print(to_json(rows, indent=2))
+        tell(to_json(rows, indent=2))
         return
     header = ["name", "what", "size", "licence", "found"]
-    print(table(header, [[str(row[name] or "-") for name in header] for row in rows]))
+    tell(table(header, [[str(row[name] or "-") for name in header] for row in rows]))
 
 
 @command.command()
@@ -38,7 +38,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A name that `convmedia data 
 
     with progress(f"fetching {name}") as update:
         path = sources.fetch(name, update)
-    print(path)
+    tell(str(path))
 
 
 @command.command()
@@ -61,7 +61,7 @@ def check(
     """
     with progress("scanning") as update:
         found = looked_through(data, group, update)
-    print(to_json(document(data, found), indent=2) if as_json else text(found))
+    tell(to_json(document(data, found), indent=2) if as_json else text(found))
     return int(bool(found.bad))
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from convmedia.apps import _classifiers
-from convmedia.apps._commands import percent, progress, table, to_json
+from convmedia.apps._commands import percent, progress, table, tell, to_json
+from convmedia.apps._device import device
 from convmedia.apps._runs import Run, group_of
 from convmedia.data import clips, sounds
 from convmedia.data.errors import InputError
@@ -108,13 +109,12 @@ def with_thresholds(run: Run, predictor: Predictor, data: sounds.Sounds) -> Pred
 
     from convmedia.models import load
     from convmedia.models.answer import Answer
-    from convmedia.models.saving import save
 
     thresholds = tuned(answers(predictor, data.validation, "thresholds"), data.validation.truth)
     model = predictor.model
     details = {**predictor.details, "thresholds": thresholds}
     answer = Answer(predictor.app, predictor.labels, predictor.input, details, name="answer")
-    save(keras.Model(model.inputs, answer(model.layers[-1].input), name=model.name), run.model_file)
+    run.keep(keras.Model(model.inputs, answer(model.layers[-1].input), name=model.name))
     return load(run.folder, app=predictor.app)
 
 
@@ -169,11 +169,12 @@ def print_figures(predictor: Predictor, data: sounds.Sounds, metrics: dict[str, 
         _classifiers.print_figures(predictor, data, metrics, as_json)
         return
     if as_json:
-        print(to_json({"metrics": metrics, "data": data.facts, "model": predictor.digest}, indent=2))
+        document = {"metrics": metrics, "data": data.facts, "model": predictor.digest, "device": device()}
+        tell(to_json(document, indent=2))
         return
     names = [name for name in metrics["test"] if name not in ("examples", "loss")]
     header = ["split", *(name.replace("_", " ") for name in names), "sounds"]
-    print(table(header, [["test", *(percent(metrics["test"][name]) for name in names), metrics["test"]["examples"]]]))
+    tell(table(header, [["test", *(percent(metrics["test"][name]) for name in names), metrics["test"]["examples"]]]))
 
 
 def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, metrics, scores: np.ndarray) -> None:

@@ -17,7 +17,7 @@ from convmedia.apps import _engines
 from convmedia.apps._commands import note
 from convmedia.data import frames, images, memory, originals
 from convmedia.data.errors import InputError
-from convmedia.data.files import shown
+from convmedia.data.files import fitting, shown
 from convmedia.data.frames import Frames
 from convmedia.data.originals import Original
 from convmedia.data.parallel import in_order
@@ -151,7 +151,9 @@ def made(
                 with within_memory(shown(file)):
                     result = all_frames(partial(make, file, stem), content)
                 path = result.path(stem, file.suffix)
-                if path in names or (path.exists() and path.samefile(file)):
+                with fitting(file):
+                    taken = path in names or (path.exists() and path.samefile(file))
+                if taken:
                     raise InputError(f"{shown(file)} would replace {shown(path)}: give it another --out")
             except InputError as wrong:
                 current = writer.submit(dict, file=str(file), error=str(wrong))
@@ -193,7 +195,7 @@ def written(file: Path, path: Path, result: Result, seconds: float) -> Row:
     """Write a result: its row."""
     began, first = time.perf_counter(), result.made[0]
     try:
-        with within_memory(shown(file)):
+        with within_memory(shown(file)), fitting(file):
             result.write(path)
             if first.beside:
                 first.beside()

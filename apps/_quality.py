@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.apps._commands import counted, note, progress, table, to_json
+from convmedia.apps._commands import counted, note, progress, table, tell, to_json
+from convmedia.apps._device import device
 from convmedia.apps._twin import precision_here
 from convmedia.apps._upscaling import at_precision, in_eight_bits
 from convmedia.data import images, originals, patches, resample, sources
@@ -211,20 +212,16 @@ def evaluate(predictor: Predictor, scale: int, data: str, ensemble: bool, precis
         every += rows
         if not as_json:
             said = ", ensemble" * ensemble + ", bfloat16" * (precision == "bfloat16")
-            print(f"{name}, {predictor.details['network']} x{scale}{said}")
-            print(quality_table(rows, mean))
+            tell(f"{name}, {predictor.details['network']} x{scale}{said}")
+            tell(quality_table(rows, mean))
     failed = [row for row in every if "error" in row]
     if as_json:
         facts = {"network": predictor.details["network"], "scale": scale, "ensemble": ensemble, "precision": precision}
-        print(
-            to_json(
-                {**facts, "metrics": means, "images": every, "peak_bytes": peak_bytes(), "model": predictor.digest},
-                indent=2,
-            )
-        )
+        facts |= {"peak_bytes": peak_bytes(), "model": predictor.digest, "device": device()}
+        tell(to_json({**facts, "metrics": means, "images": every}, indent=2))
         return int(bool(failed))
     for row in failed:
-        print(f"{shown(row['file'])}\terror: {row['error']}")
+        tell(f"{shown(row['file'])}\terror: {row['error']}")
     seconds = sum(row.get("seconds", 0.0) for row in every)
-    print(f"{seconds:.1f} s in the network, {peak_bytes() / 1e6:,.0f} MB at most")
+    tell(f"{seconds:.1f} s in the network, {peak_bytes() / 1e6:,.0f} MB at most")
     return int(bool(failed))

@@ -34,13 +34,14 @@ from convmedia.apps._commands import (
     note,
     percent,
     say,
-    table,
+    tell,
     to_json,
     use_backend,
 )
 from convmedia.apps._notes import remarked
+from convmedia.apps._parity import print_parity
 from convmedia.data.errors import InputError
-from convmedia.data.files import shown
+from convmedia.data.files import locked, shown
 
 
 def add(
@@ -152,8 +153,8 @@ def print_trained(out: Path, metrics: dict[str, Any], line: Callable[[str, dict[
 
     width = max(map(len, metrics))
     for name, figures in metrics.items():
-        print(f"{name:{width}}  {(line or accuracy_line)(name, figures)}")
-    print(f"run {out}, report {out / 'report.html'}")
+        tell(f"{name:{width}}  {(line or accuracy_line)(name, figures)}")
+    tell(f"run {out}, report {out / 'report.html'}")
 
 
 def predict(
@@ -195,9 +196,9 @@ def printed(rows: Iterable[dict[str, Any]], as_json: bool, line: Callable[[dict[
         if as_json:
             kept.append(row)
         else:
-            print(line(row), flush=True)
+            tell(line(row), flush=True)
     if as_json:
-        print(to_json(kept, indent=2))
+        tell(to_json(kept, indent=2))
     return int(failed)
 
 
@@ -206,8 +207,8 @@ def line_of(row: dict[str, Any]) -> str:
     if "error" in row:
         return f"{shown(row['file'])}\terror: {row['error']}"
     file = shown(row["file"])
-    others = ", ".join(f"{entry['label']} {percent(entry['score'])}" for entry in row["top"][1:3])
-    return f"{file}\t{row['label']}\t{percent(row['score'])}" + (f"\t({others})" if others else "")
+    others = ", ".join(f"{shown(entry['label'])} {percent(entry['score'])}" for entry in row["top"][1:3])
+    return f"{file}\t{shown(row['label'])}\t{percent(row['score'])}" + (f"\t({others})" if others else "")
 
 
 def made_line(row: dict[str, Any]) -> str:
@@ -225,24 +226,28 @@ def make(worker, inputs: list[str], out: Path, settings: dict[str, Any], engine:
         settings: what the pictures depend on beside the files.
     """
     from convmedia.apps import _making
-    from convmedia.apps._rows import Results
+    from convmedia.apps._rows import Results, busy
 
-    results = Results(out, settings)
-    done = results.rows
-    if done:
-        say(f"{len(done)} files are in {results.path} from a call that was cut short; going on")
-    pairs = worker.pairs(inputs, out)
-    made = _making.made_by_actors(worker, pairs, done, workers) if engine == Engine.ray else worker.rows(pairs, done)
-    began, errors = time.perf_counter(), Counter("error" in row for row in done.values())
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out, busy(out)):
+        results = Results(out, settings)
+        done = results.rows
+        if done:
+            say(f"{len(done)} files are in {shown(results.path)} from a call that was cut short; going on")
+        pairs = worker.pairs(inputs, out)
+        by_actors = engine == Engine.ray
+        made = _making.made_by_actors(worker, pairs, done, workers) if by_actors else worker.rows(pairs, done)
+        began, errors = time.perf_counter(), Counter("error" in row for row in done.values())
 
-    def seen() -> Iterator[dict[str, Any]]:
-        for row in remarked(results.kept(made)):
-            errors["error" in row] += 1
-            yield row
+        def seen() -> Iterator[dict[str, Any]]:
+            for row in remarked(results.kept(made)):
+                errors["error" in row] += 1
+                yield row
 
-    printed(seen(), as_json, made_line)
+        printed(seen(), as_json, made_line)
     seconds = time.perf_counter() - began
-    say(f"{errors[False]} pictures made, {errors[True]} files with an error, {seconds:.1f} s; rows: {results.path}")
+    counts = f"{errors[False]} pictures made, {errors[True]} files with an error, {seconds:.1f} s"
+    say(f"{counts}; rows: {shown(results.path)}")
     return int(errors[True] > 0)
 
 
@@ -261,7 +266,7 @@ def explain(app: str, inputs: list[str], out: Path, model: str | None, before) -
     failed = 0
     for file, written in counted(explained(predictor, files, out, before(predictor)), len(files), "drawing"):
         failed += isinstance(written, str)
-        print(f"{shown(file)}\terror: {written}" if isinstance(written, str) else "\n".join(map(str, written)))
+        tell(f"{shown(file)}\terror: {written}" if isinstance(written, str) else "\n".join(map(str, written)))
     return int(failed > 0)
 
 
@@ -357,41 +362,7 @@ def export_of(
         predictor, formats, out or default, examples, trial=measured, loss_tolerance=loss_tolerance, **limits
     )
     if as_json:
-        print(to_json(parity, indent=2))
+        tell(to_json(parity, indent=2))
     else:
         print_parity(parity, out or default)
     return int(any("refused" in figures for figures in parity.values()))
-
-
-def print_parity(parity: dict[str, Any], out: Path) -> None:
-    """The verified files and their figures as tables; refusals with their reason."""
-    good = {name: figures for name, figures in parity.items() if "refused" not in figures}
-    if good:
-        header = ["format", "max difference", "same top label", "bytes", "ms each", "at 32", "MB at most"]
-        rows = [
-            [
-                name,
-                f"{f['max_abs_diff']:.1e}",
-                "-" if f["same_top1"] is None else percent(f["same_top1"]),
-                f["bytes"],
-                *(f"{1e3 * f[cost]:.2f}" if cost in f else "-" for cost in ("seconds_at_1", "seconds_at_32")),
-                round(f.get("peak_bytes", 0) / 1e6),
-            ]
-            for name, f in good.items()
-        ]
-        print(table(header, rows))
-        for name, f in good.items():
-            if "metric" in f:
-                print(f"{name}: {worth(f)}")
-        print(f"written to {out}")
-    for name, figures in parity.items():
-        if "refused" in figures:
-            print(f"{name} refused: {figures['refused']}")
-
-
-def worth(figures: dict[str, Any]) -> str:
-    """What a quantised file is worth, before and after."""
-    written = (lambda value: f"{value:.2f} dB") if "psnr" in figures["metric"] else percent
-    before = "" if figures["before"] is None else f"{written(figures['before'])} before, "
-    metric = figures["metric"].replace("_", " ")
-    return f"{metric} {before}{written(figures['after'])} after ({figures['measured_on']})"

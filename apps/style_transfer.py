@@ -40,6 +40,7 @@ from convmedia.apps._commands import (
     application,
     given,
     load_pipelines,
+    tell,
     to_json,
     use_backend,
 )
@@ -144,10 +145,10 @@ def stylize(
 
     row = _painting.painted(context.params)
     if as_json:
-        print(to_json(row, indent=2))
+        tell(to_json(row, indent=2))
     else:
         loss = "none" if row["loss"] is None else f"{row['loss']:.4g}"
-        print(f"{row['out']}  {row['width']}x{row['height']}  loss {loss}  {row['seconds']:.1f} s")
+        tell(f"{row['out']}  {row['width']}x{row['height']}  loss {loss}  {row['seconds']:.1f} s")
     return int(row["stopped"] is not None)
 
 

@@ -1,8 +1,10 @@
 """Writing files so that a kill at any moment leaves the last complete one; finding and naming them."""
 
+import errno
 import hashlib
 import os
-import threading
+import secrets
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +31,7 @@ BESIDE = frozenset(
 
 NAMED = 5
 """Most files that a line names."""
+LONGEST_SUFFIX = 32  # bytes, of the formats that writers choose by it
 
 
 @contextmanager
@@ -36,15 +39,16 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Give a path beside `path` to write to; on success it is renamed to `path`, on failure removed.
 
     The parent folder is made where it is missing. The temporary name keeps the suffix, because writers choose the
-    format by it, and carries process and thread, so that two writers of one file never share it.
+    format by it, and is random, so that two writers of one file never share it. It is short: whatever name a folder
+    can hold is written.
 
     Raises:
         OSError: as the writer or the rename raises it (no space left, no permission).
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = f"{os.getpid()}-{threading.get_ident()}"
-    beside = path.with_name(f".{path.stem}.{writer}.partial{path.suffix}")
+    suffix = path.suffix if len(os.fsencode(path.suffix)) <= LONGEST_SUFFIX else ""
+    beside = path.with_name(f".{secrets.token_hex(8)}.partial{suffix}")
     try:
         yield beside
         with beside.open("rb+") as file:
@@ -52,6 +56,84 @@ def replacing(path: str | Path) -> Iterator[Path]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def fitting(file: str | Path) -> Iterator[None]:
+    """Turns a file system's refusal of a result's name, which is longer than that of its file, into an InputError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        message = f"{shown(file)}: the name of its result is too long here; give the file a shorter name"
+        raise InputError(message) from error
+
+
+@contextmanager
+def locked(path: str | Path, busy: str) -> Iterator[None]:
+    """Hold a file or folder that is written to against other processes, by a lock file beside or in it.
+
+    The kernel lets go when a process dies; the lock file goes at the end, and one that a kill left blocks nobody.
+
+    Args:
+        busy: what to say where another process holds it.
+
+    Raises:
+        InputError: another process holds it.
+        OSError: no permission, no space.
+    """
+    path = Path(path).resolve()
+    # Of a file: a short name, so that the lock of any file has one.
+    name = ".lock" if path.is_dir() else f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.lock"
+    lock = path / name if path.is_dir() else path.with_name(name)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with lock.open("ab") as file:
+            alone(file.fileno(), busy)
+            if not _is_at(file.fileno(), lock):  # its last holder has just removed it
+                continue
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+            return
+
+
+def alone(descriptor: int, busy: str) -> None:
+    """Lock an open file against other processes until it is closed. Raises InputError where one has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no advisory locks
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(busy) from error
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file still has a name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+KINDS = {
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def special(path: str | Path) -> str | None:
+    """What is at a path if it is neither a file nor a folder: "a device", "a pipe" or "a socket"."""
+    try:
+        return KINDS.get(stat.S_IFMT(Path(path).stat().st_mode))
+    except (OSError, ValueError):  # nothing there, or no name that a file can have
+        return None
 
 
 def digest(path: str | Path) -> str:
@@ -65,7 +147,13 @@ def shown(path: str | Path) -> str:
 
     File names are bytes; without this a strange one splits an error message or stops its printing.
     """
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    if (text := os.fspath(path)).isprintable():
+        return text
+    try:
+        encoded = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a pair, as JSON can hold it
+        encoded = text.encode("utf-8", "surrogatepass")
+    text = encoded.decode("utf-8", "backslashreplace")
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text)
 
 

@@ -202,14 +202,14 @@ class Memory:
         text = json.dumps(rows)
         with suppress(OSError):  # the next scan takes longer, and nothing else is lost
             with replacing(self.file) as beside:
-                beside.write_text(f"{_checksum(text)}\n{text}")
+                beside.write_text(f"{_checksum(text)}\n{text}", encoding="utf-8")
             caches.trim(self.file.parent, MEMORY_BYTES)
 
     def _read(self) -> dict[str, list]:
         if self.file is None:
             return {}
         try:
-            checksum, _, text = self.file.read_text().partition("\n")
+            checksum, _, text = self.file.read_text(encoding="utf-8").partition("\n")
         except (OSError, ValueError):
             return {}
         if checksum != _checksum(text):

@@ -159,6 +159,8 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self.lasting:
             self.shown.keep(*self.parts(self.steps, logs))
+        else:
+            self.shown.clear()
 
     def parts(self, done: int, logs) -> tuple[str, list[str], str]:
         """Epoch, figures and time left after `done` steps of the current epoch."""

@@ -1,6 +1,7 @@
 """What a training keeps: which epoch is the best, the state that it continues from, when it stops early."""
 
 import math
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from typing import Any
 import keras
 
 from convmedia.apps._commands import say
-from convmedia.apps._runs import Run
+from convmedia.apps._runs import Run, versions
+from convmedia.data.errors import InputError
+from convmedia.data.files import shown
 from convmedia.data.text import plural
 
 Figures = dict[str, float]
@@ -91,13 +94,55 @@ def kept_epoch(run: Run) -> int | None:
 
 
 def restore(network: keras.Model, run: Run) -> list[Figures]:
-    """Set weights and optimizer to the last complete epoch; its history, empty before the first."""
-    state, history = run.load_state()
-    for name, variable in state_variables(network).items() if state else ():
+    """Set weights and optimizer to the last complete epoch; its history, empty before the first.
+
+    Raises:
+        InputError: the checkpoint is damaged, was written by other versions, or is of another network.
+    """
+    state, history, facts = run.load_checkpoint()
+    variables = state_variables(network)
+    if state:
+        check(run, network, facts, {name: values.shape for name, values in state.items()})
+    for name, variable in variables.items() if state else ():
         variable.assign(state[name])
     if history:
         run.write_history(history)  # a kill may have come between the state and the table
     return history
+
+
+def check(run: Run, network: keras.Model, facts: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> None:
+    """Refuse a checkpoint that other versions wrote, or that is of other variables. Older ones do not say their names.
+
+    Raises:
+        InputError: it is such a checkpoint.
+    """
+    here = facts_of(network)
+    before = facts.get("versions", {})
+    for name, version in here["versions"].items():
+        if before.get(name, version) != version:
+            raise InputError(
+                f"--resume: {shown(run.folder)} was trained with {name} {before[name]}, here is {version}: install "
+                "that version, or start anew in another --out"
+            )
+    needed = {name: tuple(variable.shape) for name, variable in state_variables(network).items()}
+    if shapes != needed or facts.get("variables", here["variables"]) != here["variables"]:
+        raise InputError(
+            f"--resume: the checkpoint of {shown(run.folder)} is of another network or optimizer than its arguments "
+            "make; put the right one back, or start anew in another --out"
+        )
+
+
+def facts_of(network: keras.Model) -> dict[str, Any]:
+    """What a checkpoint says of itself: versions, and the paths of all variables without the numbers that Keras adds
+    to names which it has given before."""
+    paths = [variable.path for variable in state_variables(network).values()]
+    found = {
+        name: version for name, version in versions().items() if name in VERSIONS or name == keras.backend.backend()
+    }
+    return {"versions": found, "variables": [re.sub(r"_\d+", "", path) for path in paths]}
+
+
+VERSIONS = ("convmedia", "keras")  # of which, and of the backend's, the numbers of a training depend
 
 
 def state_variables(network: keras.Model) -> dict[str, Any]:
@@ -126,7 +171,7 @@ class Checkpoints(keras.callbacks.Callback):
         if self.choice.best(self.history) == len(self.history):
             self.keep()  # first: a kill between the two repeats this epoch and writes the same file again
         state = {name: keras.ops.convert_to_numpy(value) for name, value in state_variables(self.model).items()}
-        self.run.save_state(state, self.history)
+        self.run.save_state(state, self.history, facts_of(self.model))
         if self.choice.stopped(self.history):
             say(f"stopping early: no better {self.choice.monitor} for {plural(self.choice.patience or 0, 'epoch')}")
             self.model.stop_training = True

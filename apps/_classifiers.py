@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.apps._commands import percent, progress, say, say_left_out, table, to_json
+from convmedia.apps._commands import percent, progress, say, say_left_out, table, tell, to_json
+from convmedia.apps._device import device
 from convmedia.apps._runs import Run
 from convmedia.apps._shares import doubts, interval, with_counts, with_interval
 from convmedia.data import images
 from convmedia.data.errors import InputError
-from convmedia.data.files import replacing
+from convmedia.data.files import fitting, replacing
 from convmedia.data.labelled import Labelled, truth_in
 from convmedia.models.metrics import label_figures
 from convmedia.models.predicting import Predictor, in_batches
@@ -148,20 +149,21 @@ def measure(predictor: Predictor, data: Labelled) -> tuple[dict[str, Any], np.nd
 def print_figures(predictor: Predictor, data: Labelled, metrics: dict[str, Any], as_json: bool) -> None:
     """What `evaluate` prints: a row for each split; of the first split a row for each label, where they are few."""
     if as_json:
-        print(to_json({"metrics": metrics, "data": data.facts, "model": predictor.digest}, indent=2))
+        document = {"metrics": metrics, "data": data.facts, "model": predictor.digest, "device": device()}
+        tell(to_json(document, indent=2))
         return
     rows = [
         [split, accuracy_said(f), percent(f["balanced_accuracy"]), percent(f["macro_f1"]), f"{f['loss']:.4f}"]
         for split, f in metrics.items()
     ]
-    print(table(["split", "accuracy", "balanced accuracy", "macro F1", "loss"], rows))
+    tell(table(["split", "accuracy", "balanced accuracy", "macro F1", "loss"], rows))
     of_labels = next(iter(metrics.values()))["per_label"]
     if len(of_labels) <= LISTED_LABELS:
-        print()
-        print(table(["label", "precision", "recall", "F1", f"{data.noun}s"], label_rows(of_labels)))
+        tell()
+        tell(table(["label", "precision", "recall", "F1", f"{data.noun}s"], label_rows(of_labels)))
     for line in (absent(of_labels), *doubts(metrics)):
         if line:
-            print(f"\n{line}")
+            tell(f"\n{line}")
 
 
 def label_rows(of_labels: dict[str, dict[str, Any]]) -> list[list[Any]]:
@@ -257,7 +259,8 @@ def explained(
     sheet = save_figure(filter_sheet(filters(predictor.model), before), out / "filters.png")
     for number, file in enumerate(files):
         try:
-            written = explain_picture(predictor, images.decode(file), out, f"{number:04}-{Path(file).stem}")
+            with fitting(file):
+                written = explain_picture(predictor, images.decode(file), out, f"{number:04}-{Path(file).stem}")
         except InputError as error:
             yield file, str(error)
             continue

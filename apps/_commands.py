@@ -5,20 +5,22 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
-from convmedia.apps._complaints import MACHINE, complain, interruption, of_argument
+from convmedia.apps._application import application
+from convmedia.apps._complaints import MACHINE, interruption, of_argument
 from convmedia.apps._early import data_given, model_given, to_begin, weights_given
 from convmedia.apps._json import finite, to_json  # noqa: F401  what commands say, too
 from convmedia.apps._progress import counted, progress  # noqa: F401
 from convmedia.apps._row_formats import rows_file
+from convmedia.apps._supervision import supervised
+from convmedia.apps._terminal import complain, in_utf8, say, table, tell
 from convmedia.data import extras
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
@@ -65,7 +67,9 @@ class Smaller(StrEnum):
 
 Data = Annotated[
     str,
-    typer.Option(callback=data_given, help="A named set (see `convmedia data list`) or a folder of class folders."),
+    typer.Option(
+        callback=data_given, help="A named set (`convmedia data list`), a folder of class folders or a table."
+    ),
 ]
 Out = Annotated[Path, typer.Option(help="The run folder to write.")]
 Group = Annotated[
@@ -126,6 +130,14 @@ Inputs = Annotated[list[str], typer.Argument(metavar="FILES_OR_FOLDERS...", help
 InputsOrList = Annotated[
     list[str] | None, typer.Argument(metavar="FILES_OR_FOLDERS...", help="Files, or folders of them.")
 ]
+Frames = Annotated[
+    bool,
+    typer.Option(
+        "--frames",
+        help="Make every frame or page of a file, not only the first: in a file of the same kind (GIF, APNG, WebP, "
+        "TIFF) with durations and loop, else in numbered ones.",
+    ),
+]
 FilesFrom = Annotated[
     Path | None, typer.Option(help="A text file that names files or folders, one a line; - is standard input.")
 ]
@@ -170,39 +182,15 @@ Examples = Annotated[
 ]
 Folder = Annotated[Path, typer.Option("--out", help="The folder to write to.")]
 
+__all__ = [
+    "application",
+    "complain",
+    "say",
+    "table",
+    "tell",
+]  # beside what is defined here: every command prints with them
+
 BACKENDS = ("tensorflow", "jax", "torch")
-
-
-def application(
-    name: str, help: str, examples: Mapping[str, Sequence[str]] | None = None, *, completion: bool = False
-) -> typer.Typer:
-    """An empty command with the look that all share: plain help that ends with examples.
-
-    Args:
-        examples: of each command that it will have, what is typed after the command's name; its own help shows the
-            first ones.
-        completion: whether it has options that install completion for a shell.
-    """
-    given = examples or {}
-
-    class WithExamples(TyperGroup):
-        def get_command(self, ctx, cmd_name):
-            found = super().get_command(ctx, cmd_name)
-            if found is not None and cmd_name in given and not isinstance(found, TyperGroup):
-                found.epilog = as_examples((name, cmd_name, line) for line in given[cmd_name])
-            return found
-
-    first = as_examples((name, verb, lines[0]) for verb, lines in list(given.items())[:3])
-    return typer.Typer(
-        name=name, help=help, cls=WithExamples, epilog=first, rich_markup_mode=None, add_completion=completion
-    )
-
-
-def as_examples(lines: Iterable[Sequence[str]]) -> str:
-    """The end of a help page; the application, the command and the rest of each line are joined."""
-    joined = [" ".join(filter(None, line)) for line in lines]
-    shown = [line if line.startswith("convmedia") else f"convmedia {line}" for line in joined]
-    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in shown)])
 
 
 def run(command: typer.Typer, arguments: list[str] | None = None) -> None:
@@ -210,6 +198,7 @@ def run(command: typer.Typer, arguments: list[str] | None = None) -> None:
 
     Anything else is a bug and shows its traceback.
     """
+    in_utf8()
     sys.exit(exit_code(command, arguments))
 
 
@@ -220,12 +209,14 @@ def exit_code(command: typer.Typer, arguments: list[str] | None = None) -> int:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         if error.format_message() == "Missing command." and context:
-            print(context.get_help())
+            tell(context.get_help())
             return 0
         return complain(of_argument(error))
     except InputError as error:
         return complain(str(error))
-    except (typer.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):  # a file that ends too early, which Typer takes for Ctrl-D
+            raise error.__cause__ from None
         code = INTERRUPTED
     except (ImportError, SystemError) as error:
         if not interrupted(error):
@@ -264,6 +255,8 @@ def use_backend(backend: str | None, distribute: bool = False) -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # such as on functions that are traced for several sizes
     if distribute and backend not in (None, "jax"):
         raise InputError(f"--distribute trains with JAX: leave --backend {backend} out")
+    if distribute:
+        supervised()  # before anything is loaded that the process which watches does not need
     backend = "jax" if distribute else backend
     name = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
     if name not in BACKENDS:
@@ -314,9 +307,9 @@ def quiet_start() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def say(text: str) -> None:
-    """A line for the person at the terminal, on standard error."""
-    print(text, file=sys.stderr, flush=True)
+def note(text: str) -> None:
+    """A remark on what is done with what was given, on standard error."""
+    say(f"note: {text}")
 
 
 def say_left_out(bad: Sequence[tuple[Path, str]]) -> None:
@@ -343,18 +336,6 @@ def given(inputs: list[str] | None, files_from: Path | None) -> list[str]:
     if not names:
         raise InputError("no file is named: give files or folders, or --files-from LIST")
     return names
-
-
-def table(header: list[str], rows: list[list[Any]]) -> str:
-    """Plain text in columns; numbers to the right."""
-    cells = [[str(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    right = [all(not isinstance(row[i], str) for row in rows) for i in range(len(header))]
-    lines = [
-        "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
-        for row in cells
-    ]
-    return "\n".join(lines)
 
 
 def percent(fraction: float) -> str:

@@ -44,12 +44,6 @@ MACHINE = {
 }
 
 
-def complain(message: str) -> int:
-    """One line on standard error, exit code 2."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)
-    return 2
-
-
 def of_argument(error: typer.TyperException) -> str:
     """A refused option or argument in words; the validator's own name what it is in its code."""
     message = error.format_message()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from convmedia.apps._commands import Group, Json, application, progress, table, to_json
+from convmedia.apps._commands import Group, Json, application, progress, table, tell, to_json
 
 if TYPE_CHECKING:
     from convmedia.data.folders import Scan
@@ -25,10 +25,10 @@ def list_sets(as_json: Json = False) -> None:
 
     rows = sources.rows()
     if as_json:
-        print(to_json(rows, indent=2))
+        tell(to_json(rows, indent=2))
         return
     header = ["name", "what", "size", "licence", "found"]
-    print(table(header, [[str(row[name] or "-") for name in header] for row in rows]))
+    tell(table(header, [[str(row[name] or "-") for name in header] for row in rows]))
 
 
 @command.command()
@@ -38,7 +38,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A name that `convmedia data 
 
     with progress(f"fetching {name}") as update:
         path = sources.fetch(name, update)
-    print(path)
+    tell(str(path))
 
 
 @command.command()
@@ -47,7 +47,7 @@ def check(
         str,
         typer.Argument(
             metavar="FOLDER_OR_SET",
-            help="A folder of class folders, of pictures or sounds; a CSV of sounds; or a named set.",
+            help="A folder of class folders, of pictures or sounds; a CSV of files and labels; or a named set.",
         ),
     ],
     group: Group = None,
@@ -61,7 +61,7 @@ def check(
     """
     with progress("scanning") as update:
         found = looked_through(data, group, update)
-    print(to_json(document(data, found), indent=2) if as_json else text(found))
+    tell(to_json(document(data, found), indent=2) if as_json else text(found))
     return int(bool(found.bad))
 
 
@@ -69,25 +69,28 @@ def looked_through(data: str, group: str | None, update) -> "Scan | Labelled":
     """What a folder, a table or a named set holds, as a training would take it."""
     from pathlib import Path
 
-    from convmedia.data import clips, digits, folders, images, sounds, sources, tables
+    from convmedia.data import clips, digits, folders, images, sounds, sources, tabled, tables
     from convmedia.data.errors import InputError
 
     kind = sources.SOURCES[data].kind if data in sources.SOURCES else None
     if kind == "pictures":
         raise InputError(
             f"{data} holds pictures without labels, which super-resolution looks through when it trains: give a folder "
-            "of class folders, a CSV of sounds, or a named set of digits, photos or sounds"
+            "of class folders, a CSV of files and labels, or a named set of digits, photos or sounds"
         )
     if kind == "digits":
         return digits.load(data, update, group)
     if kind == "photos":
         return folders.scan(sources.fetch(data, update), update, group=group)
-    endings = [path.suffix.lower() for path in Path(data).rglob("*")]
+    table = tables.is_table(data) and kind is None and not Path(data).is_dir()
+    files = [row.path for row in tables.read(Path(data))[0]] if table else Path(data).rglob("*")
+    endings = [path.suffix.lower() for path in files]
     named = clips.EXTENSIONS | clips.TO_CONVERT
-    heard = sum(end in named for end in endings) > sum(end in images.EXTENSIONS for end in endings)
-    if kind == "sounds" or heard or tables.is_table(data):
+    seen = images.EXTENSIONS | images.TO_CONVERT
+    heard, shown = sum(end in named for end in endings), sum(end in seen for end in endings)
+    if kind == "sounds" or heard > shown or (table and heard == shown):
         return sounds.scan(data, progress=update, group=group)
-    return folders.scan(data, update, group=group)
+    return tabled.pictures(Path(data), update, group)
 
 
 def document(name: str, found: "Scan | Labelled") -> dict[str, Any]:

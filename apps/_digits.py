@@ -9,7 +9,7 @@ from convmedia.apps._classifiers import CHUNK, answers, figures, first_filters, 
 from convmedia.apps._commands import counted, percent, table, to_json
 from convmedia.apps._runs import Run, write_text
 from convmedia.apps._shares import with_counts
-from convmedia.data import augmentation, images
+from convmedia.data import arrays, augmentation, images
 from convmedia.data.digits import Digits, Split, photograph, styled, without_digit
 from convmedia.data.files import replacing
 from convmedia.data.labelled import truth_in
@@ -63,10 +63,14 @@ class PreparedDigits:
         return cls(parts, augment)
 
     @classmethod
-    def read(cls, path: Path, augment: bool) -> "PreparedDigits":
-        """What `write` wrote."""
-        with np.load(path) as file:
-            return cls({name: file[name] for name in file.files}, augment)
+    def read(cls, path: Path, augment: bool) -> "PreparedDigits | None":
+        """What `write` wrote; None where the file was cut or altered: they are prepared anew."""
+        names = [f"{part}{of}" for part in cls.PARTS for of in ("", "_targets")]
+        try:
+            found = arrays.read(path)
+            return cls({name: found[name] for name in names}, augment)
+        except arrays.DAMAGED:
+            return None
 
     def write(self, path: Path) -> None:
         """Keep the arrays in an .npz, beside and renamed."""

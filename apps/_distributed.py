@@ -6,40 +6,41 @@ process owns the run folder, the others work on a copy of it in a temporary fold
 """
 
 import atexit
-import ctypes
 import io
 import json
 import os
-import re
-import signal
 import socket
 import sys
 import tarfile
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import keras
 import numpy as np
 
 from convmedia.apps._commands import INTERRUPTED, say, to_json
 from convmedia.apps._runs import Run
+from convmedia.apps._supervision import (  # noqa: F401  some of them have their names here, too
+    ADDRESSES,
+    LOST,
+    MEETING_SECONDS,
+    NUMBER,
+    OF_LOSS,
+    RANK,
+    lost,
+    met,
+    place,
+    supervised,
+)
 from convmedia.data.errors import InputError
 from convmedia.data.seeded import part_of_batch
 from convmedia.models import keras_internals
 
-ADDRESSES, NUMBER, RANK = (f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID"))
-MEETING_SECONDS = 300  # that the first process to start waits for the others
 SILENT_SECONDS = 20  # after which a process that is not heard of counts as ended
 PARTING_SECONDS = 3600  # that the first process to finish waits for the others, which measure and report
-LOST = "another process of this training ended or cannot be reached; run the command with --resume on each machine"
-OF_LOSS = re.compile(
-    "gloo|nccl|coordination service|distributed service|connection closed|socket closed", re.IGNORECASE
-)
 
 
 class Devices(keras.distribution.DataParallel):
@@ -105,7 +106,9 @@ def joined(distribute: bool) -> Iterator[None]:
         return
     job = place()
     if job:
+        supervised()
         meet(*job)
+        met()
     devices = Devices()
     _joined.append(devices)
     say(f"training on {devices.num_model_replicas} devices, process {rank()} of {processes()}")
@@ -117,23 +120,6 @@ def joined(distribute: bool) -> Iterator[None]:
         raise
     finally:
         _joined.clear()
-
-
-def place() -> tuple[str, int, int] | None:
-    """Address of the first process, number of processes and rank of this one; None where the environment is silent."""
-    given = {name: os.environ.get(name, "") for name in (ADDRESSES, NUMBER, RANK)}
-    if not any(given.values()):
-        return None
-    addresses = given[ADDRESSES].split(",")
-    numbers = (given[NUMBER] or str(len(addresses)), given[RANK])
-    number, own = (int(text) if text.isdecimal() else -1 for text in numbers)
-    if not re.fullmatch(r".+:\d+", addresses[0]) or len(addresses) not in (1, number) or not 0 <= own < number:
-        received = ", ".join(f"{name}={value}" for name, value in given.items())
-        raise InputError(
-            f"--distribute needs {ADDRESSES}=HOST:PORT of the first process (or of all, parted by commas), {NUMBER} "
-            f"and {RANK} from 0; received {received}"
-        )
-    return addresses[0], number, own
 
 
 def meet(address: str, number: int, own: int) -> None:
@@ -152,11 +138,6 @@ def meet(address: str, number: int, own: int) -> None:
             socket.create_server(("", port)).close()
         except OSError as error:
             raise InputError(f"port {port} of this machine is in use: name another one in {ADDRESSES}") from error
-    watch(
-        quieted(),
-        f"the {number} processes of this training did not meet at {address} within {MEETING_SECONDS} s; run the "
-        f"command on each machine, with {RANK} from 0 to {number - 1}",
-    )
     jax.distributed.initialize(
         coordinator_address=address,
         num_processes=number,
@@ -167,47 +148,6 @@ def meet(address: str, number: int, own: int) -> None:
     )
 
 
-def quieted() -> BinaryIO:
-    """Send what libraries print on file descriptors 1 and 2 to a temporary file; Python's own streams stay."""
-    held = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the process
-    for stream in ("stdout", "stderr"):
-        own = getattr(sys, stream)
-        own.flush()
-        setattr(sys, stream, os.fdopen(os.dup(own.fileno()), "w", buffering=1, errors="backslashreplace"))
-        os.dup2(held.fileno(), own.fileno())
-    return held
-
-
-_handlers: list[Any] = []
-_ending = threading.Lock()
-
-
-def watch(held: BinaryIO, unmet: str) -> None:
-    """Make one line and exit code 2 of how JAX ends a process when another one is lost: by abort(), from a thread of
-    its own, after a page of messages in `held`. Another abort shows what was held.
-
-    Args:
-        unmet: what to say before the processes have met.
-    """
-
-    def ended(_: int) -> None:
-        held.seek(0)
-        messages = held.read().decode(errors="replace")
-        lost = OF_LOSS.search(messages)
-        last_words(f"error: {LOST if _joined else unmet}" if lost else messages)
-        os._exit(2 if lost else 128 + signal.SIGABRT)
-
-    _handlers.append(ctypes.CFUNCTYPE(None, ctypes.c_int)(ended))  # Python's handlers wait for the main thread
-    ctypes.CDLL(None).signal(int(signal.SIGABRT), _handlers[-1])
-
-
-def last_words(text: str) -> None:
-    """Say it, unless another thread is about to end this process."""
-    if not _ending.acquire(blocking=False):
-        time.sleep(60)
-    say(text)
-
-
 @contextmanager
 def losses() -> Iterator[None]:
     """What JAX raises where a process is lost becomes an InputError."""
@@ -216,8 +156,7 @@ def losses() -> Iterator[None]:
     except (ValueError, RuntimeError) as error:
         if isinstance(error, InputError) or processes() == 1 or not OF_LOSS.search(str(error)):
             raise
-        if not _ending.acquire(blocking=False):
-            time.sleep(60)
+        lost()
         raise InputError(LOST) from error
 
 

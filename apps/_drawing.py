@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from convmedia.apps._classifiers import first_filters, save_figure
-from convmedia.apps._commands import counted, percent
+from convmedia.apps._commands import counted, note, percent, tell
 from convmedia.apps._figures import BLUE, bare_axes
 from convmedia.apps._sheets import filter_sheet
 from convmedia.data import clips, silence
 from convmedia.data.errors import InputError
-from convmedia.data.files import shown
+from convmedia.data.files import fitting, shown
 from convmedia.data.spectra import Spectrum
 from convmedia.models import audio, explanation
 from convmedia.models.listening import Listener, cut
@@ -34,18 +34,20 @@ def spectrogram_picture(predictor: Predictor, samples: np.ndarray) -> np.ndarray
 
 def explain(predictor: Predictor, inputs: list[str], out: Path) -> int:
     """The filters once, and for each sound a sheet; 1 if any file failed."""
-    files = clips.find(inputs)
+    files = clips.find(inputs, note)
     before = filters_before(predictor)
-    print(save_figure(filter_sheet(explanation.filters(predictor.model), before), out / "filters.png"))
+    tell(str(save_figure(filter_sheet(explanation.filters(predictor.model), before), out / "filters.png")))
     failed = 0
     for number, file in enumerate(counted(files, len(files), "drawing")):
         try:
             figure = sheet(predictor, file)
+            with fitting(file):
+                drawn = save_figure(figure, out / f"{number:04}-{file.stem}.png")
         except InputError as error:
             failed += 1
-            print(f"{shown(file)}\terror: {error}")
+            tell(f"{shown(file)}\terror: {error}")
             continue
-        print(save_figure(figure, out / f"{number:04}-{file.stem}.png"))
+        tell(shown(drawn))
     return int(failed > 0)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from convmedia.data.errors import InputError
-from convmedia.data.files import shown
+from convmedia.data.files import shown, special
 
 NONE = "none"  # of --weights
 TABLES = (".csv", ".tsv", ".tab")
@@ -94,7 +94,8 @@ def to_begin(context: typer.Context, overwrite: bool) -> bool:
         InputError: as `_runs.refuse_existing`.
     """
     out = context.params.get("out")
-    if out is not None and not overwrite and not context.params.get("resume") and out.exists():
+    begins = not overwrite and not context.params.get("resume")
+    if out is not None and begins and out.exists() and not special(out):  # that has a message of its own
         from convmedia.apps._runs import refuse_existing
 
         refuse_existing(out)

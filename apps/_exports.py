@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from convmedia.apps._commands import Format, Smaller, percent, say, table, to_json
+from convmedia.apps._commands import Format, Smaller, say, tell, to_json
+from convmedia.apps._parity import print_parity
 from convmedia.apps._progress import clock
 from convmedia.data.errors import InputError
 from convmedia.data.text import plural
@@ -95,7 +96,7 @@ def export_of(
     how: dict[str, Any] = {"trial": measured, "loss_tolerance": loss_tolerance, "told": steps_said(formats), **limits}
     parity = write(predictor, formats, out or default, examples, **how)
     if as_json:
-        print(to_json(parity, indent=2))
+        tell(to_json(parity, indent=2))
     else:
         print_parity(parity, out or default)
     return int(any("refused" in figures for figures in parity.values()))
@@ -116,37 +117,3 @@ def steps_said(formats: Sequence[str]) -> Callable[[str], None]:
         say(f"  {step}, {done + 1} of {len(formats)}" + (f", about {clock(left)} left" if done else ""))
 
     return told
-
-
-def print_parity(parity: dict[str, Any], out: Path) -> None:
-    """The verified files and their figures as tables; refusals with their reason."""
-    good = {name: figures for name, figures in parity.items() if "refused" not in figures}
-    if good:
-        header = ["format", "max difference", "same top label", "bytes", "ms each", "at 32", "MB at most"]
-        rows = [
-            [
-                name,
-                f"{f['max_abs_diff']:.1e}",
-                "-" if f["same_top1"] is None else percent(f["same_top1"]),
-                f["bytes"],
-                *(f"{1e3 * f[cost]:.2f}" if cost in f else "-" for cost in ("seconds_at_1", "seconds_at_32")),
-                round(f.get("peak_bytes", 0) / 1e6),
-            ]
-            for name, f in good.items()
-        ]
-        print(table(header, rows))
-        for name, f in good.items():
-            if "metric" in f:
-                print(f"{name}: {worth(f)}")
-        print(f"written to {out}")
-    for name, figures in parity.items():
-        if "refused" in figures:
-            print(f"{name} refused: {figures['refused']}")
-
-
-def worth(figures: dict[str, Any]) -> str:
-    """What a quantised file is worth, before and after."""
-    written = (lambda value: f"{value:.2f} dB") if "psnr" in figures["metric"] else percent
-    before = "" if figures["before"] is None else f"{written(figures['before'])} before, "
-    metric = figures["metric"].replace("_", " ")
-    return f"{metric} {before}{written(figures['after'])} after ({figures['measured_on']})"

@@ -11,7 +11,7 @@ from keras import ops
 
 from convmedia.apps import _distributed
 from convmedia.apps._commands import progress
-from convmedia.data import caches
+from convmedia.data import arrays, caches
 from convmedia.data.files import replacing
 from convmedia.data.pictures import EDITION, Decoded, Split
 from convmedia.models import backbones
@@ -36,7 +36,7 @@ def of(
         mirrored: of the pictures' mirror images instead.
     """
     key = [EDITION, keras.__version__, side, mirrored, digest(frozen), backbone, *split.digests]
-    path = caches.place("features", "\n".join(map(str, key)), ".npy")
+    path = caches.place("features", "\n".join(map(str, key)), ".npz")
     found = read(path, (len(split), frozen.output_shape[-1]))
     if not _distributed.everyone(found is not None) or found is None:
         found = _distributed.shared_out(len(split), partial(computed, frozen, backbone, bank(), mirrored))
@@ -45,13 +45,13 @@ def of(
 
 
 def read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
-    """Features from the cache; None where they are not there, or half a file."""
+    """Features from the cache; None where they are not there, or the file is cut or altered."""
     try:
-        found = np.load(path, allow_pickle=False)
+        found = arrays.read(path)["features"]
         caches.used(path)
-    except (OSError, ValueError, EOFError):
+    except arrays.DAMAGED:
         return None
-    return found if found.shape == shape else None
+    return found if (found.shape, found.dtype) == (shape, np.float32) else None
 
 
 def computed(frozen, backbone: str, bank: Decoded, mirrored: bool, places: np.ndarray) -> np.ndarray:
@@ -71,7 +71,7 @@ def keep(path: Path, found: np.ndarray) -> None:
     """Write features to the cache; where that has no room, only time is lost."""
     try:
         with replacing(path) as beside, beside.open("wb") as file:
-            np.save(file, found)
+            np.savez(file, features=found)
         caches.trim(path.parent, CACHE_BYTES)
     except OSError:
         return

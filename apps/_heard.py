@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from convmedia.apps import _classifiers
-from convmedia.apps._commands import percent, progress, table, to_json
+from convmedia.apps._commands import percent, progress, table, tell, to_json
+from convmedia.apps._device import device
 from convmedia.apps._runs import Run, group_of
 from convmedia.apps._shares import doubts, with_counts, with_interval
 from convmedia.data import clips, sounds
@@ -113,13 +114,12 @@ def with_thresholds(run: Run, predictor: Predictor, data: sounds.Sounds) -> Pred
 
     from convmedia.models import load
     from convmedia.models.answer import Answer
-    from convmedia.models.saving import save
 
     thresholds = tuned(answers(predictor, data.validation, "thresholds"), data.validation.truth)
     model = predictor.model
     details = {**predictor.details, "thresholds": thresholds}
     answer = Answer(predictor.app, predictor.labels, predictor.input, details, name="answer")
-    save(keras.Model(model.inputs, answer(model.layers[-1].input), name=model.name), run.model_file)
+    run.keep(keras.Model(model.inputs, answer(model.layers[-1].input), name=model.name))
     return load(run.folder, app=predictor.app)
 
 
@@ -174,12 +174,13 @@ def print_figures(predictor: Predictor, data: sounds.Sounds, metrics: dict[str, 
         _classifiers.print_figures(predictor, data, metrics, as_json)
         return
     if as_json:
-        print(to_json({"metrics": metrics, "data": data.facts, "model": predictor.digest}, indent=2))
+        document = {"metrics": metrics, "data": data.facts, "model": predictor.digest, "device": device()}
+        tell(to_json(document, indent=2))
         return
     header = ["split", *shares_said(metrics["test"]), "sounds"]
-    print(table(header, [["test", *shares_said(metrics["test"]).values(), metrics["test"]["examples"]]]))
+    tell(table(header, [["test", *shares_said(metrics["test"]).values(), metrics["test"]["examples"]]]))
     for line in doubts(metrics):
-        print(f"\n{line}")
+        tell(f"\n{line}")
 
 
 def shares_said(figures: dict[str, Any]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps._commands import Json, table, to_json, use_backend
+from convmedia.apps._commands import Json, table, tell, to_json, use_backend
 
 
 def inspect(
@@ -24,13 +24,13 @@ def inspect(
 
     exported = describing.exported(source)
     if exported is not None:
-        print(to_json(exported, indent=2) if as_json else exported_text(exported))
+        tell(to_json(exported, indent=2) if as_json else exported_text(exported))
         return
     facts = load(source).describe()
     run = recorded(Path(source)) or {}
     facts.update({name: run[name] for name in ("status", "metrics", "data", "arguments", "versions") if name in run})
     if as_json:
-        print(to_json(facts, indent=2))
+        tell(to_json(facts, indent=2))
     else:
         show(facts)
 
@@ -51,8 +51,8 @@ def show(facts: dict[str, Any]) -> None:
     lines |= {split: listed(figures) for split, figures in facts.get("metrics", {}).items()}
     lines |= {name: listed(facts[name]) for name in ("data", "versions") if name in facts}
     for name, value in lines.items():
-        print(f"{name:12} {value}")
-    print("\n" + table(["layer", "type", "parameters"], [list(layer.values()) for layer in facts["layers"]]))
+        tell(f"{name:12} {value}")
+    tell("\n" + table(["layer", "type", "parameters"], [list(layer.values()) for layer in facts["layers"]]))
 
 
 def exported_text(facts: dict[str, Any]) -> str:

@@ -8,14 +8,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from convmedia.apps import _engines
-from convmedia.data import images, originals
+from convmedia.apps._commands import note
+from convmedia.data import frames, images, memory, originals
 from convmedia.data.errors import InputError
-from convmedia.data.files import shown
+from convmedia.data.files import fitting, shown
+from convmedia.data.frames import Frames
 from convmedia.data.originals import Original
 from convmedia.data.parallel import in_order
 from convmedia.models.predicting import within_memory
@@ -24,6 +27,7 @@ Row = dict[str, Any]
 Pair = tuple[Path, Path]  # a file, and its result without the suffix
 AHEAD = 2  # pictures that are read before they are needed
 PIXELS_AHEAD = 50_000_000  # of those, together: 150 MB, or 300 MB with 16 bits
+COPIES = 3  # of all frames of a result, while they are written
 TASK_PICTURES = 8  # that an actor is given at once
 
 
@@ -42,6 +46,57 @@ class Made:
     beside: Callable[[], None] | None = None
 
 
+@dataclass(frozen=True)
+class Result:
+    """What is made of a file: a picture, or several frames.
+
+    Attributes:
+        made: of each frame that was read.
+        content: the file's.
+    """
+
+    made: list[Made]
+    content: Frames
+
+    @property
+    def pictures(self) -> list[Original]:
+        return [one.picture for one in self.made]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Of the file, for the row: "frames" where it has several, and "notes" where there are some."""
+        count, notes = self.content.count, [*self.content.pictures[0].notes]
+        if count > len(self.made):
+            notes.append(f"has {count} frames or pages, of which the first one is made; --frames makes all")
+        return ({"frames": count} if count > 1 else {}) | ({"notes": notes} if notes else {})
+
+    def path(self, stem: Path, suffix: str) -> Path:
+        """Where the result goes, or the first one of numbered files."""
+        if len(self.made) == 1:
+            return stem.with_name(stem.name + originals.suffix_for(self.made[0].picture, suffix))
+        if frames.holds(self.pictures, suffix):
+            return stem.with_name(stem.name + suffix)
+        return self.numbered(stem, suffix)[0]
+
+    def numbered(self, stem: Path, suffix: str) -> list[Path]:
+        """A file for each frame."""
+        return [
+            stem.with_name(f"{stem.name}_{place:04}{originals.suffix_for(picture, suffix)}")
+            for place, picture in enumerate(self.pictures, start=1)
+        ]
+
+    def write(self, path: Path) -> None:
+        """Write all to what `path` gave."""
+        if len(self.made) == 1:
+            originals.write(self.made[0].picture, path)
+        elif frames.holds(self.pictures, path.suffix):
+            frames.write(replace(self.content, pictures=self.pictures), path)
+        else:
+            stem = path.with_name(path.stem.removesuffix("_0001"))
+            for picture, place in zip(self.pictures, self.numbered(stem, path.suffix), strict=True):
+                originals.write(picture, place)
+
+
 def within(given: Iterable[str], out: Path) -> list[tuple[Path, Path]]:
     """Files, and the files of folders, with their place below the folder; those in an `out` below it are results.
 
@@ -54,17 +109,27 @@ def within(given: Iterable[str], out: Path) -> list[tuple[Path, Path]]:
             found.append((folder, Path(folder.name)))
             continue
         results = out.resolve() if folder.resolve() in out.resolve().parents else None
-        files = [file for file in images.find([folder]) if results is None or results not in file.resolve().parents]
+        files = [
+            file for file in images.find([folder], note) if results is None or results not in file.resolve().parents
+        ]
         found += [(file, file.relative_to(folder)) for file in files]
     return found
 
 
-def made(pairs: Sequence[Pair], make: Callable[[Path, Path, Original], Made], done: Mapping[str, Row]) -> Iterator[Row]:
+def made(
+    pairs: Sequence[Pair],
+    make: Callable[[Path, Path, Original], Made],
+    done: Mapping[str, Row],
+    every_frame: bool = False,
+) -> Iterator[Row]:
     """Rows in the order of the files: {"file", "out", "width", "height", ..., "seconds"}, or {"file", "error"}.
+
+    Of files with several frames or pages the row has their number as "frames"; remarks are its "notes".
 
     Args:
         make: (file, result without suffix, what was read) to the result; called for one file after the other.
         done: rows of files that are left out, and whose results are not replaced.
+        every_frame: whether all frames are made, in a file of the same kind or in numbered ones, not only the first.
 
     Raises:
         OSError: as writing raises it; what is under a final name is complete.
@@ -74,17 +139,21 @@ def made(pairs: Sequence[Pair], make: Callable[[Path, Path, Original], Made], do
     last = None
     with (
         ThreadPoolExecutor(1) as writer,
-        closing(in_order(read, (file for file, _ in left), AHEAD, images.pixels, PIXELS_AHEAD)) as contents,
+        closing(
+            in_order(partial(read, every=every_frame), (file for file, _ in left), AHEAD, images.pixels, PIXELS_AHEAD)
+        ) as contents,
     ):
-        for (file, stem), (original, error, seconds) in zip(left, contents, strict=True):
+        for (file, stem), (content, error, seconds) in zip(left, contents, strict=True):
             began = time.perf_counter()
             try:
-                if error or original is None:
+                if error or content is None:
                     raise InputError(error)
                 with within_memory(shown(file)):
-                    result = make(file, stem, original)
-                path = stem.with_name(stem.name + originals.suffix_for(result.picture, file.suffix))
-                if path in names or (path.exists() and path.samefile(file)):
+                    result = all_frames(partial(make, file, stem), content)
+                path = result.path(stem, file.suffix)
+                with fitting(file):
+                    taken = path in names or (path.exists() and path.samefile(file))
+                if taken:
                     raise InputError(f"{shown(file)} would replace {shown(path)}: give it another --out")
             except InputError as wrong:
                 current = writer.submit(dict, file=str(file), error=str(wrong))
@@ -98,28 +167,43 @@ def made(pairs: Sequence[Pair], make: Callable[[Path, Path, Original], Made], do
             yield last.result()
 
 
-def read(file: Path) -> tuple[Original | None, str, float]:
-    """A picture, or what is wrong with its file; and the seconds that it took."""
+def all_frames(make: Callable[[Original], Made], content: Frames) -> Result:
+    """The result of each picture that was read.
+
+    Raises:
+        InputError: as `make`; all together they need more memory than there is.
+    """
+    made = []
+    for picture in content.pictures:
+        made.append(make(picture))
+        if len(made) == 1 < len(content.pictures):
+            needed = COPIES * made[0].picture.colour.nbytes * len(content.pictures)
+            memory.require(needed, f"the result of {len(content.pictures)} frames")
+    return Result(made, content)
+
+
+def read(file: Path, every: bool = False) -> tuple[Frames | None, str, float]:
+    """The first picture of a file or every one, or what is wrong with the file; and the seconds that it took."""
     began = time.perf_counter()
     try:
-        return originals.read(file), "", time.perf_counter() - began
+        return frames.read(file, every), "", time.perf_counter() - began
     except InputError as error:
         return None, str(error), 0.0
 
 
-def written(file: Path, path: Path, result: Made, seconds: float) -> Row:
+def written(file: Path, path: Path, result: Result, seconds: float) -> Row:
     """Write a result: its row."""
-    began = time.perf_counter()
+    began, first = time.perf_counter(), result.made[0]
     try:
-        with within_memory(shown(file)):
-            originals.write(result.picture, path)
-            if result.beside:
-                result.beside()
+        with within_memory(shown(file)), fitting(file):
+            result.write(path)
+            if first.beside:
+                first.beside()
     except InputError as error:
         return {"file": str(file), "error": str(error)}
-    height, width = result.picture.colour.shape[:2]
-    seconds = round(seconds + time.perf_counter() - began, 3)
-    return {"file": str(file), "out": str(path), "width": width, "height": height, **result.facts, "seconds": seconds}
+    height, width = first.picture.colour.shape[:2]
+    facts = {**first.facts, **result.facts, "seconds": round(seconds + time.perf_counter() - began, 3)}
+    return {"file": str(file), "out": str(path), "width": width, "height": height, **facts}
 
 
 def made_by_actors(worker: Any, pairs: Sequence[Pair], done: Mapping[str, Row], workers: int | None) -> Iterator[Row]:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from convmedia.apps import _verbs
-from convmedia.apps._commands import Engine, percent, say, to_json
+from convmedia.apps._commands import Engine, note, percent, say, tell, to_json
 from convmedia.apps._engines import Answering
 from convmedia.data import clips
 from convmedia.data.channels import Balance, mixed, opposed
@@ -25,7 +25,7 @@ def predict_files(
     answering: Answering, inputs: list[str], as_json: bool, out: Path | None, engine: Engine, workers: int | None
 ) -> int:
     """Rows in the order given; 1 if any file failed."""
-    listener, files = answering.listener, clips.find(inputs)
+    listener, files = answering.listener, clips.find(inputs, note)
     listener.step(answering.every)
     told = remarks(listener.sample_rate)
     return _verbs.predict(answering, files, as_json, out, engine, workers, told, lines_of)
@@ -45,13 +45,13 @@ def predict_stream(
     heard = listener.heard([(STREAM, blocks)], listener.step(every), live=True, keep=as_json)
     for sound, window in heard:
         if window is not None and not as_json:
-            print(window_line(STREAM, window), flush=True)
+            tell(window_line(STREAM, window), flush=True)
         if sound is None:
             continue
         if not sound.samples and sound.error is None:
             raise InputError("standard input held no samples; pipe raw PCM into it, as ffmpeg -f s16le - does")
         row = listener.row(sound, top, windows=every is not None and as_json)
-        print(to_json([row], indent=2) if as_json else line_of(row), flush=True)
+        tell(to_json([row], indent=2) if as_json else line_of(row), flush=True)
         return int("error" in row)
     return 0
 
@@ -121,7 +121,7 @@ def line_of(row: dict[str, Any]) -> str:
 
 def labels_line(row: dict[str, Any]) -> str:
     """The labels of a sound that may have several."""
-    named = ", ".join(f"{entry['label']} {percent(entry['score'])}" for entry in row["labels"])
+    named = ", ".join(f"{shown(entry['label'])} {percent(entry['score'])}" for entry in row["labels"])
     return f"{shown(row['file'])}\t{named or 'no label'}"
 
 

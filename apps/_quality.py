@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.apps._commands import counted, progress, table, to_json
+from convmedia.apps._commands import counted, note, progress, table, tell, to_json
+from convmedia.apps._device import device
 from convmedia.apps._twin import precision_here
 from convmedia.apps._upscaling import at_precision, in_eight_bits
 from convmedia.data import images, originals, patches, resample, sources
@@ -31,7 +32,7 @@ def picture_sets(data: str) -> dict[str, list[Path]]:
         InputError: unknown name, a set of something else than plain pictures, no picture.
     """
     names = [data] if Path(data).is_dir() else data.split("+")
-    return {name: images.find([name if Path(name).is_dir() else fetched(name)]) for name in names}
+    return {name: images.find([name], note) if Path(name).is_dir() else images.find([fetched(name)]) for name in names}
 
 
 def fetched(name: str) -> Path:
@@ -64,10 +65,11 @@ def rows_of(predictor: Predictor, files: list[Path], scale: int, ensemble: bool)
     kind = NETWORKS[predictor.details["network"]].kind
     for file in files:
         try:
-            colour = originals.read(file).colour
+            original = originals.read(file)
+            colour = original.colour
             if min(colour.shape[:2]) < metrics.WINDOW + 2 * scale:
                 raise InputError(f"{shown(file)} is too small to be measured: {colour.shape[1]}x{colour.shape[0]} px")
-            cut = resample.modcrop(in_eight_bits(colour), scale)
+            cut = resample.modcrop(in_eight_bits(colour, original.most), scale)
             figures = compared(averaged(enlarger) if ensemble else enlarger, cut, kind, scale)
         except InputError as error:
             yield {"file": str(file), "error": str(error)}
@@ -139,7 +141,8 @@ def trial(
     data = data or ("Set5" if sources.locate("Set5") else None)
     if data is None:
         return lambda held_back: psnr_of(predictor, scale, held_back, f"{len(held_back)} held-back examples, shrunk")
-    every = [in_eight_bits(originals.read(file).colour) for files in picture_sets(data).values() for file in files]
+    found = (originals.read(file) for files in picture_sets(data).values() for file in files)
+    every = [in_eight_bits(one.colour, one.most) for one in found]
     kept = [colour for colour in every if not calibrates(colour, examples)]
     if not kept:
         raise InputError(f"all {len(every)} pictures of {data} calibrate the file; measure it on others with --data")
@@ -209,20 +212,16 @@ def evaluate(predictor: Predictor, scale: int, data: str, ensemble: bool, precis
         every += rows
         if not as_json:
             said = ", ensemble" * ensemble + ", bfloat16" * (precision == "bfloat16")
-            print(f"{name}, {predictor.details['network']} x{scale}{said}")
-            print(quality_table(rows, mean))
+            tell(f"{name}, {predictor.details['network']} x{scale}{said}")
+            tell(quality_table(rows, mean))
     failed = [row for row in every if "error" in row]
     if as_json:
         facts = {"network": predictor.details["network"], "scale": scale, "ensemble": ensemble, "precision": precision}
-        print(
-            to_json(
-                {**facts, "metrics": means, "images": every, "peak_bytes": peak_bytes(), "model": predictor.digest},
-                indent=2,
-            )
-        )
+        facts |= {"peak_bytes": peak_bytes(), "model": predictor.digest, "device": device()}
+        tell(to_json({**facts, "metrics": means, "images": every}, indent=2))
         return int(bool(failed))
     for row in failed:
-        print(f"{shown(row['file'])}\terror: {row['error']}")
+        tell(f"{shown(row['file'])}\terror: {row['error']}")
     seconds = sum(row.get("seconds", 0.0) for row in every)
-    print(f"{seconds:.1f} s in the network, {peak_bytes() / 1e6:,.0f} MB at most")
+    tell(f"{seconds:.1f} s in the network, {peak_bytes() / 1e6:,.0f} MB at most")
     return int(bool(failed))

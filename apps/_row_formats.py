@@ -4,7 +4,7 @@ from pathlib import Path
 
 from convmedia.data import extras
 from convmedia.data.errors import InputError
-from convmedia.data.files import shown
+from convmedia.data.files import shown, special
 
 CSV, PARQUET, JSON_LINES = ".csv", ".parquet", (".jsonl", ".ndjson", ".json")
 """Suffixes of files of rows."""
@@ -16,8 +16,8 @@ def rows_file(path: Path | None) -> Path | None:
     Raises:
         InputError: its suffix is of no format that rows are written in, or what writes it is not installed.
     """
-    if path is None:
-        return None
+    if path is None or special(path):  # what is no file has a message of its own
+        return path
     suffix = path.suffix.lower()
     if suffix not in (CSV, PARQUET, *JSON_LINES):
         formats = "JSON Lines (.jsonl), .csv and .parquet"

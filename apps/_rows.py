@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from convmedia.apps import _csv_rows
-from convmedia.apps._commands import counted, to_json
+from convmedia.apps._commands import counted, tell, to_json
 from convmedia.apps._row_formats import CSV, PARQUET, rows_file
 from convmedia.data.errors import InputError
-from convmedia.data.files import replacing, shown
+from convmedia.data.files import locked, replacing, shown
 from convmedia.data.text import plural
 
 Row = dict[str, Any]
@@ -28,6 +28,23 @@ def to_file(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path
         out: JSON Lines, or with the suffix .csv or .parquet that; its rows wait in `out`.jsonl until all are there.
     """
     rows_file(out)
+    with locked(out, busy(out)):
+        summary = added(rows_of, files, out)
+    new = plural(summary["files"] - summary["skipped"], "row")
+    text = f"{new} added to {shown(out)}, {summary['skipped']} were there, {summary['errors']} with an error"
+    tell(to_json(summary) if as_json else text)
+    return int(summary["errors"] > 0)
+
+
+def busy(out: Path) -> str:
+    """What is said where another process writes to `--out`."""
+    return f"{shown(out)} is in use by another process: wait for it or give another --out"
+
+
+def added(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path], out: Path) -> dict[str, Any]:
+    """As `to_file`, of which it is the part that no other process may do at the same time: the summary."""
+    from convmedia.apps._device import device
+
     lines = out
     waits = out.suffix.lower() in (CSV, PARQUET)
     if waits:
@@ -43,10 +60,8 @@ def to_file(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path
             append(row)
     if waits:
         pack(lines, out)
-    summary = {"out": str(out), "files": len(files), "skipped": len(files) - len(left), "errors": errors}
-    text = f"{plural(len(left), 'row')} added to {out}, {summary['skipped']} were there, {errors} with an error"
-    print(to_json(summary) if as_json else text)
-    return int(errors > 0)
+    skipped = len(files) - len(left)
+    return {"out": str(out), "files": len(files), "skipped": skipped, "errors": errors, "device": device()}
 
 
 @contextmanager
@@ -80,7 +95,8 @@ def rows_in(path: Path) -> Iterator[Row]:
                 raise other
             try:
                 row = json.loads(line)
-                row["file"]
+                if not isinstance(row["file"], str):
+                    raise TypeError
             except (ValueError, KeyError, TypeError) as error:
                 raise other from error
             complete += len(line)
@@ -114,7 +130,7 @@ class Results:
         self.path, self.note = folder / RESULTS, folder / UNFINISHED
         self.settings = json.loads(to_json(settings))
         rows = list(rows_in(self.path)) if self._cut_short() else []
-        self.rows = {row["file"]: row for row in rows if "error" in row or Path(row["out"]).exists()}
+        self.rows = {row["file"]: row for row in rows if "error" in row or Path(str(row.get("out", ""))).is_file()}
         with replacing(self.note) as beside:
             beside.write_text(to_json(self.settings), encoding="utf-8")
         with replacing(self.path) as beside:

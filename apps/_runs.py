@@ -9,17 +9,21 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from convmedia.apps._commands import to_json
+from convmedia.data import arrays
 from convmedia.data.errors import InputError
-from convmedia.data.files import replacing
+from convmedia.data.files import alone, digest, replacing, shown
 
 OURS = ("model.keras", "checkpoint", "history.csv", "report.html", "examples.npz", "export", "compare.json")
+STATE = Path("checkpoint") / "state.npz"
 NOT_RECORDED = ("out", "resume", "overwrite", "backend", "distribute", "as_json", "inputs")
 
 
@@ -45,16 +49,19 @@ class Run:
         Raises:
             InputError: in use by another training; continued with other facts than the recorded ones.
         """
+        from convmedia.apps._device import announce, device
+
         self.folder.mkdir(parents=True, exist_ok=True)
         self.started = time.perf_counter()
         with (self.folder / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                message = f"{self.folder} is in use by another training: wait for it or give another --out"
-                raise InputError(message) from None
+            busy = f"{shown(self.folder)} is in use by another training: wait for it or give another --out"
+            alone(lock.fileno(), busy)
             self.check(facts)
-            self.write(**facts)  # first, so that a kill in what follows leaves a folder that is still ours
+            if not self.fresh:
+                self.check_models()
+            announce()
+            # First, so that a kill in what follows leaves a folder that is still ours.
+            self.write(**facts, device=device())
             for leftover in self.folder.rglob(".*.partial*"):
                 remove(leftover)
             for name in OURS if self.fresh else ():
@@ -94,20 +101,66 @@ class Run:
         seconds = {"training": round(training, 2), "last_process": round(time.perf_counter() - self.started, 2)}
         self.write(status="complete", seconds=seconds, **changes)
 
-    def save_state(self, state: dict[str, np.ndarray], history: list[dict[str, float]]) -> None:
-        """Write the checkpoint of the last complete epoch, one file with weights, optimizer and history."""
-        with replacing(self.folder / "checkpoint" / "state.npz") as beside, beside.open("wb") as file:
-            np.savez(file, allow_pickle=False, history=np.array(json.dumps(history)), **state)
+    def keep(self, model, path: Path | None = None) -> None:
+        """Write the saved file of this run, or one of several. `run.json` knows its digest before the file is in place:
+        the one that is there and the one that comes, as a kill may fall between the two."""
+        from convmedia.models.saving import save
+
+        path = path or self.model_file
+
+        def noted(beside: Path) -> None:
+            there = [digest(path)] if path.exists() else []
+            self.write(models={**self.record.get("models", {}), path.name: [*there, digest(beside)]})
+
+        save(model, path, noted)
+
+    def check_models(self) -> None:
+        """Raises InputError where a saved file is not what this run wrote; those of older versions are not known."""
+        for name, known in self.record.get("models", {}).items():
+            path = self.folder / name
+            if not path.exists() and (self.folder / STATE).exists():
+                raise InputError(f"--resume: {shown(path)} is gone; put it back, or start anew in another --out")
+            if path.exists() and digest(path) not in known:
+                message = f"--resume: {shown(path)} is not the file that this run wrote; put that back, or start anew"
+                raise InputError(f"{message} in another --out")
+
+    def save_state(
+        self, state: dict[str, np.ndarray], history: list[dict[str, float]], facts: dict[str, Any] | None = None
+    ) -> None:
+        """Write the checkpoint of the last complete epoch, one file with weights, optimizer and history.
+
+        Args:
+            facts: what must be the same where the training goes on: JSON values.
+        """
+        about = json.dumps({"history": history, "arrays": list(state), "facts": facts or {}})
+        with replacing(self.folder / STATE) as beside, beside.open("wb") as file:
+            np.savez(file, allow_pickle=False, history=np.array(about), **state)
         self.write_history(history)
 
     def load_state(self) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
         """Arrays and history of the last complete epoch; both empty before the first one."""
-        path = self.folder / "checkpoint" / "state.npz"
+        return self.load_checkpoint()[:2]
+
+    def load_checkpoint(self) -> tuple[dict[str, np.ndarray], list[dict[str, float]], dict[str, Any]]:
+        """As `load_state`, and the facts; {} of checkpoints of older versions.
+
+        Raises:
+            InputError: the file is cut or altered.
+        """
+        path = self.folder / STATE
         if not path.exists():
-            return {}, []
-        with np.load(path) as file:
-            state = {name: file[name] for name in file.files}
-        return state, json.loads(str(state.pop("history")))
+            return {}, [], {}
+        with arrays.undamaged(path, "put a copy of it back, or start anew in another --out"):
+            state = arrays.read(path)
+            about = json.loads(str(state.pop("history")))
+            about = {"history": about, "arrays": list(state)} if isinstance(about, list) else about
+            history, facts = about["history"], about.get("facts", {})
+            if about["arrays"] != list(state):
+                raise KeyError("some of its arrays are gone")
+            numbers = (value for row in history for value in row.values())
+            if not isinstance(facts, dict) or not all(isinstance(value, int | float) for value in numbers):
+                raise TypeError("its history is none")
+        return state, history, facts
 
     def write_history(self, history: list[dict[str, float]]) -> None:
         """`history.csv`: one row an epoch."""
@@ -131,10 +184,51 @@ def is_ours(folder: Path) -> bool:
 def recorded(folder: Path) -> dict[str, Any] | None:
     """The content of `run.json`, or None where there is none of ours."""
     try:
-        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_record(folder)
+    except InputError:
         return None
-    return record if isinstance(record, dict) and {"app", "arguments", "status"} <= record.keys() else None
+
+
+RECORDED: dict[str, type] = {  # of what is read again: what it must be, where it is there
+    "app": str,
+    "arguments": dict,
+    "status": str,
+    "versions": dict,
+    "models": dict,
+    "kept": dict,
+    "diverged": dict,
+    "metrics": dict,
+    "precision": str,
+    "labels": list,
+    "inputs": list,
+}
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The content of `run.json`.
+
+    Raises:
+        InputError: there is none, or none of ours, or one that was cut or altered.
+    """
+    path = folder / "run.json"
+    if not path.is_file():
+        raise InputError(f"{shown(folder)} is not a run folder: it has no run.json")
+    with arrays.undamaged(path, "put a copy of it back, or start anew in another --out"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        missing = sorted({"app", "arguments", "status"} - record.keys())
+        wrong = missing or [name for name, kind in RECORDED.items() if not isinstance(record.get(name, kind()), kind)]
+        wrong = wrong or wrong_inside(record)
+        if wrong:
+            raise ValueError(f"its {', '.join(wrong)} is not what a training writes")
+    return record
+
+
+def wrong_inside(record: dict[str, Any]) -> list[str]:
+    """Names of what a record holds, of the right type, with something wrong in it."""
+    wrong = [] if record["status"] in ("running", "complete") else ["status"]
+    wrong += [name for name in ("data", "group") if not isinstance(record["arguments"].get(name, ""), str | None)]
+    wrong += [name for name, known in record.get("models", {}).items() if not isinstance(known, list)]
+    return wrong + [name for name in ("kept", "diverged") if not isinstance(record.get(name, {}).get("epoch", 0), int)]
 
 
 def trained_with(model: str | None) -> dict[str, Any]:
@@ -215,12 +309,13 @@ def open_part(run: Run, name: str, arguments: dict[str, Any]) -> Run:
 
 def resumed(app, context, out, given) -> Run:
     """Continue with the recorded arguments; another value is refused, except more epochs."""
-    record = recorded(out)
-    if record is None:
-        raise InputError(f"--resume: {out} is not a run folder; leave --resume out to start there")
+    if not (out / "run.json").is_file():
+        raise InputError(f"--resume: {shown(out)} is not a run folder; leave --resume out to start there")
+    record = read_record(out)
     if record["app"] != app:
-        raise InputError(f"--resume: {out} is a run of {record['app']}, not of {app}")
+        raise InputError(f"--resume: {shown(out)} is a run of {record['app']}, not of {app}")
     arguments = dict(record["arguments"])
+    check_arguments(out, arguments, context)
     for name, value in given.items():
         explicit = context.get_parameter_source(name).name == "COMMANDLINE"
         if not explicit or to_json(value) == to_json(arguments.get(name)):
@@ -230,6 +325,31 @@ def resumed(app, context, out, given) -> Run:
             raise InputError(f"--resume: {option} differs from the recorded {kept}: leave it out, or use a new --out")
         arguments["epochs"], record["status"] = value, "running"
     return Run(out, {**record, "arguments": arguments}, fresh=False)
+
+
+def check_arguments(out: Path, arguments: dict[str, Any], context) -> None:
+    """Raises InputError where a recorded argument cannot be one of the command's."""
+    kinds = get_type_hints(context.command.callback)
+    for name, value in arguments.items():
+        if name in kinds and not fits(value, kinds[name]):
+            option = name.replace("_", "-")
+            raise InputError(
+                f"{shown(out / 'run.json')} records {to_json(value)} as --{option}, which it cannot be; "
+                "put a copy of it back, or start anew in another --out"
+            )
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a value that JSON holds can be an argument of a type."""
+    if get_origin(kind) in (UnionType, Union):
+        return any(fits(value, one) for one in get_args(kind))
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(fits(one, *get_args(kind)) for one in value)
+    if issubclass(kind, Enum):
+        return value in list(kind)
+    if kind in (int, float):
+        return isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+    return isinstance(value, str if kind is Path else kind)
 
 
 def written(name: str, value: Any) -> str:

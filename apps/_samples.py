@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from convmedia.apps._commands import table
+from convmedia.apps._commands import table, tell
 
 
 def samples(folder: Annotated[Path, typer.Argument(help="Where to copy them; made where missing.")]) -> None:
@@ -13,6 +13,6 @@ def samples(folder: Annotated[Path, typer.Argument(help="Where to copy them; mad
     from convmedia.data import samples
 
     rows = [[str(path), samples.SAMPLES[path.name]] for path in samples.copy(folder)]
-    print(table(["file", "what"], rows))
+    tell(table(["file", "what"], rows))
     digit, photo, sound = (folder / name for name in ("seven.jpg", "cat.jpg", "seven.wav"))
-    print(f"\nconvmedia mnist predict {digit}\nconvmedia cats-vs-dogs predict {photo}\nconvmedia audio predict {sound}")
+    tell(f"\nconvmedia mnist predict {digit}\nconvmedia cats-vs-dogs predict {photo}\nconvmedia audio predict {sound}")

@@ -25,7 +25,7 @@ from convmedia.models.answer import PICTURE
 from convmedia.models.exporting import write_examples
 from convmedia.models.matching import grams_of
 from convmedia.models.optimizers import warm_cosine
-from convmedia.models.saving import assemble, save
+from convmedia.models.saving import assemble
 from convmedia.models.style import Extractor, gram_loss, mean_gram
 from convmedia.models.stylizing import painter
 
@@ -91,7 +91,7 @@ def trained(run: Run, data: patches.HighResolution, paintings: Sequence[np.ndarr
         seed=options["seed"],
         precision=options["precision"],
         validation=_training.held_out(inputs, targets, batch_size=4),
-        keep=lambda: save(model, run.model_file),
+        keep=lambda: run.keep(model),
         monitor="val_loss",
         separable=True,
         optimizer=keras.optimizers.Adam(warm_cosine(RATE, steps, min(steps // 10, 100)), global_clipnorm=1.0),

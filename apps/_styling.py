@@ -32,12 +32,14 @@ class Painting:
         blend: how much of each style, as `_painting.shares` takes it.
         size: longer side of the results, px, at most; 0 is as they are.
         smooth: of 0..1, how much of the frame before stays where a frame shows the same.
+        frames: whether every frame of a file is painted, as of `_making.made`.
     """
 
     model: str | None
     blend: str | None
     size: int
     smooth: float
+    frames: bool = False
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -67,7 +69,7 @@ class Painting:
             picture = steady(photo, self.predictor.finite(photo[np.newaxis], *weights)[0])
             return Made(as_original(original, picture), {})
 
-        return made(pairs, painted, done)
+        return made(pairs, painted, done, self.frames)
 
 
 def require_memory(predictor: Predictor, size: tuple[int, ...]) -> None:

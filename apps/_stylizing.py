@@ -94,7 +94,7 @@ def _mask(path: Path, content: Path, size: tuple[int, int]) -> np.ndarray:
 
 def in_rgb(original: Original) -> np.ndarray:
     """Its colour as float32 (height, width, 3), 0..255; the nearest visible one where nothing shows."""
-    unit = np.float32(257.0 if original.colour.dtype == np.uint16 else 1.0)
+    unit = np.float32(original.unit)
     colour = extended(original.colour, original.alpha)
     return np.repeat(colour / unit, 3 // colour.shape[2], axis=2).astype(np.float32)
 
@@ -261,9 +261,7 @@ class Scene:
 
 def as_original(original: Original, picture: np.ndarray) -> Original:
     """A painted picture, float (height, width, 3), 0..255, with all else that the file held: depth, alpha, profile."""
-    dtype = original.colour.dtype
-    unit = 257.0 if dtype == np.uint16 else 1.0
-    colour = np.clip(np.round(picture * unit), 0, np.iinfo(dtype).max).astype(dtype)
+    colour = np.clip(np.round(picture * original.unit), 0, original.most).astype(original.colour.dtype)
     alpha = original.alpha
     if alpha is not None and alpha.shape != colour.shape[:2]:
         alpha = resample.imresize(alpha, colour.shape[:2])

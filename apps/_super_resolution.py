@@ -25,7 +25,7 @@ from convmedia.models import load, shipped
 from convmedia.models.answer import PICTURE
 from convmedia.models.exporting import write_examples
 from convmedia.models.predicting import Predictor
-from convmedia.models.saving import MODEL_FILE, assemble, save
+from convmedia.models.saving import MODEL_FILE, assemble
 from convmedia.models.super_resolution import NETWORKS, SCALES, whole
 from convmedia.models.tiling import whole_picture
 
@@ -98,7 +98,7 @@ def trained(run: Run, data: patches.HighResolution, scales: list[int], training:
 
     def keep() -> None:
         for path, model in models.items():
-            save(model, path)
+            run.keep(model, path)
 
     bank = patches.Patches(data.train, [recipe(training, row.kind, scale) for scale in scales])
     number = min(len(bank), options["limit"] or len(bank))

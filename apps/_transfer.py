@@ -12,7 +12,7 @@ from convmedia.apps import _distributed, _features, _pictures, _training
 from convmedia.apps._balance import class_weights, watched, weighted
 from convmedia.apps._checkpoints import Choice, best_epoch, monitored
 from convmedia.apps._classifiers import finish
-from convmedia.apps._commands import percent, say, table
+from convmedia.apps._commands import percent, say, table, tell
 from convmedia.apps._runs import Run
 from convmedia.apps._shares import with_counts
 from convmedia.apps._twin import precision_here, twin
@@ -20,7 +20,7 @@ from convmedia.data.pictures import Decoded, Pictures
 from convmedia.models import backbones, finetuning
 from convmedia.models.answer import PICTURE
 from convmedia.models.optimizers import warm_cosine
-from convmedia.models.saving import assemble, save
+from convmedia.models.saving import assemble
 
 LOWER = 0.6  # each block learns this much slower than the one above it
 HEAD_EPOCHS, HEAD_BATCH, HEAD_RATE, HEAD_DROPOUT = 30, 128, 1e-2, 0.5  # of stage 1, which takes seconds
@@ -97,7 +97,7 @@ def train_run(run: Run) -> dict[str, Any]:
         run.write(stages=stages)
         gained = stage_rows(stages, monitored(parts.monitor), len(parts.data.validation))
         if _distributed.rank() == 0:
-            print(table(*gained))
+            tell(table(*gained))
         return finish(run, "Transfer learning", limited, history, extra=lambda report, _: stages_told(report, gained))
 
 
@@ -106,7 +106,7 @@ def stage_one(run: Run, parts: Parts) -> dict[str, Any]:
     began = time.perf_counter()
     figures = trained_head(run.arguments, parts)
     if not run.load_state()[1]:
-        save(parts.model, run.model_file)
+        run.keep(parts.model)
     seconds = round(time.perf_counter() - began, 2)
     say(f"stage 1: head on frozen features  val_accuracy {figures['val_accuracy']:.4f}  {seconds:.1f} s")
     return {"stage": "head on frozen features", **figures, "seconds": seconds, "kept": True}
@@ -170,7 +170,7 @@ def stage_two(run: Run, parts: Parts, stages: list[dict[str, Any]]) -> list[dict
         seed=options["seed"],
         precision=options["precision"],
         validation=_pictures.held_out(parts.held, parts.held_targets, parts.as_input),
-        keep=lambda: save(parts.model, run.model_file),
+        keep=lambda: run.keep(parts.model),
         monitor=monitored(parts.monitor),
         patience=options["patience"],
         beat={name: stages[0][name] for name in (monitored(parts.monitor), "val_loss")},

@@ -40,7 +40,7 @@ def cpu_multiplies_bfloat16() -> bool:
     facts = Path("/proc/cpuinfo")
     if keras.backend.backend() != "tensorflow" or not facts.exists():
         return False
-    return any(f" {flag}" in facts.read_text() for flag in ("amx_bf16", "avx512_bf16"))
+    return any(f" {flag}" in facts.read_text(encoding="utf-8") for flag in ("amx_bf16", "avx512_bf16"))
 
 
 def gpu_multiplies_bfloat16() -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from convmedia.apps._commands import progress
 from convmedia.apps._making import Made, Pair, Row, made, within
 from convmedia.apps._twin import precision_here, twin
-from convmedia.data import images, memory, resample
+from convmedia.data import bits, images, memory, resample
 from convmedia.data.files import shown
 from convmedia.data.originals import Original
 from convmedia.data.transparency import extended
@@ -34,6 +34,7 @@ class Enlarging:
         tile_px: side of the tiles, px of the result.
         compare: whether to write bicubic and ours side by side, too.
         precision: "auto", "bfloat16" or "float32"; pictures of 16 bits are computed in float32 whatever it says.
+        frames: whether every frame is made, as of `_making.made`.
     """
 
     model: str | None
@@ -42,6 +43,7 @@ class Enlarging:
     tile_px: int
     compare: bool
     precision: str
+    frames: bool = False
 
     @cached_property
     def chosen(self) -> tuple[Predictor, int]:
@@ -62,7 +64,7 @@ class Enlarging:
 
     def rows(self, pairs: Sequence[Pair], done: Mapping[str, Row]) -> Iterator[Row]:
         """As `_making.made`; "precision" says what a picture was computed in."""
-        return made(pairs, self.larger, done)
+        return made(pairs, self.larger, done, self.frames)
 
     def larger(self, file: Path, stem: Path, original: Original) -> Made:
         """One picture enlarged, tile by tile with a bar."""
@@ -106,12 +108,11 @@ def upscale(
     result_bytes = math.prod((height, width, channels)) * scale**2 * colour.itemsize
     memory.require(RESULTS * result_bytes, f"the result of {width * scale}x{height * scale} px")
     larger = np.empty((height * scale, width * scale, channels), colour.dtype)
-    step = 257.0 if colour.dtype == np.uint16 else 1.0
     total = len(tiles(height, width, max(tile_px // scale, 1)))
     in_three = np.broadcast_to(colour, (height, width, 3))
-    for done, (place, answer) in enumerate(enlarged(predictor, in_three, scale, tile_px, unit=step), start=1):
+    for done, (place, answer) in enumerate(enlarged(predictor, in_three, scale, tile_px, unit=original.unit), start=1):
         part = answer.mean(axis=2, keepdims=True) if channels == 1 else answer
-        larger[place] = np.clip(np.round(part * step), 0, np.iinfo(colour.dtype).max).astype(colour.dtype)
+        larger[place] = np.clip(np.round(part * original.unit), 0, original.most).astype(colour.dtype)
         update(done, total)
     alpha = None if original.alpha is None else resample.imresize(original.alpha, scale)
     return replace(original, colour=larger, alpha=alpha)
@@ -120,11 +121,11 @@ def upscale(
 def compared(original: Original, larger: Original, scale: int) -> np.ndarray:
     """Bicubic at the left, the network at the right, uint8 RGB (height, 2 * width + gap, 3), without alpha."""
     visible = extended(original.colour, original.alpha)
-    pair = [in_eight_bits(resample.imresize(visible, scale)), in_eight_bits(larger.colour)]
+    pair = [in_eight_bits(one, original.most) for one in (resample.imresize(visible, scale), larger.colour)]
     left, right = (np.broadcast_to(picture, (*picture.shape[:2], 3)) for picture in pair)
     return np.concatenate([left, np.full((left.shape[0], GAP_PX, 3), 255, np.uint8), right], axis=1)
 
 
-def in_eight_bits(colour: np.ndarray) -> np.ndarray:
-    """uint8 or uint16 as uint8."""
-    return colour if colour.dtype == np.uint8 else np.round(colour / 257.0).astype(np.uint8)
+def in_eight_bits(colour: np.ndarray, white: int) -> np.ndarray:
+    """uint8, or uint16 of which a value is white, as uint8."""
+    return colour if colour.dtype == np.uint8 else bits.in_eight(colour, white)

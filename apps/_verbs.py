@@ -29,15 +29,18 @@ from convmedia.apps._commands import (
     counted,
     given,
     load_pipelines,
+    note,
     percent,
     say,
+    tell,
     to_json,
     use_backend,
 )
 from convmedia.apps._early import all_missing, required
 from convmedia.apps._exports import export_of, smaller_of, tested_on, with_smaller  # noqa: F401  a verb, too
+from convmedia.apps._notes import remarked
 from convmedia.apps._shares import doubts
-from convmedia.data.files import shown
+from convmedia.data.files import locked, shown
 from convmedia.data.text import plural
 
 
@@ -80,7 +83,7 @@ def add(
         use_backend(None)
         from convmedia.apps._engines import Answering
 
-        files = find(named)
+        files = find(named, note)
         return predict(Answering(app, model, top), files, as_json, out, engine, workers)
 
     @command.command("export")
@@ -157,10 +160,10 @@ def print_trained(out: Path, metrics: dict[str, Any], line: Callable[[str, dict[
 
     width = max(map(len, metrics))
     for name, figures in metrics.items():
-        print(f"{name:{width}}  {(line or accuracy_line)(name, figures)}")
+        tell(f"{name:{width}}  {(line or accuracy_line)(name, figures)}")
     for doubt in doubts(metrics):
-        say(f"note: {doubt}")
-    print(f"run {out}, report {out / 'report.html'}")
+        note(doubt)
+    tell(f"run {out}, report {out / 'report.html'}")
 
 
 def predict(
@@ -186,8 +189,8 @@ def predict(
 
     def rows_of(files: list[Path]) -> Iterable[dict[str, Any]]:
         if engine == Engine.ray:
-            return _engines.answered(answering, files, workers)
-        return answering.rows(files, told)
+            return remarked(_engines.answered(answering, files, workers))
+        return remarked(answering.rows(files, told))
 
     if out is not None:
         return _rows.to_file(rows_of, files, as_json, out)
@@ -202,9 +205,9 @@ def printed(rows: Iterable[dict[str, Any]], as_json: bool, line: Callable[[dict[
         if as_json:
             kept.append(row)
         else:
-            print(line(row), flush=True)
+            tell(line(row), flush=True)
     if as_json:
-        print(to_json(kept, indent=2))
+        tell(to_json(kept, indent=2))
     return int(failed)
 
 
@@ -213,8 +216,8 @@ def line_of(row: dict[str, Any]) -> str:
     if "error" in row:
         return f"{shown(row['file'])}\terror: {row['error']}"
     file = shown(row["file"])
-    others = ", ".join(f"{entry['label']} {percent(entry['score'])}" for entry in row["top"][1:3])
-    return f"{file}\t{row['label']}\t{percent(row['score'])}" + (f"\t({others})" if others else "")
+    others = ", ".join(f"{shown(entry['label'])} {percent(entry['score'])}" for entry in row["top"][1:3])
+    return f"{file}\t{shown(row['label'])}\t{percent(row['score'])}" + (f"\t({others})" if others else "")
 
 
 def made_line(row: dict[str, Any]) -> str:
@@ -232,27 +235,29 @@ def make(worker, inputs: list[str], out: Path, settings: dict[str, Any], engine:
         settings: what the pictures depend on beside the files.
     """
     from convmedia.apps import _making
-    from convmedia.apps._rows import Results
+    from convmedia.apps._rows import Results, busy
 
-    results = Results(out, settings)
-    done = results.rows
-    if done:
-        say(f"{plural(len(done), 'file')} done already, in {results.path} from a call that was cut short; going on")
-    pairs = worker.pairs(inputs, out)
-    made = _making.made_by_actors(worker, pairs, done, workers) if engine == Engine.ray else worker.rows(pairs, done)
-    began, errors = time.perf_counter(), Counter("error" in row for row in done.values())
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out, busy(out)):
+        results = Results(out, settings)
+        done = results.rows
+        if done:
+            already = plural(len(done), "file")
+            say(f"{already} done already, in {shown(results.path)} from a call that was cut short; going on")
+        pairs = worker.pairs(inputs, out)
+        by_actors = engine == Engine.ray
+        made = _making.made_by_actors(worker, pairs, done, workers) if by_actors else worker.rows(pairs, done)
+        began, errors = time.perf_counter(), Counter("error" in row for row in done.values())
 
-    def seen() -> Iterator[dict[str, Any]]:
-        for row in results.kept(made):
-            errors["error" in row] += 1
-            yield row
+        def seen() -> Iterator[dict[str, Any]]:
+            for row in remarked(results.kept(made)):
+                errors["error" in row] += 1
+                yield row
 
-    printed(seen(), as_json, made_line)
+        printed(seen(), as_json, made_line)
     seconds = time.perf_counter() - began
-    say(
-        f"{plural(errors[False], 'picture')} made, {plural(errors[True], 'file')} with an error, {seconds:.1f} s; "
-        f"rows: {results.path}"
-    )
+    counts = f"{plural(errors[False], 'picture')} made, {plural(errors[True], 'file')} with an error, {seconds:.1f} s"
+    say(f"{counts}; rows: {shown(results.path)}")
     return int(errors[True] > 0)
 
 
@@ -268,11 +273,11 @@ def explain(app: str, inputs: list[str], out: Path, model: str | None, before) -
     from convmedia.data.images import find
 
     predictor = model_of(app, model)
-    files = find(inputs)
+    files = find(inputs, note)
     failed = 0
     for file, written in counted(explained(predictor, files, out, before(predictor)), len(files), "drawing"):
         failed += isinstance(written, str)
-        print(f"{shown(file)}\terror: {written}" if isinstance(written, str) else "\n".join(map(str, written)))
+        tell(f"{shown(file)}\terror: {written}" if isinstance(written, str) else "\n".join(map(str, written)))
     return int(failed > 0)
 
 

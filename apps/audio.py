@@ -192,7 +192,6 @@ def trained(run, data, network, spectrum, size) -> dict[str, Any]:
     from convmedia.apps._checkpoints import monitored
     from convmedia.models import audio
     from convmedia.models.optimizers import warm_cosine
-    from convmedia.models.saving import save
 
     options = run.arguments
     examples = _clips.PreparedClips(data, spectrum, size, options["augment"])
@@ -211,7 +210,7 @@ def trained(run, data, network, spectrum, size) -> dict[str, Any]:
         seed=options["seed"],
         precision=options["precision"],
         validation=examples.validation(),
-        keep=lambda: save(model, run.model_file),
+        keep=lambda: run.keep(model),
         monitor=monitored(monitor),
         patience=options["patience"],
         settled=_clips.settled(options["epochs"]),

@@ -117,7 +117,7 @@ def trained(run, data, network) -> dict[str, Any]:
     from convmedia.data.augmentation import mixed
     from convmedia.models import pictures as networks
     from convmedia.models.answer import PICTURE
-    from convmedia.models.saving import assemble, save
+    from convmedia.models.saving import assemble
 
     options, classes = run.arguments, len(data.labels)
     details = {name: options[name] for name in ("network", "seed")}
@@ -146,7 +146,7 @@ def trained(run, data, network) -> dict[str, Any]:
         seed=options["seed"],
         precision=options["precision"],
         validation=_pictures.held_out(held, held_wanted, scaled),
-        keep=lambda: save(model, run.model_file),
+        keep=lambda: run.keep(model),
         monitor=monitored(monitor),
         patience=options["patience"],
         separable=mix is None,

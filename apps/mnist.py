@@ -34,8 +34,10 @@ from convmedia.apps._commands import (
     Seed,
     Weights,
     application,
+    note,
     progress,
     say,
+    tell,
     to_json,
     use_backend,
 )
@@ -125,7 +127,7 @@ def trained(run, data, network) -> dict[str, Any]:
     from convmedia.models import digits as networks
     from convmedia.models.answer import PICTURE
     from convmedia.models.optimizers import warm_cosine
-    from convmedia.models.saving import assemble, save
+    from convmedia.models.saving import assemble
 
     options = run.arguments
     details = {name: options[name] for name in ("network", "preparation", "seed")}
@@ -150,7 +152,7 @@ def trained(run, data, network) -> dict[str, Any]:
         seed=options["seed"],
         precision=options["precision"],
         validation=_training.held_out(*examples.validation),
-        keep=lambda: save(model, run.model_file),
+        keep=lambda: run.keep(model),
         monitor=monitored(monitor),
         patience=options["patience"],
         separable=True,
@@ -169,8 +171,8 @@ def prepared_examples(run, data):
 
     options = run.arguments
     kept = run.folder / "checkpoint" / "examples.npz"
-    if kept.exists():
-        return PreparedDigits.read(kept, options["augment"])
+    if kept.exists() and (found := PreparedDigits.read(kept, options["augment"])):
+        return found
     examples = PreparedDigits.of(
         data, options["preparation"], invert=options["invert"], augment=options["augment"], seed=options["seed"]
     )
@@ -231,7 +233,7 @@ _verbs.add(command, APP, examples, labelled, filters_before, bundled="digits")
 @command.command()
 def compare(
     context: typer.Context,
-    inputs: Inputs,
+    inputs: Inputs,  # with --resume: None where it is left out
     out: Out,
     data: Data = "mnist",
     small: Annotated[int, typer.Option(min=1, help="Examples of the small set.")] = 15_000,
@@ -250,17 +252,22 @@ def compare(
     use_backend(None)
     from convmedia.apps import _digits
     from convmedia.apps._runs import open_run
+    from convmedia.data.errors import InputError
     from convmedia.data.images import find
 
-    files = find(inputs)
     run = open_run(APP, context, out, resume, overwrite)
+    chosen = inputs or run.record.get("inputs")
+    if not chosen:
+        raise InputError("no file is named and none is recorded: give files or folders")
+    files = find(chosen, note)
+    run.record["inputs"] = list(map(str, chosen))
     with run.begin():
         result = _digits.compared(run, list(trainings(run)), files)
     if as_json:
-        print(to_json(result, indent=2))
+        tell(to_json(result, indent=2))
         return
-    print(_digits.comparison_table(result))
-    print(f"report {out / 'report.html'}")
+    tell(_digits.comparison_table(result))
+    tell(f"report {out / 'report.html'}")
 
 
 def trainings(run) -> Iterator[tuple[str, Any]]:

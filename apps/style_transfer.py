@@ -25,6 +25,7 @@ from convmedia.apps._commands import (
     FilesFrom,
     Folder,
     Formats,
+    Frames,
     InputsOrList,
     Json,
     MayLose,
@@ -39,6 +40,7 @@ from convmedia.apps._commands import (
     application,
     given,
     load_pipelines,
+    tell,
     to_json,
     use_backend,
 )
@@ -143,10 +145,10 @@ def stylize(
 
     row = _painting.painted(context.params)
     if as_json:
-        print(to_json(row, indent=2))
+        tell(to_json(row, indent=2))
     else:
         loss = "none" if row["loss"] is None else f"{row['loss']:.4g}"
-        print(f"{row['out']}  {row['width']}x{row['height']}  loss {loss}  {row['seconds']:.1f} s")
+        tell(f"{row['out']}  {row['width']}x{row['height']}  loss {loss}  {row['seconds']:.1f} s")
     return int(row["stopped"] is not None)
 
 
@@ -196,6 +198,7 @@ def apply(
     blend: Blend = None,
     size: Annotated[int, typer.Option(min=0, help="Longer side, px, at most; 0 for the picture's own.")] = 0,
     smooth: Annotated[float, typer.Option(min=0, max=1, help="For frames of a video: how steady stills are.")] = 0.0,
+    frames: Frames = False,
     engine: EngineChoice = Engine.local,
     workers: Workers = None,
     as_json: Json = False,
@@ -208,8 +211,9 @@ def apply(
 
     if engine == Engine.ray and smooth:
         raise InputError("--smooth takes one frame after the other: leave --engine ray out")
-    files, worker = given(inputs, files_from), Painting(model, blend, size, smooth)
+    files, worker = given(inputs, files_from), Painting(model, blend, size, smooth, frames)
     settings = {"model": worker.predictor.digest, "blend": blend, "size": size, "smooth": smooth}
+    settings |= {"frames": True} if frames else {}
     return _verbs.make(worker, files, out, settings, engine, workers, as_json)
 
 

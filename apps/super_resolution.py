@@ -23,6 +23,7 @@ from convmedia.apps._commands import (
     FilesFrom,
     Folder,
     Formats,
+    Frames,
     InputsOrList,
     Json,
     Limit,
@@ -147,6 +148,7 @@ def upscale(
     ] = 1024,
     compare: Annotated[bool, typer.Option("--compare", help="Write bicubic and ours side by side, too.")] = False,
     precision: ComputedIn = Arithmetic.float32,
+    frames: Frames = False,
     engine: EngineChoice = Engine.local,
     workers: Workers = None,
     as_json: Json = False,
@@ -158,9 +160,10 @@ def upscale(
     from convmedia.apps._upscaling import Enlarging
 
     files = given(inputs, files_from)
-    worker = Enlarging(model, *named(network, scale), tile, compare, str(precision))
+    worker = Enlarging(model, *named(network, scale), tile, compare, str(precision), frames)
     predictor, factor = worker.chosen
     settings = {"model": predictor.digest, "scale": factor, "compare": compare, "precision": str(precision)}
+    settings |= {"frames": True} if frames else {}
     return _verbs.make(worker, files, out, settings, engine, workers, as_json)
 
 

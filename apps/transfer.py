@@ -31,6 +31,7 @@ from convmedia.apps._commands import (
     Seed,
     application,
     load_pipelines,
+    tell,
     use_backend,
 )
 from convmedia.apps._early import required
@@ -97,7 +98,7 @@ def train(
     if find_lr:
         if distribute:
             raise InputError("--find-lr runs in one process: leave --distribute out")
-        print(_transfer.rates_drawn(open_run(APP, context, out, resume, overwrite)))
+        tell(_transfer.rates_drawn(open_run(APP, context, out, resume, overwrite)))
         return
     _verbs.train(APP, context, out, resume, overwrite, _transfer.train_run, distribute=distribute)
 

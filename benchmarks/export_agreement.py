@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 from convmedia.apps._commands import use_backend
-from convmedia.apps._verbs import print_parity
+from convmedia.apps._parity import print_parity
 
 PICTURES = 1000
 

@@ -3,8 +3,8 @@
     convmedia audio export --format saved-model --out audio-export
     python benchmarks/serve_bytes.py audio audio-export/saved_model sounds/ [--model RUN] [--number 200]
 
-Takes so many files, evenly spread over the folder: JPEG and PNG of 8 bits without a rotation in Exif, or WAV of 16 bits
-at the model's rate. Others are counted and left out.
+Takes so many files, evenly spread over the folder: JPEG and PNG of 8 bits, RGB or grey or with transparency, or WAV of
+16 bits at the model's rate. Others are counted and left out.
 """
 
 import argparse
@@ -20,8 +20,6 @@ from PIL import Image
 
 from convmedia.models import load, shipped
 
-UPRIGHT, ORIENTATION = 1, 0x0112
-
 
 def taken(path: Path, sample_rate: int | None) -> bool:
     """Whether `serve_bytes` says that it takes such a file."""
@@ -33,8 +31,7 @@ def taken(path: Path, sample_rate: int | None) -> bool:
     if path.suffix.lower() not in (".jpg", ".jpeg", ".png"):
         return False
     with Image.open(path) as picture:
-        upright = picture.getexif().get(ORIENTATION, UPRIGHT) == UPRIGHT
-        return picture.mode in ("RGB", "L") and picture.format in ("JPEG", "PNG") and upright
+        return picture.mode in ("RGB", "L", "RGBA", "LA", "P") and picture.format in ("JPEG", "PNG")
 
 
 def main() -> None:

@@ -124,13 +124,13 @@ def rate_of(path: str | Path) -> int:
         return file.samplerate
 
 
-def find(paths: Iterable[str | Path]) -> list[Path]:
+def find(paths: Iterable[str | Path], told: Callable[[str], None] | None = None) -> list[Path]:
     """Expand files and folders into sound files, as `files.find` does, those too that have to be converted first.
 
     Raises:
         InputError: there are only folders, and they hold none.
     """
-    return find_files(paths, EXTENSIONS, "sound", TO_CONVERT)
+    return find_files(paths, EXTENSIONS, "sound", TO_CONVERT, told)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.special import expit
 
-from convmedia.data import folders, sources
+from convmedia.data import sources, tabled
 from convmedia.data.colouring import LUMA
 from convmedia.data.errors import InputError
 from convmedia.data.labelled import Labelled
@@ -103,8 +103,8 @@ def bundled() -> Digits:
 
 
 def from_folder(folder: Path, progress=None, group: str | None = None) -> Digits:
-    """A folder of class folders, or of `train/`, `test/` with class folders inside; bad files are left out, named."""
-    return Digits.of(str(folder), folders.scan(folder, progress, group=group))
+    """A folder of class folders, or a table of files and labels: as of `tabled.pictures`; bad files are named."""
+    return Digits.of(str(folder), tabled.pictures(folder, progress, group))
 
 
 def photograph(digit: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

@@ -7,9 +7,11 @@ goes on where the last one stopped.
 import gzip
 import hashlib
 import http.client
+import lzma
 import re
 import shutil
 import stat
+import struct
 import tarfile
 import time
 import urllib.error
@@ -22,8 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from convmedia.data.errors import InputError
-from convmedia.data.files import digest, shown
+from convmedia.data.errors import InputError, in_one_line
+from convmedia.data.files import alone, digest, shown
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are here and the bytes in all (None where the server does not tell)."""
@@ -70,7 +72,8 @@ def download(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    with part.open("ab") as file, _alone(file, path):
+    with part.open("ab") as file:
+        alone(file.fileno(), f"another process is downloading {shown(path)}; wait until it is done")
         transfer = _Transfer(url, part, file, expected, progress)
         try:
             transfer.complete(pause_seconds)
@@ -159,7 +162,7 @@ class _Transfer:
 
     def range(self, have: int) -> dict[str, str]:
         """Headers that ask for the rest, where it can be told that the rest belongs to what is here."""
-        version = self.note.read_text() if self.note.exists() else ""
+        version = self.note.read_text(encoding="utf-8") if self.note.exists() else ""
         if not have or not (version or self.expected.sha256 or self.expected.md5):
             return {}
         return {"Range": f"bytes={have}-"} | ({"If-Range": version} if version else {})
@@ -167,7 +170,7 @@ class _Transfer:
     def remember(self, response: http.client.HTTPResponse) -> None:
         tag = response.headers.get("ETag", "")
         version = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
-        self.note.write_text(version)
+        self.note.write_text(version, encoding="utf-8")
 
     def restart(self) -> int:
         self.file.truncate(0)
@@ -210,22 +213,20 @@ def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
         yield chunk
 
 
-@contextmanager
-def _alone(file: IO[bytes], path: Path) -> Iterator[None]:
-    """Hold the partial file against other processes; the kernel lets go when a process dies."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has no advisory locks
-        yield
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InputError(f"another process is downloading {shown(path)}; wait until it is done") from error
-    yield
-
-
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, FileExistsError)
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    FileExistsError,
+    ValueError,
+    struct.error,
+)
+_STRANGE = (RuntimeError, NotImplementedError)  # encrypted, or packed by a method that Python does not know
+SWELLING = 100
+"""Most times that the files of an archive may be larger than it: sounds and pictures do not pack well."""
 
 
 def unpack(
@@ -247,19 +248,38 @@ def unpack(
     beside = folder.with_name(f".{folder.name}.unpacking")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
+    left = SWELLING * archive.stat().st_size
     try:
         for name, content in _contents(archive, members):
             target = beside / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with content, target.open("xb") as file:
-                shutil.copyfileobj(content, file)
+                left = _copied(content, file, left, archive)
         if finish:
             finish(beside)
         beside.replace(folder)
-    except _DAMAGED as error:
-        raise InputError(f"{shown(archive)} is a damaged archive ({error}); delete it and fetch it again") from error
+    except InputError:
+        raise
+    except _STRANGE as error:
+        message = f"{shown(archive)} cannot be unpacked ({in_one_line(error)}); take the set from its homepage"
+        raise InputError(message) from error
+    except (*_DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno and not isinstance(error, _DAMAGED):
+            raise  # of the disk; bz2 has none
+        message = f"{shown(archive)} is a damaged archive ({in_one_line(error)}); delete it and fetch it again"
+        raise InputError(message) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _copied(content: IO[bytes], file: IO[bytes], left: int, archive: Path) -> int:
+    """Copy a member; gives the bytes that others may still take. Raises InputError where there are none."""
+    while chunk := content.read(_CHUNK_BYTES):
+        left -= len(chunk)
+        if left < 0:
+            raise InputError(f"{shown(archive)} unpacks to more than {SWELLING} times its size; do not use it")
+        file.write(chunk)
+    return left
 
 
 def _contents(archive: Path, members: Sequence[tuple[str, str]]) -> Iterator[tuple[str, IO[bytes]]]:
@@ -286,13 +306,15 @@ def _contents(archive: Path, members: Sequence[tuple[str, str]]) -> Iterator[tup
 def _place(archive: Path, name: str, members: Sequence[tuple[str, str]], linked: bool) -> str | None:
     pure = PurePosixPath(name)
     if pure.is_absolute() or ".." in pure.parts or "\\" in name:
-        raise InputError(f"{shown(archive)} holds the name {name!r}, which leads out of its folder; do not use it")
+        raise InputError(
+            f"{shown(archive)} holds the name {name[:100]!r}, which leads out of its folder; do not use it"
+        )
     for pattern, place in members:
         found = re.fullmatch(pattern, name)
         if found and not pure.name.startswith("."):
             if linked:
                 raise InputError(
-                    f"{shown(archive)} holds a link or device where a file belongs, {name!r}; do not use it"
+                    f"{shown(archive)} holds a link or device where a file belongs, {name[:100]!r}; do not use it"
                 )
             return found.expand(place)
     return None

@@ -18,9 +18,9 @@ import keras
 import numpy as np
 from PIL import Image, ImageOps
 
-from convmedia.data import augmentation, images, scanning
+from convmedia.data import augmentation, images, scanning, split_names
 from convmedia.data.errors import InputError
-from convmedia.data.files import shown
+from convmedia.data.files import is_hidden, is_of_system, shown
 from convmedia.data.parallel import in_order
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
@@ -102,7 +102,7 @@ def flow_from_directory(
     reading = Reading(tuple(target_size), color_mode, interpolation, keep_aspect_ratio)
     _check(Path(directory), reading, class_mode, batch_size, subset, validation_split, augmentations)
     split = {"validation": (0.0, validation_split), "training": (validation_split, 1.0)}.get(subset or "", (0.0, 1.0))
-    names = list(classes) if classes else sorted(path.name for path in Path(directory).iterdir() if path.is_dir())
+    names = list(classes) if classes else _class_names(Path(directory))
     found = [_files(Path(directory, name), follow_links) for name in names]
     usable = _usable(Path(directory), [file for files in found for file in files], progress)
     examples = []
@@ -188,6 +188,25 @@ def _check(directory, reading, class_mode, batch_size, subset, validation_split,
         raise InputError(f"{' and '.join(refused)} needs color_mode 'rgb'; received {reading.color_mode!r}")
 
 
+def _class_names(directory: Path) -> list[str]:
+    """The class folders, sorted; not hidden ones (.ipynb_checkpoints) and systems' own (__MACOSX).
+
+    Raises:
+        InputError: the folders are those of splits.
+    """
+    names = sorted(path.name for path in directory.iterdir() if path.is_dir() and not _passed_over(path.name))
+    if set(split_names.splits(names).values()) & {"train", "test"}:
+        raise InputError(
+            f"{shown(directory)} holds {', '.join(map(shown, names))}, which tell splits and not labels; give the "
+            "folder of one split, or name the classes"
+        )
+    return names
+
+
+def _passed_over(name: str) -> bool:
+    return is_hidden(name) or is_of_system(name)
+
+
 def _files(folder: Path, follow_links: bool) -> list[Path]:
     """The pictures below a class folder, in the old generator's order: folders by path, then files by name."""
     if not folder.is_dir():
@@ -195,7 +214,11 @@ def _files(folder: Path, follow_links: bool) -> list[Path]:
     found = []
     for here, folders, names in os.walk(folder, followlinks=follow_links):
         place = Path(here).resolve()
-        folders[:] = [name for name in folders if Path(here, name).resolve() not in (place, *place.parents)]
+        folders[:] = [
+            name
+            for name in folders
+            if not _passed_over(name) and Path(here, name).resolve() not in (place, *place.parents)
+        ]
         found.append((here, sorted(name for name in names if name.lower().endswith(EXTENSIONS))))
     return [Path(here, name) for here, names in sorted(found) for name in names]
 

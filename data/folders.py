@@ -32,7 +32,7 @@ class Scan:
         examples: the files that can be used, sorted by path.
         bad: files that are skipped, each with the reason in words.
         duplicates: files that are skipped because their content is there already, each with the one that is kept.
-        given: whether the set itself tells training and test apart.
+        given: whether the set itself tells training and another split apart.
         warnings: lines on what is used but should be looked at: classes that are small beside others or in all, names
             that are not UTF-8, contents of another format than the suffix says, near duplicates, groups in several
             splits.
@@ -114,15 +114,16 @@ def scan(
     progress: scanning.Progress | None = None,
     *,
     decode: scanning.Decode = fingerprints.of_picture,
-    extensions: Collection[str] = images.EXTENSIONS,
+    extensions: Collection[str] = images.EXTENSIONS | images.TO_CONVERT,
     likeness: Likeness = PICTURES,
     group: str | None = None,
 ) -> Scan:
     """Read every file of a folder once and say which can be used.
 
-    The folder holds one folder per label, or `train`, `test` and, where wanted, `validation`, each with the same
-    label folders inside. Below a label folder files count at any depth; hidden ones do not. Where there are no label
-    folders, in the folder or in its `train`, files called as in cat.0.jpg tell their label.
+    The folder holds one folder per label, or `train` with `test`, `validation` or both, each with the same label
+    folders inside; `layouts.layout` says how they may be spelt and where else they may stand. Below a label folder
+    files count at any depth; hidden ones do not. Where there are no label folders, in the folder or in its `train`,
+    files called as in cat.0.jpg tell their label.
 
     Files that `decode` refuses, that end before their end marker or that lie elsewhere are bad. Where the folder does
     not tell the splits, content does: `splitting.divided` has the rules, and what becomes of duplicates, near
@@ -162,6 +163,7 @@ def scan(
         contents=usable,
         given=bool(found.parts),
         validation="validation" in found.parts,
+        test="test" in found.parts,
         likeness=likeness,
         group=group,
     )
@@ -176,6 +178,7 @@ def in_splits(
     contents: Mapping[Path, scanning.Content],
     given: bool,
     validation: bool,
+    test: bool | None = None,
     likeness: Likeness,
     notes: Iterable[str] = (),
     group: str | None = None,
@@ -185,7 +188,8 @@ def in_splits(
 
     Args:
         contents: what was read of each.
-        given, validation: whether training and test, and whether validation, are told.
+        given, validation, test: whether training and another split, and whether these, are told; test is if examples
+            are for it, where that is left out.
         name: of the set, for messages; the folder's where it is left out.
 
     Raises:
@@ -194,10 +198,12 @@ def in_splits(
     if group is not None:
         names = splitting.group_names(folder, [example.path for example in examples], group)
         examples = splitting.with_groups(examples, names)
-    found = splitting.divided(examples, given=given, validation=validation, likeness=likeness)
+    test = any(example.split == "test" for example in examples) if test is None else test
+    parted = [f"{name or shown(folder)} tells no test split; it is taken from training"] if given and not test else []
+    found = splitting.divided(examples, given=given, validation=validation, likeness=likeness, test=test)
     every_bad = sorted([*bad, *found.conflicting])
     _require_training(name or shown(folder), labels, found.examples, every_bad)
-    warnings = [*notes, *splitting.few(labels, found.examples), *_odd(folder, found.examples, contents)]
+    warnings = [*notes, *parted, *splitting.few(labels, found.examples), *_odd(folder, found.examples, contents)]
     return Scan(
         folder,
         labels,

@@ -7,26 +7,27 @@ Pillow and NumPy only.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from convmedia.data import bits
 from convmedia.data.colouring import LUMA
 from convmedia.data.errors import InputError
 from convmedia.data.files import find as find_files
 from convmedia.data.files import replacing, shown
-from convmedia.data.opening import BROKEN, MAX_PIXELS, opened, pixels, size
+from convmedia.data.opening import BROKEN, FORMATS, MAX_PIXELS, WITH_HEIF, frames, opened, pixels, size
 
-__all__ = ["BROKEN", "MAX_PIXELS", "decode", "encode", "find", "opened", "orientation", "pixels", "size"]
+__all__ = ["BROKEN", "MAX_PIXELS", "decode", "encode", "find", "frames", "opened", "orientation", "pixels", "size"]
 
 WHITE_DRAWING_LUMA = 200
 """Visible parts lighter than this on average (of 255) are composited over black."""
 
 _WRITERS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
     ".png": "PNG",
     ".bmp": "BMP",
     ".gif": "GIF",
@@ -34,21 +35,32 @@ _WRITERS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
-EXTENSIONS = frozenset(_WRITERS)
+Told = Callable[[str], None]
+
+_HEIF = (".heic", ".heif", ".hif")
+
+EXTENSIONS = frozenset([*_WRITERS, ".apng", *[".avif"] * ("AVIF" in FORMATS), *_HEIF * WITH_HEIF])
 """Suffixes, in lower case, of the files that are taken for pictures."""
+
+TO_CONVERT = frozenset([*_HEIF, ".avif"]) - EXTENSIONS
+"""Of pictures that are not read here; in a folder they are named with what to do, and not passed over."""
 
 STRIP_PIXELS = 4_000_000  # converted at a time, so that copies of a large picture are small
 
-_BITS_TAG, _PHOTOMETRIC_TAG, _ORIENTATION_TAG = 0x0102, 0x0106, 0x0112
+_ORIENTATION_TAG = 0x0112
 
 
 def decode(
-    source: str | Path | bytes, least: tuple[int, int] | None = None, most_pixels: int | None = None
+    source: str | Path | bytes,
+    least: tuple[int, int] | None = None,
+    most_pixels: int | None = None,
+    told: Told | None = None,
 ) -> np.ndarray:
     """Read a picture as people see it, upright and opaque.
 
-    JPEG, PNG, BMP, WebP, and the first frame of GIF and TIFF, recognised by content. Exif orientation is applied,
-    colour profiles are not. Grey of 16 bits is divided by 257, so 65535 is white.
+    JPEG, PNG, BMP, WebP, AVIF, GIF, TIFF, and with the extra `heif` HEIC, recognised by content; of several frames or
+    pages the first. Exif orientation is applied,
+    colour profiles are not. Of 16 bits 65,535 is white, or less where fewer are used: see `data.bits`.
 
     Transparent pictures are composited over white; where what is visible is itself nearly white (luma weighted by
     alpha above 200 of 255 on average) over black, so that a white drawing on a transparent ground does not vanish.
@@ -58,6 +70,7 @@ def decode(
         least: height and width that are enough: a JPEG may be decoded at a half, a quarter or an eighth of its size
             where both of its sides still have the greater of the two. Faster, and not quite the same pixels.
         most_pixels: a picture of more is averaged over squares of 2x2, 3x3 ... pixels, the smallest that are enough.
+        told: called with each remark about what is done to the picture.
 
     Returns:
         uint8 (height, width, 3), RGB, 0..255.
@@ -67,11 +80,17 @@ def decode(
             a known white (32 bits, floating point), or larger than `MAX_PIXELS`, which is found before any pixel is
             decoded; or than the memory.
     """
+    if told and len(found := frames(source)) > 1:
+        told(f"has {len(found)} frames or pages; the first one is read")
     with opened(source) as (image, name):
         if least is not None and image.format == "JPEG":
             image.draft(None, (max(least), max(least)))
+        stored = orientation(image)
         image.load()
-        return upright(_rgb(image, name, averaged_side(image.size, most_pixels)), orientation(image))
+        seen, white = _in_known_bits(image, source, name, stored)
+        if told and white != bits.FULL:
+            told(bits.remark(white))
+        return upright(_rgb(seen, name, averaged_side(seen.size, most_pixels), white), orientation(image))
 
 
 def luma(source: str | Path | bytes, side_px: int) -> np.ndarray:
@@ -86,9 +105,11 @@ def luma(source: str | Path | bytes, side_px: int) -> np.ndarray:
     with opened(source) as (image, name):
         if image.format == "JPEG":
             image.draft("L", None)
+        stored = orientation(image)
         image.load()
-        plain = image.mode in ("L", "RGB") and not image.has_transparency_data
-        whole = image if plain else Image.fromarray(_rgb(image, name, 1))
+        seen, white = _in_known_bits(image, source, name, stored)
+        plain = seen.mode in ("L", "RGB") and not seen.has_transparency_data
+        whole = seen if plain else Image.fromarray(_rgb(seen, name, 1, white))
         if (turn := orientation(image)) != 1:
             whole = Image.fromarray(upright(np.asarray(whole), turn))
         step = max(1, min(whole.size) // (32 * side_px))
@@ -108,7 +129,8 @@ def encode(picture: np.ndarray, path: str | Path) -> None:
 
     Args:
         picture: uint8 (height, width, 3) RGB or (height, width) grey.
-        path: ends in one of `EXTENSIONS`; written beside and renamed, its folder is made.
+        path: ends in .png, .jpg, .jpe, .jpeg, .jfif, .bmp, .gif, .webp, .tif or .tiff; written beside and renamed,
+            its folder is made.
 
     Raises:
         InputError: the suffix names no format that is written.
@@ -121,24 +143,20 @@ def encode(picture: np.ndarray, path: str | Path) -> None:
             f"a picture is uint8 (height, width, 3) or (height, width); received {picture.dtype} {picture.shape}"
         )
     if path.suffix.lower() not in _WRITERS:
-        raise InputError(f"{shown(path)} names no picture format; end it in one of {' '.join(sorted(EXTENSIONS))}")
+        raise InputError(f"{shown(path)} names no picture format; end it in one of {' '.join(sorted(_WRITERS))}")
     kind = _WRITERS[path.suffix.lower()]
     options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
     with replacing(path) as beside:
         Image.fromarray(picture).save(beside, kind, **options)
 
 
-def find(paths: Iterable[str | Path]) -> list[Path]:
-    """Expand files and folders into files, in the order given; a folder gives its pictures, sorted by name.
-
-    Folders are searched to any depth, by extension, without hidden entries; linked folders are followed and each
-    is read once. A file is kept whatever its name, a missing one too, and so is a folder without pictures among other
-    inputs: reading them says what is wrong.
+def find(paths: Iterable[str | Path], told: Told | None = None) -> list[Path]:
+    """Expand files and folders into pictures, as `files.find` does, those too that have to be converted first.
 
     Raises:
         InputError: there are only folders, and they hold no picture.
     """
-    return find_files(paths, EXTENSIONS, "picture")
+    return find_files(paths, EXTENSIONS, "picture", TO_CONVERT, told)
 
 
 def orientation(image: Image.Image) -> int:
@@ -162,14 +180,44 @@ def upright(pixels: np.ndarray, turn: int) -> np.ndarray:
     return np.ascontiguousarray(pixels[::rows, ::columns])
 
 
-def _rgb(image: Image.Image, name: str, side: int = 1) -> np.ndarray:
+def _in_known_bits(image: Image.Image, source: str | Path | bytes, name: str, stored: int) -> tuple[Image.Image, int]:
+    """A loaded picture and its white, 65,535 where its 16 bits are all used, or where it has 8.
+
+    Colour of 16 bits, of which Pillow keeps the upper 8, is read again and scaled where little is left of it.
+
+    Args:
+        stored: its orientation before it was loaded, which turns a TIFF upright.
+    """
+    if image.mode.startswith(("I", "F")):
+        return image, bits.of_grey(image, _strips(image, 1), source)
+    if image.mode not in ("RGB", "RGBA") or bits.depth(image, source) < 16:
+        return image, bits.FULL
+    extrema: Any = image.getextrema()
+    if max(highest for _, highest in extrema[:3]) > bits.UPPER_BITS:
+        return image, bits.FULL
+    values = bits.samples(image, source, name)
+    channels = 1 if values.shape[2] == 2 else 3
+    white = bits.white_of(image, [values[..., :channels]], source)
+    if white == bits.FULL:
+        return image, white
+    layers = [np.repeat(bits.in_eight(values[..., :channels], white), 3 // channels, axis=2)]
+    if image.mode == "RGBA":
+        alpha = values[..., channels:][..., :1]
+        layers.append(bits.in_eight(alpha, white if alpha.max() <= white else bits.FULL))
+    scaled = np.concatenate(layers, axis=2)
+    other = Image.fromarray(upright(scaled, stored) if image.format == "TIFF" else scaled)
+    other.info = {name: value for name, value in image.info.items() if name != "transparency"}
+    return other, white
+
+
+def _rgb(image: Image.Image, name: str, side: int = 1, white: int = bits.FULL) -> np.ndarray:
     """A loaded picture as uint8 (height, width, 3), averaged over squares of `side` px, strip by strip."""
-    parts = (_colour_and_alpha(strip, name) for strip in _strips(image, side))
+    parts = (_colour_and_alpha(strip, name, white) for strip in _strips(image, side))
     ground = None
     if image.has_transparency_data or isinstance(image.info.get("transparency"), int):
         light, visible = np.sum([_light(*part) for part in parts], axis=0)
         ground = 0 if visible and light / visible > WHITE_DRAWING_LUMA else 255
-        parts = (_colour_and_alpha(strip, name) for strip in _strips(image, side))
+        parts = (_colour_and_alpha(strip, name, white) for strip in _strips(image, side))
     found = np.empty((-(-image.height // side), -(-image.width // side), 3), np.uint8)
     top = 0
     for colour, alpha in parts:
@@ -204,10 +252,10 @@ def _strips(image: Image.Image, side: int) -> Iterator[Image.Image]:
         yield strip
 
 
-def _colour_and_alpha(image: Image.Image, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+def _colour_and_alpha(image: Image.Image, name: str, white: int) -> tuple[np.ndarray, np.ndarray | None]:
     """uint8 (height, width, 3) and, where there is one, uint8 (height, width)."""
     if image.mode.startswith(("I", "F")):
-        grey = np.round(sixteen_bits(image, name) / 257.0).astype(np.uint8)
+        grey = bits.in_eight(bits.grey(image, name, white), white)
         key = image.info.get("transparency")
         alpha = (np.asarray(image) != key) * np.uint8(255) if isinstance(key, int) else None
         return np.repeat(grey[..., None], 3, axis=2), alpha
@@ -215,26 +263,6 @@ def _colour_and_alpha(image: Image.Image, name: str) -> tuple[np.ndarray, np.nda
         pixels = np.asarray(image.convert("RGBA"))
         return pixels[..., :3], pixels[..., 3]
     return np.asarray(image.convert("RGB")), None
-
-
-def sixteen_bits(image: Image.Image, name: str) -> np.ndarray:
-    """A loaded picture of mode I or I;16 as uint16 (height, width); Pillow's own conversion to 8 bits clips at 255.
-
-    Raises:
-        InputError: values without a known white: floating point, or beyond 0..65535.
-    """
-    values = np.asarray(image)
-    if image.mode == "F" or values.min() < 0 or values.max() > 65535:
-        low, high = values.min(), values.max()
-        raise InputError(
-            f"{name} holds values from {low:g} to {high:g} (mode {image.mode}) and no known white; "
-            "save it with 8 or 16 bits a channel"
-        )
-    values = values.astype(np.uint16)
-    tags = getattr(image, "tag_v2", {})  # of a TIFF, where Pillow leaves 12 bits and white as 0 as they are stored
-    if tags.get(_BITS_TAG) == (12,):
-        values = values << 4 | values >> 8
-    return 65535 - values if tags.get(_PHOTOMETRIC_TAG) == 0 else values
 
 
 def _light(colour: np.ndarray, alpha: np.ndarray | None) -> tuple[float, int]:

@@ -1,5 +1,6 @@
 """What every set of labelled pictures has in common: splits, labels, and what was left out of it."""
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -180,12 +181,14 @@ def _covering(truth: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 
 def truth_in(labels: Sequence[str], data: Labelled) -> np.ndarray:
-    """The truth of a set's test split, counted in a model's labels.
+    """The truth of a set's test split, counted in a model's labels, however Unicode composes their letters.
 
     Raises:
         InputError: the set has a label that the model does not know.
     """
-    unknown = sorted(set(data.labels) - set(labels))
+    place = {unicodedata.normalize("NFC", label): index for index, label in enumerate(labels)}
+    composed = [unicodedata.normalize("NFC", label) for label in data.labels]
+    unknown = sorted(set(composed) - set(place))
     if unknown:
         raise InputError(f"{data.name} has the label {unknown[0]!r}, the model knows {', '.join(labels)}")
-    return np.array([labels.index(label) for label in data.labels])[data.test.truth]
+    return np.array([place[label] for label in composed])[data.test.truth]

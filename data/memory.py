@@ -56,7 +56,7 @@ def _control_groups() -> list[int]:
     found = []
     for *names, cached in kinds:
         try:
-            most, taken, rows = ((Path("/sys/fs/cgroup") / name).read_text() for name in names)
+            most, taken, rows = ((Path("/sys/fs/cgroup") / name).read_text(encoding="utf-8") for name in names)
         except OSError:
             continue
         inactive = dict(row.split() for row in rows.splitlines()).get(cached, "0")
@@ -67,7 +67,7 @@ def _control_groups() -> list[int]:
 
 def _kilobytes(file: Path, name: str) -> int | None:
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     found = [int(line.split()[1]) * _KIB for line in lines if line.startswith(name)]

@@ -10,10 +10,12 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 
 from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import shown
@@ -28,8 +30,19 @@ PIXELS_AT_ONCE = 100_000_000
 PNG_TEXT_BYTES = 64 << 20
 """Of texts and colour profile of a PNG, uncompressed; profiles of printers have more than Pillow's own 1 MiB."""
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
-"""What is recognised, by content."""
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", *["AVIF"] * bool(features.check("avif")))
+"""What is recognised, by content; HEIF, too, where pillow-heif is installed."""
+
+WITH_HEIF = find_spec("pillow_heif") is not None
+
+_OF_FRAMES = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")
+_SUBFILE_TAG, _REDUCED_OR_MASK = 254, 0b101  # TIFF 6.0, NewSubfileType
+
+_FTYP = re.compile(rb"....ftyp(.{4})", re.DOTALL)
+_TO_CONVERT = {
+    **dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"), "HEIC"),
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+}
 
 # What Pillow's readers raise on files that are cut or altered: they parse untrusted bytes and let the parser's own
 # exceptions out.
@@ -88,6 +101,28 @@ def pixels(source: str | Path | bytes) -> int:
         return 0
 
 
+def frames(source: str | Path | bytes) -> list[int]:
+    """Places of a picture's frames or pages, from 0 on; reduced pages of a TIFF and its masks do not count.
+
+    What is broken behind the first one says nothing of that, so it counts as the end. Raises InputError as `opened`.
+    """
+    with _header(source) as (image, _):
+        if image.format not in _OF_FRAMES:
+            return [0]
+        try:
+            count = getattr(image, "n_frames", 1)
+            if image.format != "TIFF":
+                return list(range(count))
+            places = []
+            for place in range(count):
+                image.seek(place)
+                if not cast(Any, image).tag_v2.get(_SUBFILE_TAG, 0) & _REDUCED_OR_MASK:
+                    places.append(place)
+            return places or [0]
+        except BROKEN:
+            return [0]
+
+
 @contextmanager
 def _header(source: str | Path | bytes) -> Iterator[tuple[Image.Image, str]]:
     if isinstance(source, bytes):
@@ -124,11 +159,10 @@ def _file(path: Path) -> BinaryIO:
 
 def _identified(content: BinaryIO, name: str) -> Image.Image:
     try:
-        return Image.open(content, formats=FORMATS)
+        return Image.open(content, formats=_formats())
     except UnidentifiedImageError as error:
-        raise InputError(
-            f"{name} holds no picture of a known format; give a complete file, one of {', '.join(FORMATS)}"
-        ) from error
+        content.seek(0)
+        raise InputError(f"{name} {_unknown(content.read(12))}") from error
     except Image.DecompressionBombError as error:
         # Pillow refuses on its own above twice its limit and tells the size only in its text.
         count = re.search(r"\((\d+) pixels\)", str(error))
@@ -140,6 +174,28 @@ def _identified(content: BinaryIO, name: str) -> Image.Image:
         raise InputError(
             f"{name} is cut or damaged ({in_one_line(error, 120)}); replace it with a complete copy"
         ) from error
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """`FORMATS`, and HEIF where what reads it is installed."""
+    if not WITH_HEIF:
+        return FORMATS
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return (*FORMATS, "HEIF")
+
+
+def _unknown(head: bytes) -> str:
+    """What is said of a file that none of the formats fits, by its first 12 bytes."""
+    brand = _FTYP.fullmatch(head)
+    kind = _TO_CONVERT.get(brand[1]) if brand else None
+    if kind == "HEIC" and not WITH_HEIF:
+        return "is HEIC, which is not read here; run: pip install 'convmedia[heif]', or save it as JPEG"
+    if kind == "AVIF" and "AVIF" not in FORMATS:
+        return "is AVIF, which this Pillow does not read; install a newer Pillow, or save it as PNG"
+    return f"holds no picture of a known format; give a complete file, one of {', '.join(_formats())}"
 
 
 def _too_large(name: str, what: str, pixels: int) -> str:

@@ -7,7 +7,6 @@
 Pillow, and imagecodecs (libpng, libtiff) for colour of 16 bits, which Pillow reads as 8.
 """
 
-import contextlib
 import io
 import struct
 import zlib
@@ -21,20 +20,22 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngImageFile, putchunk
 from PIL.TiffImagePlugin import TiffImageFile
 
-from convmedia.data import images
+from convmedia.data import bits, images
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing, shown
 
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """A picture, upright, in the full range of its dtype.
+    """A picture, upright, in the full range of its dtype, or in that of fewer bits.
 
     Args:
         colour: uint8 or uint16 (height, width, 3) RGB or (height, width, 1) grey.
         alpha: (height, width) of the same dtype, 0 is transparent and not multiplied into the colour; None is opaque.
         icc: the colour profile of `colour`.
         exif: an Exif block that starts with `Exif` and two zeros.
+        notes: remarks on what reading did to it.
+        white: the greatest value of the colour where its 16 bits hold fewer (`data.bits`); 0 is that of the dtype.
 
     Raises:
         ValueError: another shape or dtype.
@@ -44,6 +45,18 @@ class Original:
     alpha: np.ndarray | None = None
     icc: bytes | None = None
     exif: bytes | None = None
+    notes: tuple[str, ...] = ()
+    white: int = 0
+
+    @property
+    def unit(self) -> float:
+        """What the values of the colour are divided by for a network, which takes 0..255."""
+        return self.most / 255.0
+
+    @property
+    def most(self) -> int:
+        """The value that is white."""
+        return self.white or int(np.iinfo(self.colour.dtype).max)
 
     def __post_init__(self) -> None:
         colour, alpha = self.colour, self.alpha
@@ -73,8 +86,7 @@ _TIFF = _Format("TIFF", 2**31 - 1, transparent=True, deep=True, described=True)
 _BMP = _Format("BMP", 2**31 - 1, transparent=False, deep=False, described=False)
 _FORMATS = {
     ".png": _PNG,
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), _JPEG),
     ".webp": _WEBP,
     ".tif": _TIFF,
     ".tiff": _TIFF,
@@ -109,14 +121,24 @@ def read(path: str | Path) -> Original:
             colours other than grey, RGB, YCbCr and CMYK.
     """
     with images.opened(path) as (image, name):
-        if isinstance(image, PngImageFile):
-            image.load()  # its Exif may follow the pixels
-        exif, stored = _exif(image), images.orientation(image)  # loading turns a TIFF upright and drops the tag
-        image.load()
-        colour, alpha = _pixels(image, Path(path), name, stored)
-        icc = None if image.mode == "CMYK" else image.info.get("icc_profile") or None
-        turn = images.orientation(image)
-    return Original(images.upright(colour, turn), None if alpha is None else images.upright(alpha, turn), icc, exif)
+        return of_frame(image, Path(path), name)
+
+
+def of_frame(image: Image.Image, path: Path, name: str) -> Original:
+    """The frame at which an opened picture is, as of `read`."""
+    if isinstance(image, PngImageFile):
+        image.load()  # its Exif may follow the pixels
+    exif, stored = _exif(image), images.orientation(image)  # loading turns a TIFF upright and drops the tag
+    image.load()
+    colour, alpha, white = _pixels(image, path, name, stored)
+    printed = image.mode == "CMYK"
+    icc = None if printed else image.info.get("icc_profile") or None
+    turn = images.orientation(image)
+    alpha = None if alpha is None else images.upright(alpha, turn)
+    notes = ("its colours for printing, CMYK, become RGB",) if printed else ()
+    if colour.dtype == np.uint16 and white != bits.FULL:
+        notes = (*notes, bits.remark(white))
+    return Original(images.upright(colour, turn), alpha, icc, exif, notes, white)
 
 
 def suffix_for(original: Original, suffix: str) -> str:
@@ -137,7 +159,8 @@ def write(original: Original, path: str | Path) -> None:
 
     Args:
         original: what to write.
-        path: ends in .png, .jpg, .jpeg, .webp, .tif, .tiff or .bmp; written beside and renamed, its folder is made.
+        path: ends in .png, .jpg, .jpeg, .jpe, .jfif, .webp, .tif, .tiff or .bmp; written beside and renamed, its folder
+            is made.
 
     Raises:
         InputError: the suffix names no format that is written, or one that cannot hold the picture: see `suffix_for`.
@@ -149,17 +172,21 @@ def write(original: Original, path: str | Path) -> None:
         raise InputError(f"{shown(path)} names no picture format; end it in one of {' '.join(sorted(_FORMATS))}")
     if lost := _too_much(original, form):
         raise InputError(f"{shown(path)} would lose {lost[0]}, which {form.kind} cannot hold; end it in .png")
-    tags = _tags(original)
-    samples = original.colour
-    if original.alpha is not None:
-        samples = np.concatenate([samples, original.alpha[..., None]], axis=2)
+    tags, samples = _tags(original), _samples(original)
     with replacing(path) as beside, beside.open("wb") as file:
         if form is _TIFF:
-            _write_tiff(file, samples, original.icc, tags)
+            write_tiff(file, original)
         elif samples.dtype == np.uint16:
             _write_deep_png(file, samples, original.icc, tags)
         else:
             _write_with_pillow(file, samples, original.icc, tags, form.kind)
+
+
+def _samples(original: Original) -> np.ndarray:
+    """Colour and alpha side by side: (height, width, 1 to 4)."""
+    if original.alpha is None:
+        return original.colour
+    return np.concatenate([original.colour, original.alpha[..., None]], axis=2)
 
 
 def _too_much(original: Original, form: _Format) -> list[str]:
@@ -200,16 +227,19 @@ def _exif(image: Image.Image) -> bytes | None:
         return None
 
 
-def _pixels(image: Image.Image, path: Path, name: str, stored: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colour and alpha of a loaded picture; a PNG's are as stored, a TIFF's upright, which was `stored` otherwise."""
-    bits = _depth(image, path)
-    alpha = None
+def _pixels(image: Image.Image, path: Path, name: str, stored: int) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """Colour, alpha and white of a loaded picture; a PNG's are as stored, a TIFF's upright, which was `stored`
+    otherwise."""
+    depth = bits.depth(image, path)
+    alpha, light = None, 0
     if image.mode.startswith(("I", "F")):
-        colour = images.sixteen_bits(image, name)[..., None]
+        light = bits.of_grey(image, [image], path)
+        colour = bits.grey(image, name, light)[..., None]
     elif image.mode not in _MODES:
         raise InputError(f"{name} holds colours of mode {image.mode}, which are not read; save it as RGB")
-    elif bits == 16 and image.mode != "CMYK":
+    elif depth == 16 and image.mode != "CMYK":
         colour, alpha = _deep(image, path, name, stored)
+        light = bits.white_of(image, [colour], path)
     elif image.mode == "CMYK":
         colour = _from_cmyk(image)
     else:
@@ -217,18 +247,10 @@ def _pixels(image: Image.Image, path: Path, name: str, stored: int) -> tuple[np.
     key = image.info.get("transparency")
     if alpha is None and key is not None:
         white = np.iinfo(colour.dtype).max
-        if bits < 8:  # Pillow scales the pixels, and of the key's values only those of one bit
-            key = min(white, key * (white // (2**bits - 1)))
+        if depth < 8:  # Pillow scales the pixels, and of the key's values only those of one bit
+            key = min(white, key * (white // (2**depth - 1)))
         alpha = np.where((colour == key).all(axis=2), 0, white).astype(colour.dtype)
-    return colour, alpha
-
-
-def _depth(image: Image.Image, path: Path) -> int:
-    """Bits a channel in a PNG or TIFF; of other formats 8."""
-    if isinstance(image, PngImageFile):
-        with path.open("rb") as file:
-            return file.read(25)[24]  # after signature, length and name of IHDR, width, height
-    return max(image.tag_v2.get(_BITS, (1,))) if isinstance(image, TiffImageFile) else 8
+    return colour, alpha, light or int(np.iinfo(colour.dtype).max)
 
 
 def _shallow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
@@ -242,19 +264,8 @@ def _shallow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
 
 def _deep(image: Image.Image, path: Path, name: str, stored: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Colour of 16 bits, (height, width, 3), of a PNG of grey with alpha (height, width, 1); and alpha."""
-    import imagecodecs
-
-    if isinstance(image, PngImageFile):
-        with Image.open(path, formats=["PNG"]) as unread:
-            unread.verify()  # checksums: a file that fails them is damaged, not of another kind
+    pixels = bits.samples(image, path, name)
     tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
-    decode = imagecodecs.tiff_decode if tags else imagecodecs.png_decode
-    pixels = None
-    if tags.get(_PLANAR, 1) == 1 and tags.get(_PHOTOMETRIC, _RGB) == _RGB:
-        with contextlib.suppress(RuntimeError):  # a compression that is not known; damage was found by Pillow
-            pixels = decode(path.read_bytes())
-    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
-        raise InputError(f"{name} stores 16-bit colour in a way that is not read; save it again as a 16-bit PNG")
     pixels = images.upright(pixels, stored) if tags else pixels
     colours = 1 if pixels.shape[2] == 2 else 3
     colour, alpha = pixels[..., :colours], None
@@ -318,11 +329,13 @@ def _write_deep_png(file: BinaryIO, samples: np.ndarray, icc: bytes | None, tags
     putchunk(file, b"IEND", b"")
 
 
-def _write_tiff(file: BinaryIO, samples: np.ndarray, icc: bytes | None, tags: Image.Exif) -> None:
-    """TIFF 6.0: an Exif block is a TIFF without pixels, so it takes the tags of storage and is followed by them.
+def write_tiff(file: BinaryIO, original: Original) -> None:
+    """TIFF 6.0, one page: an Exif block is a TIFF without pixels, so it takes the tags of storage and is followed by
+    them.
 
     Pillow writes colour of 8 bits only.
     """
+    samples, icc, tags = _samples(original), original.icc, _tags(original)
     height, width, channels = samples.shape
     strips = [np.ascontiguousarray(strip, strip.dtype.newbyteorder("<")) for strip in _strips(samples)]
     sizes = [strip.nbytes for strip in strips]

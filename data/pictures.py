@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from convmedia.data import caches, folders, images, sources
+from convmedia.data import caches, images, sources, tabled
 from convmedia.data.download import Progress
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing
@@ -37,7 +37,7 @@ DISK_BYTES = 20 << 30
 SPARE_BYTES = 1 << 30
 """What a cache leaves free on the disk."""
 
-EDITION = 1
+EDITION = 2
 """To be raised when `read` gives other pixels: what was decoded before is made anew."""
 
 
@@ -65,7 +65,7 @@ class Pictures(Labelled):
 
 
 def load(data: str, progress: Progress | None = None, group: str | None = None) -> Pictures:
-    """The named set `dogs-vs-cats`, or a folder as `folders.scan` reads it.
+    """The named set `dogs-vs-cats`, or a folder or table as `tabled.pictures` reads it.
 
     Args:
         data: the name, or else a path; a folder that is called like a set is given as ./NAME.
@@ -77,10 +77,12 @@ def load(data: str, progress: Progress | None = None, group: str | None = None) 
             that matches nothing.
     """
     if not data.strip():
-        raise InputError("--data is empty: give dogs-vs-cats or a folder of class folders")
+        raise InputError("--data is empty: give dogs-vs-cats or a folder of class folders, or a CSV file")
     known = sources.SOURCES.get(data)
     if known and known.kind != "photos":
-        raise InputError(f"{data} holds no class folders of photos: give dogs-vs-cats or a folder of class folders")
+        raise InputError(
+            f"{data} holds no class folders of photos: give dogs-vs-cats or a folder of class folders, or a CSV file"
+        )
     if known is None and (Path(data).exists() or any(mark in data for mark in "/\\.")):
         return from_folder(Path(data), progress, group)
     folder = sources.fetch(data, progress)  # no such name: says what there is
@@ -88,8 +90,8 @@ def load(data: str, progress: Progress | None = None, group: str | None = None) 
 
 
 def from_folder(folder: Path, progress: Progress | None = None, group: str | None = None) -> Pictures:
-    """The pictures of a folder; those that cannot be used are left out, named."""
-    return Pictures.of(str(folder), folders.scan(folder, progress, group=group))
+    """The pictures of a folder or table; those that cannot be used are left out, named."""
+    return Pictures.of(str(folder), tabled.pictures(folder, progress, group))
 
 
 class Decoded:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convmedia.data import caches, clips
+from convmedia.data import arrays, caches, clips
 from convmedia.data.download import Progress
 from convmedia.data.files import replacing
 from convmedia.data.labelled import Split
@@ -100,18 +100,18 @@ class Recordings:
     def _read(self, index: int) -> np.ndarray:
         """From the cache, or decoded into it; where it may not be written only time is lost."""
         path = self._place(index)
-        with suppress(OSError, ValueError, EOFError):
-            samples = np.load(path, allow_pickle=False)
+        with suppress(*arrays.DAMAGED):
+            samples = arrays.read(path)["samples"]
             if samples.dtype == np.float32 and samples.ndim == 1:
                 return samples
         samples = clips.read(self.split.paths[index], self.sample_rate)
         with suppress(OSError), replacing(path) as beside:
-            np.save(beside, samples)
+            np.savez(beside, samples=samples)
         return samples
 
     def _place(self, index: int) -> Path:
         key = (EDITION, metadata.version("soxr"), self.sample_rate, self.split.digests[index])
-        return caches.place("clips", "\n".join(map(str, key)), ".npy")
+        return caches.place("clips", "\n".join(map(str, key)), ".npz")
 
 
 def durations(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:

@@ -21,16 +21,16 @@ Decode = Callable[[Path], object]
 
 Progress = Callable[[int, int], None]
 
-EDITION = 2
+EDITION = 3
 """To be raised when `examine` judges differently: what was remembered before is forgotten."""
 
 MEMORY_BYTES = 200_000_000
 """What all remembered scans together may take on disk; 25,000 files take 13 MB."""
 
 FORMATS = {
-    **dict.fromkeys((".jpg", ".jpeg"), "JPEG"),
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),
-    **{f".{name.lower()}": name for name in ("PNG", "BMP", "GIF", "WEBP")},
+    **{f".{name.lower()}": name for name in ("PNG", "BMP", "GIF", "WEBP", "AVIF")},
 }
 """The format that a suffix promises, where it promises one."""
 
@@ -122,6 +122,8 @@ def _format(head: bytes) -> str | None:
     """The picture format that a file's first 16 bytes tell."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
+    if head[4:12] in (b"ftypavif", b"ftypavis"):
+        return "AVIF"
     return next((name for mark, name in _SIGNATURES if head.startswith(mark)), None)
 
 
@@ -202,14 +204,14 @@ class Memory:
         text = json.dumps(rows)
         with suppress(OSError):  # the next scan takes longer, and nothing else is lost
             with replacing(self.file) as beside:
-                beside.write_text(f"{_checksum(text)}\n{text}")
+                beside.write_text(f"{_checksum(text)}\n{text}", encoding="utf-8")
             caches.trim(self.file.parent, MEMORY_BYTES)
 
     def _read(self) -> dict[str, list]:
         if self.file is None:
             return {}
         try:
-            checksum, _, text = self.file.read_text().partition("\n")
+            checksum, _, text = self.file.read_text(encoding="utf-8").partition("\n")
         except (OSError, ValueError):
             return {}
         if checksum != _checksum(text):

@@ -9,17 +9,14 @@ Every file is read once before training; those that cannot be used are left out,
 
 import csv
 import re
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
-from convmedia.data import clips, folders, scanning, sources, tables
+from convmedia.data import clips, folders, sources, tabled, tables
 from convmedia.data.download import Progress
 from convmedia.data.errors import InputError
 from convmedia.data.folders import Scan
 from convmedia.data.labelled import Labelled
 from convmedia.data.near_duplicates import SOUNDS
-from convmedia.data.splitting import Example, hashed
 from convmedia.data.tables import Row
 
 OFFICIAL, SPEAKER = "official", "speaker"
@@ -102,7 +99,7 @@ def scan(
     chosen = fold or (names[0] if names else None)
     if chosen is not None and chosen not in names:
         raise InputError(f"{data} has the folds {', '.join(names) or 'none'}; received {chosen}")
-    placed = [replace(row, split="test" if row.fold == chosen else row.split) for row in rows] if chosen else rows
+    placed = tabled.in_fold(rows, chosen) if chosen else rows
     return _read(data, root, placed, bad, progress, group, by_name=chosen is not None)
 
 
@@ -185,39 +182,15 @@ def _read(
     Args:
         by_name: files without a group are placed by their names, not by their contents.
     """
-    if not all(root in row.path.parents for row in rows):  # absolute ones among relative ones, or others' folders
-        rows, root = [replace(row, path=row.path.absolute()) for row in rows], root.absolute()
-    files = [row.path for row in rows]
-    found = list(scanning.read(_common(root, files), files, clips.check, clips.EXTENSIONS | clips.TO_CONVERT, progress))
-    labels = tuple(sorted({label for row in rows for label in row.labels}))
-    if len(labels) < 2:
-        raise InputError(f"{data} holds one class only ({', '.join(labels)}), and a classifier needs two")
-    index = {label: place for place, label in enumerate(labels)}
-    told = {row.split for row in rows if row.split}
-    examples, contents, refused = [], {}, list(bad)
-    for row, content in zip(rows, found, strict=True):
-        if isinstance(content, str):
-            refused.append((row.path, f"{content} ({row.where})" if row.where else content))
-            continue
-        contents[row.path] = content
-        marks = tuple(index[label] for label in row.labels)
-        split = row.split or ("train" if told else "")
-        place = hashed(row.path.name) if by_name else ""
-        examples.append(Example(row.path, marks, content.digest, split, row.group, content.fingerprint, place))
-    return folders.in_splits(
+    return tabled.scan(
+        data,
         root,
-        labels,
-        examples,
-        refused,
-        contents=contents,
-        given=bool(told),
-        validation="validation" in told,
+        rows,
+        bad,
+        decode=clips.check,
+        extensions=clips.EXTENSIONS | clips.TO_CONVERT,
         likeness=SOUNDS,
+        progress=progress,
         group=group,
-        name=data,
+        by_name=by_name,
     )
-
-
-def _common(root: Path, files: Iterable[Path]) -> Path:
-    """A folder that all files lie below: what was found out about them is remembered under its place."""
-    return root if all(root in path.parents for path in files) else Path(root.anchor)

@@ -128,7 +128,10 @@ def rows() -> list[dict[str, str | None]]:
 def recorded(name: str) -> str | None:
     """SHA-256 of the file that a set in the cache was downloaded as, or None."""
     note = _note(source(name))
-    return json.loads(note.read_text())["sha256"] if note.exists() else None
+    try:
+        return str(json.loads(note.read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):  # none, or cut or altered
+        return None
 
 
 def _size(row: Source) -> str:
@@ -195,7 +198,9 @@ def _downloaded(row: Source, progress: Progress | None) -> Path:
         if not any(other.urls == row.urls and locate(other.name) is None for other in SOURCES.values()):
             file.unlink()
     with replacing(_note(row)) as beside:
-        beside.write_text(json.dumps({"name": row.name, "url": url, "sha256": sha256}, indent=1) + "\n")
+        beside.write_text(
+            json.dumps({"name": row.name, "url": url, "sha256": sha256}, indent=1) + "\n", encoding="utf-8"
+        )
     return target
 
 
@@ -229,10 +234,10 @@ def _note(row: Source) -> Path:
 
 def _keep_esc10(folder: Path) -> None:
     """Cut ESC-50 down to the clips that its table marks as ESC-10."""
-    with (folder / "esc50.csv").open(newline="") as file:
+    with (folder / "esc50.csv").open(newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
     kept = [line for line in table if line["esc10"] == "True"]
-    with (folder / "esc10.csv").open("w", newline="") as file:
+    with (folder / "esc10.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(table[0]))
         writer.writeheader()
         writer.writerows(kept)

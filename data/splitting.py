@@ -86,7 +86,9 @@ class Divided(NamedTuple):
     warnings: list[str]
 
 
-def divided(examples: Iterable[Example], *, given: bool, validation: bool, likeness: Likeness | None) -> Divided:
+def divided(
+    examples: Iterable[Example], *, given: bool, validation: bool, likeness: Likeness | None, test: bool | None = None
+) -> Divided:
     """Examples with their splits.
 
     Of one content one file is kept, test before validation before training; none where its labels differ.
@@ -98,13 +100,15 @@ def divided(examples: Iterable[Example], *, given: bool, validation: bool, liken
 
     Where the splits are told, the test split stays whole; a file for training or validation that nearly equals one for
     test, and a file for training that nearly equals one for validation, is left out. Without told validation a tenth
-    of the training clusters becomes it.
+    of the training clusters becomes it, and likewise without told test.
 
     Args:
-        given: whether training and test are told.
+        given: whether training and another split are told.
         validation: whether validation is told, too.
         likeness: how files are compared; None finds exact duplicates only.
+        test: whether test is told; None where it is if training is.
     """
+    told = {"test": given if test is None else test, "validation": validation}
     kept, duplicates, conflicting = _unique(examples)
     kept.sort(key=lambda example: example.path)
     pairs = _near_pairs(kept, likeness) if likeness else []
@@ -113,12 +117,15 @@ def divided(examples: Iterable[Example], *, given: bool, validation: bool, liken
     together = [(i, j) for i, j in pairs if not _apart(kept, i, j)]
     near += [NearDuplicate(kept[j].path, kept[i].path, left_out=False) for i, j in together if not {i, j} & {*leaks}]
     numbers = _clusters(kept, together)
-    moving = [i for i, example in enumerate(kept) if not validation and example.split != "test" and i not in leaks]
     clusters: dict[int, list[Example]] = defaultdict(list)
-    for i in moving:
-        clusters[int(numbers[i])].append(kept[i])
-    fixed = [example for i, example in enumerate(kept) if i not in leaks and (validation or example.split == "test")]
-    placed = fixed + _placed(list(clusters.values()), 0.0 if given else TEST_SHARE, VALIDATION_SHARE)
+    placed = []
+    for i, example in enumerate(kept):
+        if i not in leaks and (all(told.values()) or told.get(example.split, False)):
+            placed.append(example)
+        elif i not in leaks:
+            clusters[int(numbers[i])].append(example)
+    shares = (0.0 if told["test"] else TEST_SHARE, 0.0 if validation else VALIDATION_SHARE)
+    placed += _placed(list(clusters.values()), *shares)
     placed.sort(key=lambda example: example.path)
     warnings = [*_other_labels(kept, pairs), *_near_lines(near), *_torn(placed)]
     return Divided(placed, sorted(duplicates), sorted(near), conflicting, warnings)
@@ -222,12 +229,14 @@ def _placed(clusters: list[list[Example]], test: float, validation: float) -> li
     mixed = [at for at, found in enumerate(labels) if len(found) > 1]
     own = {label: [at for at, found in enumerate(labels) if found == {label}] for label in number}
     needed = len(mixed) >= 3 and any(len(places) < 3 for places in own.values())
-    tests, edge = _edges([_fraction(_key(clusters[at])) for at in mixed], test, validation, (needed, needed), 1)
+    least = [needed and test > 0, needed and validation > 0]
+    tests, edge = _edges([_fraction(_key(clusters[at])) for at in mixed], test, validation, (least[0], least[1]), 1)
     for index, at in enumerate(mixed):
         rest = min(number[label] - held[label]["test"] - held[label]["validation"] for label in labels[at])
         put(at, "train" if rest < 2 or index >= edge else "test" if index < tests else "validation")
     for label, places in own.items():
-        least = [number[label] >= 3 and not held[label][split] for split in ("test", "validation")]
+        open_splits = {"test": test, "validation": validation}
+        least = [number[label] >= 3 and share > 0 and not held[label][name] for name, share in open_splits.items()]
         fractions = [_fraction(_key(clusters[at])) for at in places]
         tests, edge = _edges(fractions, test, validation, (least[0], least[1]), 0 if held[label]["train"] else 1)
         for index, at in enumerate(places):

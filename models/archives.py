@@ -13,7 +13,11 @@ from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 
 CONFIG, METADATA, NUMBERS = "config.json", "metadata.json", "model.weights.h5"
-JSON_LIMIT_BYTES = 64 << 20
+JSON_LIMIT_BYTES = 4 << 20
+"""The largest networks of keras.applications take 1 MB; what is built of 30 MB takes half a minute."""
+
+SPARE_BYTES = 16 << 20
+"""Of variables that a model may have beyond what its weights file holds: states of random numbers, headers."""
 SWELLING = 50
 """Most times that a member may be larger than it is in the archive. Keras stores without compression; zip by hand does
 not bring weights below this."""
@@ -22,8 +26,11 @@ OURS = "convmedia>"
 CODE = {"Lambda", "TorchModuleWrapper", "FlaxLayer", "JaxLayer", "TFSMLayer", "__lambda__"}
 
 
-def check(path: Path) -> None:
+def check(path: Path) -> int:
     """Refuse an archive that is not what `saving.save` writes.
+
+    Returns:
+        Bytes that the variables of its model take at most: more than its weights file holds is in no model.
 
     Raises:
         InputError: a member outside of the archive's folder, an unknown, doubled, missing or oversized one, a class
@@ -41,10 +48,12 @@ def check(path: Path) -> None:
         if missing:
             raise InputError(f"{shown(path)} is no complete Keras file: it has {missing[0]} not once.")
         config = json.loads(archive.read(CONFIG))
+        weights_bytes = archive.getinfo(NUMBERS).file_size
     for described in classes(config):
         reason = refused(described)
         if reason:
             raise InputError(f"{shown(path)} {reason}; it is not loaded.")
+    return weights_bytes + SPARE_BYTES
 
 
 def wrong(member: zipfile.ZipInfo) -> str | None:

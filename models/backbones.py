@@ -21,11 +21,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from convmedia.data import arrays
 from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import shown
 from convmedia.models import squeezenet
 from convmedia.models.layers import Resize
-from convmedia.models.saving import UNREADABLE
 
 TIMEOUT_SECONDS = 30.0  # without a byte from the server; Keras sets none
 BGR_MEANS = (103.939, 116.779, 123.68)  # of ImageNet, 0..255 (Simonyan and Zisserman 2014)
@@ -230,7 +230,9 @@ def _pretrained(name: str, row: Backbone) -> keras.Model:
             squeezenet.load_weights(network, _squeezenet_file(row))
             return network
     except Exception as error:
-        if not isinstance(error, (*UNREADABLE, http.client.HTTPException)) and "URL fetch failure" not in str(error):
+        if not isinstance(error, (*arrays.DAMAGED, http.client.HTTPException)) and "URL fetch failure" not in str(
+            error
+        ):
             raise
         raise InputError(
             f"the ImageNet weights of {name} are not to be had ({in_one_line(error)}); put {row.file} into "
@@ -266,7 +268,7 @@ def _load(network: keras.Model, name: str, row: Backbone, path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # all that Keras says of layers that it found no weights for
             network.load_weights(path)
-    except (*UNREADABLE, UserWarning) as error:
+    except (*arrays.DAMAGED, UserWarning) as error:
         raise InputError(
             f"{shown(path)} holds no weights of {name} without its classifier ({in_one_line(error)}); "
             f"give a file such as {row.file}"

@@ -13,9 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from convmedia.data import extras
-from convmedia.data.errors import InputError
-from convmedia.data.files import replacing, shown
+from convmedia.data import arrays, extras
+from convmedia.data.errors import InputError, in_one_line
+from convmedia.data.files import locked, replacing, shown
 from convmedia.data.quiet import silenced
 from convmedia.models import comparing, describing, trials
 from convmedia.models.evidence import Evidence, Measured
@@ -53,11 +53,20 @@ def read_examples(path: str | Path) -> list[np.ndarray]:
         InputError: missing, damaged, or no such file.
     """
     try:
-        return list(read_arrays(path))
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(archive.namelist())
+        found = list(read_arrays(path))
+        kinds = {(example.ndim, str(example.dtype)) for example in found}
+        if names != [f"{place:05}.npy" for place in range(len(names))] or kinds not in (
+            {(3, "uint8")},
+            {(1, "float32")},
+        ):
+            raise ValueError("it was altered")
+    except arrays.DAMAGED as error:
         raise InputError(
-            f"{shown(path)} holds no readable examples ({first_line(str(error))}); give --data."
+            f"{shown(path)} holds no readable examples ({in_one_line(error, 100)}); give --data."
         ) from error
+    return found
 
 
 def export(
@@ -103,7 +112,8 @@ def export(
 
     Raises:
         InputError: unknown format, missing optional dependency, another backend, no examples, `out` is a file or
-            holds a folder that no export made under a name to be written. Nothing was done then.
+            holds a folder that no export made under a name to be written, or another export writes to it. Nothing was
+            done then.
         OSError: no space left, no permission.
     """
     names, told = list(dict.fromkeys(formats)), told or (lambda step: None)
@@ -112,8 +122,9 @@ def export(
     out = Path(out)
     _check_folder(out, names)
     out.mkdir(parents=True, exist_ok=True)
-    parity = {name: entry for name, entry in _earlier(out, predictor).items() if name not in names}
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
+    busy = f"{shown(out)} is in use by another export: wait for it or give another --out"
+    with locked(out, busy), tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
+        parity = {name: entry for name, entry in _earlier(out, predictor).items() if name not in names}
         told("answers")
         evidence = _or_refused(functools.partial(_evidence, predictor, examples, Path(folder)))
         measured: Measured | Refused | None = None
@@ -151,7 +162,7 @@ def _check(names: list[str], examples: list[np.ndarray], kind: str) -> None:
     rank, dtype = (3, "uint8") if kind == "image" else (1, "float32")
     wrong = [example for example in examples if (example.ndim, example.dtype) != (rank, dtype)]
     if wrong:
-        raise ValueError(f"Examples are {dtype} of rank {rank}. Received: {wrong[0].dtype} {wrong[0].shape}")
+        raise InputError(f"Examples are {dtype} of rank {rank}. Received: {wrong[0].dtype} {wrong[0].shape}")
 
 
 def _check_folder(out: Path, names: list[str]) -> None:
@@ -171,6 +182,7 @@ def _earlier(out: Path, predictor: Predictor) -> dict[str, dict[str, Any]]:
         return {}
     if predictor.digest is None or not isinstance(parity, dict):
         return {}
+    parity = {name: entry for name, entry in parity.items() if isinstance(entry, dict)}
     return {
         name: parity[name]
         for name, kind in FORMATS.items()

@@ -10,7 +10,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from convmedia.models.layers import broadcast_batch, resample, sampling_matrix, whole_axis
+from convmedia.models.layers import (
+    broadcast_batch,
+    padded_size,
+    picture_size,
+    resample,
+    sampling_matrix,
+    whole_axis,
+)
 
 COARSE = 64  # px, grid on which the ink is looked for
 FINE = 64  # px, grid on which the ink's surroundings are cut out of the full picture
@@ -216,18 +223,23 @@ class FindInk(keras.layers.Layer):
         self.size, self.digit_size, self.min_contrast, self.pen_px = size, digit_size, min_contrast, pen_px
 
     def call(self, inputs):
-        height, width = ops.shape(inputs)[1], ops.shape(inputs)[2]
+        height, width = picture_size(inputs)
+        padded_height, padded_width = padded_size(inputs)
         inputs = inputs - inputs[:, :1, :1]  # mostly paper; what follows asks for differences, and small ones are exact
         small = resample(
             inputs,
-            broadcast_batch(whole_axis(height, COARSE), inputs),
-            broadcast_batch(whole_axis(width, COARSE), inputs),
+            broadcast_batch(whole_axis(height, COARSE, padded_height), inputs),
+            broadcast_batch(whole_axis(width, COARSE, padded_width), inputs),
         )
         axis, sign, paper, found = self.locate(small)
         centre_y, centre_x, side = self.surroundings(found, height, width)
         rows, step = cut(centre_y, side, FINE)
         columns, _ = cut(centre_x, side, FINE)
-        fine = resample(inputs, sampling_matrix(rows, height, step), sampling_matrix(columns, width, step))
+        fine = resample(
+            inputs,
+            sampling_matrix(rows, height, step, padded_height),
+            sampling_matrix(columns, width, step, padded_width),
+        )
         visible = ops.expand_dims(within(rows, height), 2) * ops.expand_dims(within(columns, width), 1)
         coarse = ops.concatenate([paper, ops.clip(2.0 * maximum_filter(found, 3, 3), 0.0, 1.0)], -1)
         coarse = self.read_coarse(coarse, rows, columns, height, width)

@@ -5,6 +5,7 @@ against the installed versions: a new version that moves one of them fails the t
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -170,3 +171,30 @@ def quantized_litert(content: bytes, left_out: Sequence[str]) -> bytes:
     from tensorflow.lite.python.convert import mlir_quantize
 
     return mlir_quantize(content, denylisted_nodes=list(left_out))
+
+
+@contextlib.contextmanager
+def variables_within(most_bytes: int) -> Iterator[None]:
+    """Within, variables of more than `most_bytes` together are not made: MemoryError before one takes memory.
+
+    Nothing public sees the shapes of a configuration's variables before they are made.
+
+    Of `keras.Variable._initialize_with_initializer` and `_shape`.
+    """
+    made = keras.Variable._initialize_with_initializer
+    left = [most_bytes]
+
+    def counted(self: Any, initializer: Any) -> None:
+        left[0] -= math.prod(self._shape) * BYTES.get(str(self.dtype), 4)
+        if left[0] < 0:
+            raise MemoryError(f"its variables take more than {most_bytes:,} bytes")
+        made(self, initializer)
+
+    keras.Variable._initialize_with_initializer = counted
+    try:
+        yield
+    finally:
+        keras.Variable._initialize_with_initializer = made
+
+
+BYTES = {"float64": 8, "int64": 8, "bfloat16": 2, "float16": 2, "int8": 1, "uint8": 1, "bool": 1}

@@ -5,6 +5,11 @@ A resampling is `rows @ picture @ columns`: two matrices that depend on the pict
 plain LiteRT all have what that needs, with free height and width.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -17,7 +22,27 @@ def axis_size(tensor, axis):
     return ops.cast(ops.shape(tensor)[axis], "float32")
 
 
-def sampling_matrix(positions, source_size, step):
+_true_size: ContextVar[tuple[Any, Any] | None] = ContextVar("true_size", default=None)
+
+
+@contextmanager
+def padded(height, width) -> Iterator[None]:
+    """Within, `Resize` and `FindInk` take pictures of height x width px that were padded below and at the right: what
+    they answer is what they would without. Scalars that may be known only at run time.
+    """
+    token = _true_size.set((height, width))
+    try:
+        yield
+    finally:
+        _true_size.reset(token)
+
+
+def picture_size(pictures):
+    """Height and width of (batch, height, width, channels), without what `padded` tells is padding."""
+    return _true_size.get() or tuple(ops.shape(pictures)[1:3])
+
+
+def sampling_matrix(positions, source_size, step, padded_size=None):
     """Matrix that reads a line of `source_size` samples at `positions` with an antialiasing triangle filter.
 
     The filter is that of Pillow's bilinear `resize`: half-width max(1, step), cut off and renormalised at the borders.
@@ -27,16 +52,19 @@ def sampling_matrix(positions, source_size, step):
         positions: (batch, n) float32, where to read, in samples (0 is the centre of the first one).
         source_size: length of the line, an integer (may be known only at run time).
         step: (batch, 1) or scalar float32, distance between positions in samples.
+        padded_size: length of the line with padding behind it, which is not read; None where there is none.
 
     Returns:
-        (batch, n, source_size) float32; every row sums to 1.
+        (batch, n, source_size or padded_size) float32; every row sums to 1.
     """
-    samples = ops.cast(ops.arange(source_size), "float32")
+    samples = ops.cast(ops.arange(source_size if padded_size is None else padded_size), "float32")
     last = ops.cast(source_size, "float32") - 1.0
     inside = ops.expand_dims(ops.clip(positions, 0.0, last), -1)
     half_width = ops.expand_dims(ops.maximum(step, 1.0) * ops.ones_like(positions), -1)
     distance = ops.abs(inside - ops.reshape(samples, (1, 1, -1)))
     weights = ops.relu(1.0 - distance / half_width)
+    if padded_size is not None:
+        weights = weights * ops.reshape(ops.cast(samples <= last, "float32"), (1, 1, -1))
     return weights / ops.sum(weights, axis=-1, keepdims=True)
 
 
@@ -61,11 +89,16 @@ def resample(picture, rows, columns):
     return ops.transpose(ops.matmul(channel_first, right), (0, 2, 3, 1))
 
 
-def whole_axis(size, n):
+def whole_axis(size, n, padded_size=None):
     """Sampling matrix (1, n, size) that resizes a whole line to `n` samples, edges aligned as in Pillow."""
     step = ops.cast(size, "float32") / n
     positions = (ops.cast(ops.arange(n), "float32") + 0.5) * step - 0.5
-    return sampling_matrix(ops.expand_dims(positions, 0), size, step)
+    return sampling_matrix(ops.expand_dims(positions, 0), size, step, padded_size)
+
+
+def padded_size(pictures):
+    """Height and width with padding, for `sampling_matrix`; None for both where there is none."""
+    return (None, None) if _true_size.get() is None else tuple(ops.shape(pictures)[1:3])
 
 
 def broadcast_batch(matrix, like):
@@ -87,9 +120,10 @@ class Resize(keras.layers.Layer):
         self.height, self.width = height, width
 
     def call(self, inputs):
-        size = ops.shape(inputs)
-        rows = broadcast_batch(whole_axis(size[1], self.height), inputs)
-        columns = broadcast_batch(whole_axis(size[2], self.width), inputs)
+        height, width = picture_size(inputs)
+        padded_height, padded_width = padded_size(inputs)
+        rows = broadcast_batch(whole_axis(height, self.height, padded_height), inputs)
+        columns = broadcast_batch(whole_axis(width, self.width, padded_width), inputs)
         return resample(inputs, rows, columns)
 
     def compute_output_shape(self, input_shape):

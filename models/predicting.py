@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
@@ -12,13 +12,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from convmedia.data import images, memory
+from convmedia.data import images, memory, pages
 from convmedia.data.errors import InputError
 from convmedia.data.files import digest, shown
 from convmedia.data.parallel import THREADS, in_order
 from convmedia.models.ink import FindInk
 from convmedia.models.keras_internals import direct_layers
-from convmedia.models.layers import Resize
+from convmedia.models.layers import Grey, Resize, padded
 
 BATCH_VALUES = 12_000_000  # most input values of one batch, 48 MB as float32: bounds memory on large pictures
 
@@ -86,19 +86,50 @@ def in_inference(network: keras.Model) -> Callable[..., Any]:
         import torch
 
         return torch.no_grad()(call)
+    return with_jax(network)
+
+
+def with_jax(network: keras.Model) -> Callable[..., Any]:
+    """As `in_inference`. JAX compiles a program for each shape: batches are padded to few of them, and so are pictures
+    where the network begins by bringing them to one size, which leaves its answers as they are.
+    """
     import jax
 
-    def stateless(weights, states, batch, *others):
-        return network.stateless_call(weights, states, [batch, *others] if others else batch, training=False)[0]
+    resizes = brings_to_one_size(network)
 
-    # A program for each size: where operations run one by one, there is one for each of them and size.
+    def stateless(weights, states, size, batch, *others):
+        with padded(*size) if resizes else nullcontext():
+            return network.stateless_call(weights, states, [batch, *others] if others else batch, training=False)[0]
+
     compiled = jax.jit(stateless)
     variables = (network.trainable_variables, network.non_trainable_variables)
 
     def answer(batch, *others):
-        return compiled(*([variable.value for variable in kind] for kind in variables), batch, *others)
+        number, size = batch.shape[0], batch.shape[1:3] if resizes else ()
+        arrays = [np.asarray(one) for one in (batch, *others)]
+        more = (0, rounded_up(number) - number)
+        given = [np.pad(one, [more, *[(0, 0)] * (one.ndim - 1)], "edge") for one in arrays]
+        if resizes:
+            given[0] = np.pad(given[0], [(0, 0), *((0, rounded_up(side) - side) for side in size), (0, 0)])
+        of_kinds = ([variable.value for variable in kind] for kind in variables)
+        answers = compiled(*of_kinds, tuple(map(np.int32, size)), *given)
+        return np.asarray(answers)[:number] if more[1] else answers  # JAX would compile the cut, too
 
     return answer
+
+
+def brings_to_one_size(network: keras.Model) -> bool:
+    """Whether nothing sees the size of the pictures before a layer that is told which of them is padding."""
+    first = (layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer | Grey))
+    return len(network.inputs) == 1 and isinstance(next(first, None), Resize | FindInk)
+
+
+def rounded_up(number: int) -> int:
+    """The next power of two, or multiple of 512: of a picture's side or a batch's length."""
+    return -(-number // STEP) * STEP if number > STEP else 1 << max(number - 1, 0).bit_length()
+
+
+STEP = 512
 
 
 def no_memory(what: str) -> str:
@@ -158,6 +189,11 @@ class Predictor:
         return any(isinstance(layer, Resize | FindInk) for layer in every_layer(self.model))
 
     @cached_property
+    def finds_ink(self) -> bool:
+        """Whether the model looks for a digit on a page."""
+        return any(isinstance(layer, FindInk) for layer in every_layer(self.model))
+
+    @cached_property
     def _call(self) -> Callable[..., Any]:
         return in_inference(self.model)
 
@@ -183,8 +219,10 @@ class Predictor:
                 f"A batch of {self.input['kind']}s has shape (n, *{self.input['shape']}). Got {batch.shape}"
             )
         given = [batch.astype(self.input["dtype"]), *(np.asarray(other, np.float32) for other in others)]
-        # Converted here: TensorFlow would wrap a lack of memory in an error about the call's signature.
-        return ops.convert_to_numpy(self._call(*map(ops.convert_to_tensor, given)))
+        # Converted here: TensorFlow would wrap a lack of memory in an error about the signature. JAX converts what
+        # was padded, as it compiles a program for each size that it converts.
+        convert = np.asarray if keras.backend.backend() == "jax" else ops.convert_to_tensor
+        return ops.convert_to_numpy(self._call(*map(convert, given)))
 
     def finite(self, batch: np.ndarray, *others: np.ndarray, what: str = "a picture") -> np.ndarray:
         """As calling it, where an answer that is no number is of no use.
@@ -205,13 +243,16 @@ class Predictor:
     ) -> Iterator[dict[str, Any]]:
         """Answer files one after the other, in the order given, holding one batch in memory at a time.
 
+        Where the model looks for ink, what surrounds the page is cut off first, and a blank page is an error.
+
         Args:
             files: paths; consecutive pictures of one size are answered as a batch, sounds by their windows.
             top: how many labels a row names, best first; None means five, or all where there are fewer.
 
         Yields:
             {"file", "label", "score", "top": [{"label", "score"}, ...]}, or {"file", "error"} for a file that cannot
-            be used. Scores are Python floats, 0..1.
+            be used; also "notes", lines on what was done to the file, where there are some. Scores are Python
+            floats, 0..1.
 
         Raises:
             InputError: the model is no classifier.
@@ -223,7 +264,7 @@ class Predictor:
             return
         if self.labels is None or self.input["kind"] != "image":
             raise InputError(f"The model of {self.app!r} does not label files; see its other commands.")
-        read = partial(_decoded, most_pixels=MOST_PIXELS if self.shrinks else None)
+        read = partial(_decoded, most_pixels=MOST_PIXELS if self.shrinks else None, page=self.finds_ink)
         decoded = enumerate(in_order(read, files, 2 * THREADS, images.pixels, PIXELS_AHEAD))
         # Batches end at multiples of their size, whatever pictures they hold: parts of a list are answered as the list.
         for _, part in groupby(decoded, lambda numbered: numbered[0] // batch_size):
@@ -237,9 +278,9 @@ class Predictor:
         return list(self.predict_rows(files, top, batch_size))
 
     def _answered(
-        self, batch: list[tuple[str, np.ndarray | None, str | None]], top: int | None
+        self, batch: list[tuple[str, np.ndarray | None, str | None, list[str]]], top: int | None
     ) -> Iterator[dict[str, Any]]:
-        pictures = [picture for _, picture, _ in batch if picture is not None]
+        pictures = [picture for _, picture, *_ in batch if picture is not None]
         try:
             with within_memory(f"{len(pictures)} pictures"):
                 if pictures:  # TensorFlow ends the process where it gets none
@@ -253,8 +294,9 @@ class Predictor:
             else:
                 yield {"file": batch[0][0], "error": no_memory(shown(batch[0][0]))}
             return
-        for file, picture, error in batch:
-            yield {"file": file, "error": error} if picture is None else self._row(file, next(scores), top)
+        for file, picture, error, notes in batch:
+            row = {"file": file, "error": error} if picture is None else self._row(file, next(scores), top)
+            yield row | ({"notes": notes} if notes else {})
 
     def _row(self, file: str, scores: np.ndarray, top: int | None) -> dict[str, Any]:
         assert self.labels is not None
@@ -302,8 +344,16 @@ def _three_channels(pictures: np.ndarray) -> np.ndarray:
     return np.repeat(pictures, 3, axis=-1) if pictures.shape[-1] == 1 else pictures
 
 
-def _decoded(file: str | Path, most_pixels: int | None) -> tuple[str, np.ndarray | None, str | None]:
+def _decoded(
+    file: str | Path, most_pixels: int | None, page: bool
+) -> tuple[str, np.ndarray | None, str | None, list[str]]:
+    notes: list[str] = []
     try:
-        return str(file), images.decode(file, most_pixels=most_pixels), None
+        picture = images.decode(file, most_pixels=most_pixels, told=notes.append)
+        if page:
+            picture = pages.inside(picture)
+            if pages.is_blank(picture):
+                raise InputError(f"{shown(file)} shows no digit: the page is blank; give a picture of one")
+        return str(file), picture, None, notes
     except InputError as error:
-        return str(file), None, str(error)
+        return str(file), None, str(error), []

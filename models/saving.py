@@ -1,8 +1,7 @@
 """The saved file: one `.keras` that takes raw input and gives the answer. Joining, writing, reading, loading it."""
 
 import zipfile
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -12,25 +11,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from convmedia.data import arrays
 from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import replacing, shown
 from convmedia.models import archives
-from convmedia.models.answer import Answer
+from convmedia.models.answer import Answer, wrong_description
 from convmedia.models.audio import renewed
+from convmedia.models.keras_internals import variables_within
 from convmedia.models.predicting import Predictor, every_layer
 
-UNREADABLE = (  # what Keras, h5py and zipfile raise on damaged or altered files
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 MODEL_FILE = "model.keras"
 WEIGHTS = "convmedia.models.weights"
 
@@ -85,14 +74,18 @@ def _one_score_per_label(answer, labels: int):
     return answer
 
 
-def save(model: keras.Model, path: str | Path) -> None:
+def save(model: keras.Model, path: str | Path, noted: Callable[[Path], None] = lambda beside: None) -> None:
     """Write an assembled model to `path` (suffix .keras), without optimizer, beside and renamed.
+
+    Args:
+        noted: called with the complete file before it gets its name.
 
     Raises:
         OSError: no space left, no permission.
     """
     with replacing(path) as beside, _uncompiled(model):
         model.save(beside)
+        noted(beside)
 
 
 @contextmanager
@@ -113,8 +106,8 @@ def read(path: str | Path) -> keras.Model:
     """Read a file that `save` wrote, with Keras's safe mode on.
 
     Raises:
-        InputError: no such file, not a Keras file, damaged, altered (see `archives.check`), of other origin, or with
-            weights that are NaN or infinite.
+        InputError: no such file, not a Keras file, damaged, altered (see `archives.check` and `wrong_description`), of
+            other origin, or with weights that are NaN or infinite.
     """
     path = Path(path)
     if not path.is_file():
@@ -126,15 +119,18 @@ def read(path: str | Path) -> keras.Model:
             f"{shown(path)} is no Keras file, or only a part of one; give a run folder or a complete .keras."
         )
     try:
-        archives.check(path)
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except UNREADABLE as error:
+        with variables_within(archives.check(path)):
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except arrays.DAMAGED as error:
         raise InputError(f"{shown(path)} cannot be read as a Keras model ({in_one_line(error)}).") from error
     if not isinstance(model, keras.Model) or not isinstance(model.layers[-1], Answer):
         raise InputError(
             f"{shown(path)} is a Keras model that this program did not write (it has no answer layer); "
             "give the model.keras of a run."
         )
+    reason = wrong_description(model.layers[-1], model.output.shape)
+    if reason:
+        raise InputError(f"{shown(path)} was altered: {reason}; give the model.keras of a run.")
     _refuse_no_numbers(model, path)
     return renewed(model)
 

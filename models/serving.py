@@ -1,8 +1,8 @@
 """The SavedModel that is exported: one endpoint takes tensors, the other one files as they lie on a disk.
 
 `serve` takes what the other formats take. `serve_bytes` takes the bytes of encoded files, so that a client of
-TensorFlow Serving sends a picture or a sound as it is: JPEG and PNG of 8 bits, RGB or grey, as they are stored (an Exif
-rotation is not applied); WAV of 16 bits at the model's sample rate. The rest is the client's to convert.
+TensorFlow Serving sends a picture or a sound as it is: JPEG and PNG of 8 bits, upright by their Exif orientation and
+transparent ones composited as `predict` does; WAV of 16 bits at the model's sample rate. Other files are refused.
 """
 
 import io
@@ -17,8 +17,10 @@ from PIL import Image
 
 from convmedia.data import images
 from convmedia.models.answer import Answer
+from convmedia.models.serving_pictures import decoded_picture
 
 BYTES = "serve_bytes"
+TURNED = 6  # Exif's orientation of files that an export is tried on: rows are columns and turned round
 RATE_REFUSED = "the sample rate of a sound is not the model's"
 
 
@@ -84,17 +86,6 @@ def endpoint(model: keras.Model) -> Callable[..., dict[str, Any]]:
     return serve_bytes
 
 
-def decoded_picture(content):
-    """Bytes of a JPEG or PNG to float32 (height, width, 3), 0..255, as `data.images.decode` reads them."""
-    import tensorflow as tf
-
-    def jpeg():
-        return tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
-
-    picture = tf.cond(tf.io.is_jpeg(content), jpeg, lambda: tf.io.decode_png(content, channels=3))
-    return tf.cast(picture, tf.float32)
-
-
 def decoded_sound(content, sample_rate: int):
     """Bytes of a WAV of 16 bits to float32 (samples,), -1..1, the mean of its channels."""
     import tensorflow as tf
@@ -105,7 +96,10 @@ def decoded_sound(content, sample_rate: int):
         return tf.reduce_mean(samples, axis=-1)
 
 
-FILES = {"image": ("PNG", "JPEG", "grey PNG", "grey JPEG"), "sound": ("WAV", "stereo WAV")}
+FILES = {
+    "image": ("PNG", "JPEG", "grey PNG", "grey JPEG", "transparent PNG", "turned PNG", "turned JPEG"),
+    "sound": ("WAV", "stereo WAV"),
+}
 """Kinds of files that `serve_bytes` takes, by the model's kind of input."""
 
 
@@ -125,9 +119,17 @@ def encoded(example: np.ndarray, sample_rate: float | None, kind: str | None = N
 def _encoded_picture(picture: np.ndarray, kind: str) -> tuple[bytes, np.ndarray]:
     """What is in the file is read by Pillow, as `predict` reads files."""
     content = io.BytesIO()
-    grey, suffix = kind.startswith("grey"), kind.removeprefix("grey ")
-    options = {"compress_level": 1} if suffix == "PNG" else {"quality": 90}
-    Image.fromarray(picture).convert("L" if grey else "RGB").save(content, suffix, **options)
+    *how, suffix = kind.split()
+    options: dict[str, Any] = {"compress_level": 1} if suffix == "PNG" else {"quality": 90}
+    image = Image.fromarray(picture).convert("L" if "grey" in how else "RGB")
+    if "turned" in how:
+        exif = Image.Exif()
+        exif[0x0112] = TURNED
+        options["exif"] = exif
+    if "transparent" in how:
+        rows, columns = np.indices(picture.shape[:2])
+        image.putalpha(Image.fromarray((37 * rows + 91 * columns).astype(np.uint8)))
+    image.save(content, suffix, **options)
     return content.getvalue(), images.decode(content.getvalue())
 
 

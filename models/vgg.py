@@ -4,8 +4,6 @@ A file's own form decides how pictures are prepared: an .npz with `preprocess_1x
 0..1 and mirrors at borders; all others take BGR minus the means of ImageNet and pad with zeros.
 """
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from convmedia.data import arrays
 from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import shown
 from convmedia.models import backbones
@@ -61,7 +60,7 @@ def _from_arrays(path: Path, wanted: Sequence[str]) -> Weights:
         with np.load(path) as file:
             present = [name for name in wanted if {f"{name}/kernel", f"{name}/bias"} <= set(file.files)]
             found = {name: (file[f"{name}/kernel"], file[f"{name}/bias"]) for name in present}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except arrays.DAMAGED as error:
         raise InputError(f"{shown(path)} cannot be read as weights ({in_one_line(error, 80)}); copy it anew") from error
     if not set(found) - {PREPARATION}:
         raise InputError(

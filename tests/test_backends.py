@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -214,3 +215,38 @@ def test_figures_of_labels_are_gathered_over_batches(trained):
                 warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
                 expected.append(score(truths, answers))
     assert trained["measured"] == pytest.approx(expected, abs=1e-6)
+
+
+SIZES = """
+import sys
+import jax
+import numpy as np
+from convmedia.models import shipped
+
+programs = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda name, seconds, **_: programs.append(name) if name.endswith("backend_compile_duration") else None
+)
+predictor, rng, answers, counted = shipped("mnist"), np.random.default_rng(3), [], []
+for height, width, number in [(90, 100, 2), (91, 101, 2), (92, 102, 2), (120, 77, 2), (65, 128, 2), (100, 100, 1)]:
+    before = len(programs)
+    answers.append(predictor(np.round(rng.uniform(0, 255, (number, height, width, 3)))))
+    counted.append(len(programs) - before)
+np.savez(sys.argv[1], counted, *answers)
+"""
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
+def test_jax_compiles_one_program_for_pictures_of_many_sizes_and_answers_alike(tmp_path):
+    def asked(backend):
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        without_jax = re.sub(r"(?s)jax.monitoring.*?\n\)", "", SIZES).replace("import jax", "")
+        script = SIZES if backend == "jax" else without_jax
+        subprocess.run([sys.executable, "-c", script, tmp_path / f"{backend}.npz"], env=environment, check=True)
+        with np.load(tmp_path / f"{backend}.npz") as file:
+            return [file[name] for name in file.files]
+
+    (programs, *answers), (_, *right) = asked("jax"), asked("tensorflow")
+    assert programs[0] >= 1 and programs[1:5].tolist() == [0, 0, 0, 0], programs
+    for one, other in zip(answers, right, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)

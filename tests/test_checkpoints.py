@@ -177,3 +177,38 @@ def test_at_once_too_the_last_good_epoch_is_kept(capsys):
     assert figures["val_loss"] == pytest.approx(error, rel=1e-5)
     with pytest.raises(InputError, match="diverged at epoch 1, step 1"):
         at_once([0.05, 0.05], INPUTS * np.float32(NAN))
+
+
+def test_names_that_keras_numbers_do_not_keep_a_run_from_going_on(train):
+    """In another process, or after other trainings, the same network has other names: sequential_3 and so on."""
+    first = train(bad_from(3))
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    assert train(bad_from(99))[2] == first[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda facts: facts["versions"].update(keras="2.0.0"), r"trained with keras 2\.0\.0, here is"),
+        (lambda facts: facts["versions"].update(convmedia="0.0.1"), r"trained with convmedia 0\.0\.1"),
+        (lambda facts: facts["variables"].reverse(), "another network or optimizer"),
+        (lambda facts: facts.clear(), None),
+    ],
+)
+def test_a_checkpoint_of_other_versions_or_variables_is_refused(train, change, said):
+    _, run, history, _ = train(bad_from(3))
+    state, _, facts = run.load_checkpoint()
+    change(facts)
+    run.save_state(state, history, facts)
+    if said is None:
+        assert train(bad_from(99))[2] == history
+        return
+    with pytest.raises(InputError, match=said):
+        train(bad_from(99))
+
+
+def test_a_checkpoint_of_other_shapes_is_refused(train):
+    _, run, history, _ = train(bad_from(3))
+    run.save_state({"weight0": np.zeros((7, 7))}, history)
+    with pytest.raises(InputError, match="another network or optimizer"):
+        train(bad_from(99))

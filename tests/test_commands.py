@@ -9,7 +9,9 @@ import sys
 
 import pytest
 import typer
+from typer.main import get_command
 
+from convmedia.apps import __main__ as main
 from convmedia.apps import _commands, _complaints, _verbs, audio, mnist, transfer
 from convmedia.data import text
 from convmedia.data.errors import InputError
@@ -221,3 +223,45 @@ def test_what_is_said_after_ctrl_c_names_how_to_go_on(monkeypatch, tmp_path, arg
 
 def test_one_is_said_in_the_singular():
     assert (text.plural(1, "picture"), text.plural(1200, "picture")) == ("1 picture", "1,200 pictures")
+
+
+PATHS = ("out", "data", "model", "weights", "files_from", "content", "styles", "mask", "animation", "start")
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe"])
+def test_no_option_takes_what_is_neither_file_nor_folder(tmp_path, kind):
+    path = tmp_path / "pipe" if kind == "pipe" else "/dev/full"
+    if kind == "pipe":
+        os.mkfifo(path)
+    (tmp_path / "link").symlink_to(path)
+    tried = 0
+    for group in get_command(main.command).commands.values():
+        for verb, command in getattr(group, "commands", {}).items():
+            for param in command.params:
+                param.required = False
+            for param in command.params if verb != "fetch" else ():
+                if param.name in PATHS:
+                    option = [param.opts[-1]] if param.opts[-1].startswith("-") else []
+                    for value in (str(tmp_path / "link"), f"digits+{path}"):
+                        with pytest.raises(InputError, match=f"is a {kind}, which cannot be used here"):
+                            command.make_context(verb, [*option, value])
+                    tried += 1
+    assert tried > 40
+
+
+def test_a_file_that_ends_too_early_is_not_taken_for_an_interruption():
+    with pytest.raises(EOFError):
+        _commands.exit_code(failing(EOFError("no more")), ["fail"])
+
+
+def test_every_training_is_continued_with_its_folder_alone(tmp_path):
+    tried = []
+    for name, group in get_command(main.command).commands.items():
+        for verb, command in getattr(group, "commands", {}).items():
+            if any(param.name == "resume" for param in command.params):
+                command.make_context(verb, ["--out", str(tmp_path), "--resume"])
+                tried.append((name, verb))
+                if any(param.required and param.name != "out" for param in command.params):
+                    with pytest.raises(typer.TyperException, match="Missing"):
+                        command.make_context(verb, ["--out", str(tmp_path)])
+    assert len(tried) == 7, tried

@@ -13,7 +13,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from convmedia.data import images, pictures
+from convmedia.apps import _data
+from convmedia.data import digits, images, pictures
 from convmedia.data.errors import InputError
 from convmedia.data.pictures import Decoded, Split
 
@@ -313,3 +314,29 @@ def test_memory_stays_flat_over_epochs(split: Split) -> None:
     assert on_disk == 12 * 60 * 160 * 160 * 3 / 1e6 and len(later) == 11  # 55 MB, read twelve times
     assert first - before < 0.75 * on_disk  # TensorFlow's threads and some batches
     assert max(later) - first < 0.2 * on_disk
+
+
+def test_a_table_tells_labels_splits_and_groups_of_pictures(tmp_path):
+    rows = ["file,label,split,group"]
+    for number in range(24):
+        name, label = f"{number}.png", "cat" if number % 2 else "dog"
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (6, 7, 3), np.uint8)).save(tmp_path / name)
+        rows.append(f"{name},{label},{('train', 'test', 'train')[number % 3]},animal{number}")
+    (tmp_path / "labels.csv").write_text("\n".join([*rows, "gone.png,cat,train,x"]))
+    found = pictures.load(str(tmp_path / "labels.csv"))
+    assert found.labels == ("cat", "dog")
+    assert [int(path.stem) % 3 for path in found.test.paths] == [1] * 8
+    for split in (found.train, found.validation, found.test):
+        assert [found.labels[place] for place in split.truth] == [
+            "cat" if int(path.stem) % 2 else "dog" for path in split.paths
+        ]
+    assert len(found.groups) == 24 and [path.name for path, _ in found.bad] == ["gone.png"]
+    assert digits.load(str(tmp_path / "labels.csv")).labels == ("cat", "dog")
+    looked = _data.looked_through(str(tmp_path / "labels.csv"), None, None)
+    assert looked.counts["test"] == 8
+
+
+def test_a_table_that_gives_a_picture_two_labels_is_refused(tmp_path):
+    (tmp_path / "labels.csv").write_text("file,label\na.png,cat;dog\nb.png,cat\n")
+    with pytest.raises(InputError, match=r"labels\.csv gives .*a\.png several labels \(cat, dog\)"):
+        pictures.load(str(tmp_path / "labels.csv"))

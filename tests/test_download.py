@@ -10,7 +10,7 @@ import tarfile
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -233,3 +233,44 @@ def test_damaged_archives_are_refused_whole(tmp_path: Path, kind: str) -> None:
         with pytest.raises(InputError, match="damaged archive"):
             unpack(tmp_path / "x", tmp_path / "set", [("(.*)", r"\1")])
         assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def zipped(path: Path, change: Callable[[bytes], bytes] = lambda content: content, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    path.write_bytes(change(path.read_bytes()))
+    return path
+
+
+def with_field(content: bytes, offset: int, value: bytes) -> bytes:
+    """A zip of one member with another value in a field of both its headers, 2 bytes later in the second one."""
+    second = content.index(b"PK\x01\x02") + 2
+    for start in (0, second):
+        content = content[: start + offset] + value + content[start + offset + len(value) :]
+    return content
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda content: with_field(content, 6, b"\x01"), "encrypted"),
+        (lambda content: with_field(content, 8, b"\x63"), "compression"),
+        (lambda content: content[: len(content) // 2], "damaged"),
+        (lambda content: content[:60] + b"\xff" * 9 + content[69:], "damaged"),
+    ],
+    ids=["encrypted", "unknown method", "cut", "altered"],
+)
+def test_what_cannot_be_unpacked_is_one_line(tmp_path: Path, change: Callable[[bytes], bytes], said: str) -> None:
+    path = zipped(tmp_path / "a.zip", change, **{"set/a.bmp": bytes(range(256)) * 8})
+    with pytest.raises(InputError, match=said) as error:
+        unpack(path, tmp_path / "out", [(r"set/(.*)", r"\1")])
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_an_archive_that_swells_is_refused(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", **{"set/a.bmp": bytes(3_000_000)})
+    with pytest.raises(InputError, match="more than 100 times its size"):
+        unpack(path, tmp_path / "out", [(r"set/(.*)", r"\1")])
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.zip"]

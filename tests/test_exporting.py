@@ -509,3 +509,22 @@ def test_examples_are_limited_and_damage_is_named(tmp_path):
             exporting.read_examples(tmp_path / "e.npz")
     with pytest.raises(InputError, match="no readable examples"):
         exporting.read_examples(tmp_path / "none.npz")
+
+
+def test_altered_examples_are_refused_in_one_line_or_are_as_they_were(tmp_path):
+    path = tmp_path / "examples.npz"
+    rng = np.random.default_rng(0)
+    before = [rng.integers(0, 9, (3 + place, 4, 3)).astype("uint8") for place in range(3)]
+    exporting.write_examples(path, before)
+    whole = path.read_bytes()
+    refused = 0
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << at % 8)]) + whole[at + 1 :])
+        try:
+            after = exporting.read_examples(path)
+        except InputError as error:
+            assert "no readable examples" in str(error) and "\n" not in str(error)
+            refused += 1
+        else:
+            assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=False))
+    assert refused > len(whole) // 3

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from convmedia.data.files import digest, replacing, shown
+from convmedia.data.errors import InputError
+from convmedia.data.files import digest, locked, replacing, shown
 
 
 def test_a_file_appears_whole_and_alone(tmp_path: Path) -> None:
@@ -75,3 +76,43 @@ def test_names_are_shown_on_one_line_of_utf8() -> None:
     assert shown("plain name é.png") == "plain name é.png"
     assert shown(os.fsdecode(b"caf\xe9.png")) == r"caf\xe9.png"
     assert shown("two\nlines\x1b[31m") == r"two\nlines\x1b[31m"
+    assert shown("half a pair \ud800") == r"half a pair \xed\xa0\x80"
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".png", "a." + "b" * 253, "\u00e9" * 127])
+def test_every_name_that_a_folder_takes_can_be_written(tmp_path: Path, name: str) -> None:
+    with replacing(tmp_path / name) as beside:
+        beside.write_text("one")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "one")]
+
+
+def test_a_lock_is_for_one_and_leaves_nothing(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / ("a" * 255)):
+        with locked(path, "busy"):
+            for _ in range(2):
+                with pytest.raises(InputError, match="busy"), locked(path, "busy"):
+                    pass
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_of_many_writers_one_at_a_time_holds_a_lock(tmp_path: Path) -> None:
+    inside, most, entered = [], [], []
+
+    def write() -> None:
+        for _ in range(200):
+            try:
+                with locked(tmp_path / "rows", "busy"):
+                    inside.append(1)
+                    most.append(len(inside))
+                    entered.append(1)
+                    inside.pop()
+            except InputError:
+                continue
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1 and len(entered) >= 200
+    assert list(tmp_path.iterdir()) == []

@@ -331,3 +331,21 @@ def test_mistakes_are_told(zoo, options, message):
         flow_from_directory(**{"directory": zoo, "target_size": SIZE, **options})
     with pytest.raises(TypeError, match="featurewise_center"):
         flow_from_directory(zoo, SIZE, featurewise_center=True)
+
+
+def test_hidden_and_systems_folders_are_no_classes_and_splits_are_refused(tmp_path):
+    for name in (
+        "cat/0.png",
+        "dog/0.png",
+        ".ipynb_checkpoints/0.png",
+        "__MACOSX/0.png",
+        "cat/.ipynb_checkpoints/1.png",
+    ):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (len(name), 9, 9)).save(tmp_path / "photos" / name)
+    flow = flow_from_directory(tmp_path / "photos", target_size=(8, 8))
+    assert flow.class_indices == {"cat": 0, "dog": 1} and sorted(flow.filenames) == ["cat/0.png", "dog/0.png"]
+    for split in ("Train", "Test"):
+        (tmp_path / "set" / split / "cat").mkdir(parents=True)
+    with pytest.raises(InputError, match="Test, Train, which tell splits"):
+        flow_from_directory(tmp_path / "set")

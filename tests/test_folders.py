@@ -363,3 +363,15 @@ def test_real_photos() -> None:
     assert found.labels == ("cat", "dog") and found.given
     assert found.counts["test"] == 600 and found.counts["train"] + found.counts["validation"] == 2000
     assert 150 < found.counts["validation"] < 250 and found.counts["bad"] == 0
+
+
+def test_without_a_test_split_one_is_taken_from_training_and_validation_stays(tmp_path: Path) -> None:
+    for split, start in {"Training": 0, "Validation": 100}.items():
+        fill(tmp_path / split / "a", start, 20)
+        fill(tmp_path / split / "b", start + 1000, 20)
+    found = scan(tmp_path)
+    assert found.labels == ("a", "b") and found.given
+    assert {path.parts[-3] for path in found.files("validation")} == {"Validation"} and found.counts["validation"] == 40
+    assert {path.parts[-3] for path in found.files("train") + found.files("test")} == {"Training"}
+    assert set(found.labels_of("test")) == {0, 1} and 2 <= found.counts["test"] <= 12
+    assert f"{tmp_path} tells no test split; it is taken from training" in found.warnings

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.data import images
+from convmedia.data import images, originals
 from convmedia.data.errors import InputError
 
 SUFFIX = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "GIF": ".gif", "WEBP": ".webp", "TIFF": ".tif"}
@@ -444,6 +444,60 @@ def test_find_keeps_the_order_and_goes_into_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         images.find([tmp_path / "c"])
     one_line(error, "/c holds no picture", ".jpg")
+
+
+def test_what_is_left_out_of_a_folder_is_counted_and_named_but_not_what_lies_beside(tmp_path: Path) -> None:
+    beside = ("README.txt", "labels.csv", "Thumbs.db", "desktop.ini", ".DS_Store", "._a.jpg", "__MACOSX/a.jpg")
+    for name in ("a.jpg", "b.JFIF", "c.jpe", "deep/noext", "d.psd", "e.mp4", *beside):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    lines: list[str] = []
+    found = images.find([tmp_path], lines.append)
+    assert [path.name for path in found] == ["a.jpg", "b.JFIF", "c.jpe"]
+    assert lines == [f"3 files are left out of {tmp_path}, by the suffix no picture: d.psd, deep/noext, e.mp4"]
+    for number in range(4):
+        (tmp_path / f"more{number}.psd").touch()
+    images.find([tmp_path], lines.append)
+    assert lines[1].startswith("7 files are left out") and lines[1].endswith("more1.psd and 2 more")
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe"])
+def test_other_suffixes_of_jpegs_are_read_written_and_kept(tmp_path: Path, suffix: str) -> None:
+    images.encode(smooth(), tmp_path / f"a{suffix}")
+    assert images.find([tmp_path]) == [tmp_path / f"a{suffix}"]
+    original = originals.read(tmp_path / f"a{suffix}")
+    assert originals.suffix_for(original, suffix) == suffix
+    originals.write(original, tmp_path / f"b{suffix}")
+    with Image.open(tmp_path / f"b{suffix}") as ours:
+        assert ours.format == "JPEG"
+
+
+@pytest.mark.skipif("AVIF" not in images.FORMATS, reason="this Pillow is built without AVIF")
+def test_avif_is_read(tmp_path: Path) -> None:
+    Image.fromarray(smooth()).save(tmp_path / "a.avif", quality=100)
+    assert images.find([tmp_path]) == [tmp_path / "a.avif"]
+    assert np.abs(images.decode(tmp_path / "a.avif").astype(int) - smooth()).mean() < 4
+    assert originals.suffix_for(originals.read(tmp_path / "a.avif"), ".avif") == ".png"
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+
+
+@pytest.mark.skipif(images.WITH_HEIF, reason="pillow-heif is installed")
+def test_heic_is_no_damaged_file_but_says_what_to_do(tmp_path: Path) -> None:
+    for name in ("a.HEIC", "b.jpg"):
+        (tmp_path / name).write_bytes(HEIC)
+        with pytest.raises(InputError) as error:
+            images.decode(tmp_path / name)
+        one_line(error, f"{name} is HEIC", "pip install 'convmedia[heif]'", "JPEG")
+    assert [path.name for path in images.find([tmp_path])] == ["a.HEIC", "b.jpg"]
+
+
+def test_heic_is_read_where_the_extra_is_installed(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    heif.from_pillow(Image.fromarray(smooth())).save(tmp_path / "a.heic", quality=95)
+    assert images.find([tmp_path]) == [tmp_path / "a.heic"]
+    assert np.abs(images.decode(tmp_path / "a.heic").astype(int) - smooth()).mean() < 4
 
 
 def test_decoding_needs_no_tensorflow() -> None:

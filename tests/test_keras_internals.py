@@ -206,6 +206,15 @@ def test_litert_is_quantised_but_for_what_is_left_out(quantized_litert):
     assert (int8([]), int8([name])) == (True, False)
 
 
+@trying("variables_within")
+def test_variables_of_more_bytes_are_not_made(variables_within):
+    with variables_within(4 * (6 + 2)):
+        keras.layers.Dense(2).build((None, 3))
+    with pytest.raises(MemoryError, match="31 bytes"), variables_within(31):
+        keras.layers.Dense(2).build((None, 3))
+    keras.layers.Dense(2).build((None, 3))
+
+
 def test_every_private_part_is_tried():
     parts = {
         name for name, part in vars(keras_internals).items() if getattr(part, "__module__", "").endswith("internals")

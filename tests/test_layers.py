@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.models import formats, layers, verifying
+from convmedia.models import formats, ink, layers, verifying
 
 RANDOM = np.random.default_rng(0)
 SIZES = [(1, 1), (2, 2), (3, 200), (28, 28), (90, 61), (257, 130), (700, 900)]
@@ -99,3 +99,16 @@ def test_an_exported_resize_agrees_at_any_size(model, kind, tmp_path):
     for size in [(1, 1), (3, 200), (20, 12), (61, 40), (400, 300)]:
         batch = RANDOM.integers(0, 256, (2, *size, 3), dtype="uint8")
         np.testing.assert_allclose(run(batch), model(batch.astype("float32")), rtol=0, atol=5e-5 * 255)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 70), (64, 64), (150, 41)])
+def test_padding_that_is_told_of_changes_nothing(size):
+    """Whatever is in it."""
+    rng = np.random.default_rng(0)
+    picture = rng.uniform(0, 255, (2, *size, 3)).astype("float32")
+    larger = rng.uniform(0, 255, (2, 192, 128, 3)).astype("float32")
+    larger[:, : size[0], : size[1]] = picture
+    for layer, tolerance in ((layers.Resize(28, 20), 1e-3), (ink.FindInk(), 1e-5)):
+        with layers.padded(*map(np.int32, size)):
+            told = keras.ops.convert_to_numpy(layer(larger))
+        np.testing.assert_allclose(told, keras.ops.convert_to_numpy(layer(picture)), atol=tolerance)

@@ -166,3 +166,15 @@ def test_rays_pictures_are_those_of_one_process(verb, folder, tmp_path):
     assert list(rows("local")) == list(rows("ray"))
     for path in (tmp_path / "local").glob("*.png"):
         assert path.read_bytes() == (tmp_path / "ray" / path.name).read_bytes()
+
+
+def test_a_long_name_is_written_where_it_fits_and_is_a_row_where_not(tmp_path):
+    given, out = tmp_path / "given", tmp_path / "out"
+    given.mkdir()
+    for stem in ("a" * 247, "b" * 251, "c"):
+        Image.new("RGB", (4, 4)).save(given / f"{stem}.png")
+    pairs = [(file, out / f"{place.stem}_x2") for file, place in within([str(given)], out)]
+    fits, too_long, short = made(pairs, as_it_is, {})
+    assert Path(fits["out"]).is_file() and Path(short["out"]).is_file()
+    assert "name of its result is too long" in too_long["error"]
+    assert len(list(out.iterdir())) == 2

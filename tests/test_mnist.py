@@ -93,11 +93,12 @@ def test_polarity_does_not_change_the_answer(trained, seven, tmp_path, capsys):
     assert dark["score"] == pytest.approx(light["score"], abs=1e-3)
 
 
-def test_a_picture_without_a_digit_gets_a_low_score(trained, tmp_path, capsys):
+def test_a_page_without_a_digit_is_an_error_and_no_digit(trained, tmp_path, capsys):
     Image.new("RGB", (80, 60), (250, 250, 250)).save(tmp_path / "blank.png")
     code, out, _ = run(capsys, "predict", tmp_path / "blank.png", "--model", trained, "--json")
-    assert code == 0
-    assert json.loads(out)[0]["score"] < 0.5
+    assert code == 1
+    [row] = json.loads(out)
+    assert row.keys() == {"file", "error"} and "blank.png shows no digit" in row["error"]
 
 
 def test_explain_writes_filters_maps_and_grad_cam(seven, tmp_path, capsys):

@@ -18,7 +18,17 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from convmedia.models import audio, exporting, flatbuffer, formats, proving, saving, serving, verifying
+from convmedia.models import (
+    audio,
+    exporting,
+    flatbuffer,
+    formats,
+    proving,
+    saving,
+    serving,
+    serving_pictures,
+    verifying,
+)
 from convmedia.models.answer import PICTURE
 from convmedia.models.evidence import Evidence
 from convmedia.models.formats import FORMATS, Refused
@@ -617,6 +627,17 @@ def only_grey_png(change):
     return decoded
 
 
+def with_part(part: str, put: Callable) -> Callable:
+    """The right decoder of pictures with one part in it replaced."""
+    right = serving.decoded_picture
+
+    def decoded(content):
+        with mock.patch.object(serving_pictures, part, put):
+            return right(content)
+
+    return decoded
+
+
 def left_alone(content, right, rate):
     return tf.audio.decode_wav(content)[0][:, 0]
 
@@ -655,6 +676,13 @@ SERVED = [
     decoding("classifier", "PNG with blue first", only_png(lambda x: x[..., ::-1])),
     decoding("classifier", "PNG grey", only_png(lambda x: tf.reduce_mean(x, -1, keepdims=True) * [1.0, 1.0, 1.0])),
     decoding("classifier", "grey PNG inverted", only_grey_png(lambda x: 255.0 - x)),
+    served(
+        "classifier",
+        "serve_bytes: transparency dropped",
+        "decoded_picture",
+        with_part("_opaque", lambda pixels: tf.cast(pixels[..., :3], tf.float32)),
+    ),
+    served("classifier", "serve_bytes: not turned", "decoded_picture", with_part("upright", lambda pixels, _: pixels)),
     decoding("classifier", "0..1", lambda content, right: right() / 255.0),
     giving("classifier", "labels reversed", with_labels(lambda x: x[:, ::-1]), "the labels"),
     giving("classifier", "labels once", with_labels(lambda x: x[:1]), "labels of shape"),

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,7 +53,9 @@ def test_half_a_row_is_cut_off_and_the_complete_ones_are_kept(tmp_path):
     assert rows.read_bytes().endswith(b'"x"}\n')
 
 
-@pytest.mark.parametrize("theirs", ["notes\nof mine\n", "notes without an end", "[1, 2]\n", '{"file": "a"}\nnotes'])
+@pytest.mark.parametrize(
+    "theirs", ["notes\nof mine\n", "notes without an end", "[1, 2]\n", '{"file": "a"}\nnotes', '{"file": [1]}\n']
+)
 def test_a_file_that_holds_something_else_is_left_as_it_is(tmp_path, theirs):
     rows = tmp_path / "rows.jsonl"
     rows.write_text(theirs)
@@ -75,6 +78,85 @@ def test_rows_are_added_once_and_counted(tmp_path, capsys):
     assert lines(out) == ROWS
     summaries = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(one["files"], one["skipped"], one["errors"]) for one in summaries] == [(2, 0, 1), (4, 2, 1)]
+
+
+HOLD = """
+import sys, time
+from convmedia.data.files import locked
+with locked(sys.argv[1], "busy"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder():
+    """Gives what lets another process hold a path that it writes to."""
+    started = []
+
+    def hold(path):
+        process = subprocess.Popen([sys.executable, "-c", HOLD, path], stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield hold
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.parquet"])
+def test_a_second_process_does_not_write_the_same_rows_and_a_killed_one_blocks_nobody(tmp_path, holder, name):
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    out, asked = tmp_path / name, []
+
+    def rows_of(files):
+        asked.extend(files)
+        return ({"file": file, **SCORED} for file in files)
+
+    process = holder(out)
+    (tmp_path / "link").symlink_to(tmp_path)
+    for spelling in (out, tmp_path / "link" / name):
+        with pytest.raises(InputError, match=r"in use by another process.*another --out"):
+            _rows.to_file(rows_of, ["a.png"], True, spelling)
+    assert asked == []
+    process.kill()
+    process.wait()
+    for _ in range(2):
+        assert _rows.to_file(rows_of, ["a.png"], True, out) == 0
+    assert asked == ["a.png"]
+    assert {path.name for path in tmp_path.iterdir()} == {name, "link"}
+
+
+def test_rows_are_locked_while_they_are_written_and_not_afterwards(tmp_path):
+    out = tmp_path / "rows.jsonl"
+
+    def rows_of(files):
+        with pytest.raises(InputError, match="in use"):
+            _rows.to_file(rows_of, files, True, out)
+        yield {"file": files[0], **SCORED}
+
+    assert _rows.to_file(rows_of, ["a.png"], True, out) == 0
+    assert len(lines(out)) == 1
+
+
+@pytest.mark.parametrize("application", ["super-resolution", "style-transfer"])
+def test_folders_of_results_and_exports_are_one_processes_at_a_time(digits, tmp_path, capsys, holder, application):
+    from convmedia.apps import style_transfer
+
+    command = {"super-resolution": super_resolution, "style-transfer": style_transfer}[application].command
+    verb = {"super-resolution": "upscale", "style-transfer": "apply"}[application]
+    made, exported = tmp_path / "made", tmp_path / "export"
+    for folder in (made, exported):
+        folder.mkdir()
+        holder(folder)
+    options = ["--network", "srcnn"] if application == "super-resolution" else []
+    for arguments in ((verb, digits / "00.png", "--out", made), ("export", "--format", "litert", "--out", exported)):
+        code, _, err = run(capsys, command, *arguments, *options)
+        assert (code, err.count("in use by another")) == (2, 1), err
+        assert [path.name for path in Path(arguments[-1]).iterdir()] == [".lock"]
 
 
 def test_parquet_without_pyarrow_says_to_install_it_and_no_more(tmp_path, monkeypatch):

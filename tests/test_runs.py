@@ -1,7 +1,9 @@
 """The run folder: refused, continued, replaced; complete at every moment."""
 
 import json
+from typing import Annotated
 
+import keras
 import numpy as np
 import pytest
 import typer
@@ -184,3 +186,143 @@ def test_a_second_training_is_told_that_the_first_one_runs(tmp_path):
     with pytest.raises(InputError, match="exists: continue with --resume, replace it with --overwrite"):
         _runs.refuse_existing(run.folder)
     assert _runs.refuse_existing(run.folder, overwrite=True) is None
+
+
+def begun(opened, tmp_path):
+    """A run folder with a checkpoint of one epoch."""
+    run = closed(opened())
+    run.save_state({"weight0": np.arange(24.0).reshape(4, 6)}, [{"epoch": 1, "loss": 0.5}], {"versions": {}})
+    return tmp_path / "run" / "checkpoint" / "state.npz", run
+
+
+def test_a_cut_or_altered_checkpoint_is_refused_in_one_line_wherever_the_damage_is(opened, tmp_path):
+    path, run = begun(opened, tmp_path)
+    whole, (state, history, facts) = path.read_bytes(), run.load_checkpoint()
+    altered = [whole[:size] for size in range(0, len(whole), 7)]
+    altered += [whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :] for at in range(len(whole)) for bit in (1, 128)]
+    refused = 0
+    for content in altered:
+        path.write_bytes(content)
+        try:
+            read, rows, said = run.load_checkpoint()
+        except InputError as error:
+            assert str(path) in str(error) and "\n" not in str(error)
+            refused += 1
+        else:  # what no reader looks at, as the time of a member
+            assert (rows, said, read.keys()) == (history, facts, state.keys())
+            assert np.array_equal(read["weight0"], state["weight0"])
+    assert refused > len(altered) // 2
+
+
+def test_a_checkpoint_of_an_older_version_is_read(opened, tmp_path):
+    path, run = begun(opened, tmp_path)
+    np.savez(path, history=np.array(json.dumps([{"epoch": 1, "loss": 0.5}])), weight0=np.zeros(3))
+    state, history, facts = run.load_checkpoint()
+    assert (list(state), history, facts) == (["weight0"], [{"epoch": 1, "loss": 0.5}], {})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda record: "[1, 2]", "cannot be read"),
+        (lambda record: "", "cannot be read"),
+        (lambda record: json.dumps(record)[:-9], "cannot be read"),
+        (lambda record: json.dumps(record | {"arguments": 3}), "arguments"),
+        (lambda record: json.dumps(record | {"status": "done"}), "status"),
+        (lambda record: json.dumps(record | {"kept": 3}), "kept"),
+        (lambda record: json.dumps(record | {"kept": {"epoch": "x"}}), "kept"),
+        (lambda record: json.dumps(record | {"models": {"model.keras": 4}}), "model.keras"),
+        (lambda record: json.dumps(record | {"arguments": record["arguments"] | {"data": 7}}), "data"),
+        (lambda record: json.dumps(record | {"arguments": record["arguments"] | {"epochs": "7"}}), '"7" as --epochs'),
+        (lambda record: json.dumps(record | {"arguments": record["arguments"] | {"limit": [1]}}), "--limit"),
+    ],
+)
+def test_an_altered_record_is_refused_in_one_line(opened, tmp_path, change, said):
+    closed(opened())
+    path = tmp_path / "run" / "run.json"
+    path.write_text(change(json.loads(path.read_text())))
+    with pytest.raises(InputError, match=r"run\.json") as error:
+        opened("--resume")
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def tiny():
+    from convmedia.models.answer import PICTURE
+    from convmedia.models.saving import assemble
+
+    network = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(1, 1)])
+    return assemble(network, app="test", labels=None, input=PICTURE, details={})
+
+
+def test_a_run_whose_saved_file_was_exchanged_is_not_continued(opened, tmp_path):
+    run, model = opened(), tiny()
+    with run.begin():
+        run.keep(model)
+        run.save_state({}, [{"epoch": 1}])
+    path = tmp_path / "run" / "model.keras"
+    closed(opened("--resume"))
+    first = path.read_bytes()
+    path.write_bytes(first + b"x")
+    with pytest.raises(InputError, match=r"model.keras is not the file that this run wrote"):
+        closed(opened("--resume"))
+    path.unlink()
+    with pytest.raises(InputError, match=r"model.keras is gone"):
+        closed(opened("--resume"))
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_kill_around_the_renaming_of_a_saved_file_leaves_a_run_that_goes_on(opened, tmp_path, monkeypatch, renamed):
+    run, model = opened(), tiny()
+    path, replace = tmp_path / "run" / "model.keras", _runs.Path.replace
+    with run.begin():
+        run.keep(model)
+        run.save_state({}, [{"epoch": 1}])
+    for _ in range(2):
+        run = opened("--resume")
+
+        def killed(self, target):
+            if target == path:
+                if renamed:
+                    replace(self, target)
+                raise SystemExit(9)
+            return replace(self, target)
+
+        with monkeypatch.context() as patch, pytest.raises(SystemExit), run.begin():
+            patch.setattr(_runs.Path, "replace", killed)
+            run.keep(model)
+    closed(opened("--resume"))
+
+
+@pytest.fixture
+def needing():
+    """The records of a command with options that have no default, run with arguments."""
+
+    def open_with(*arguments):
+        found = []
+        command = _commands.application("test", "Test.")
+
+        @command.command()
+        def train(
+            context: typer.Context,
+            styles: Annotated[list[str], typer.Argument()],
+            out: _commands.Out,
+            data: _commands.Data,
+            resume: _commands.Resume = False,
+        ) -> None:
+            found.append(_runs.open_run("test", context, out, resume, False))
+
+        code = _commands.exit_code(command, list(map(str, arguments)))
+        return code, found
+
+    return open_with
+
+
+def test_what_is_recorded_need_not_be_given_again(needing, tmp_path, capsys):
+    assert needing("--out", tmp_path / "run", "a.png")[0] == 2
+    assert "Missing option '--data'" in capsys.readouterr().err
+    code, [run] = needing("--out", tmp_path / "run", "a.png", "--data", "photos")
+    closed(run)
+    code, [run] = needing("--out", tmp_path / "run", "--resume")
+    assert (code, run.arguments) == (0, {"styles": ["a.png"], "data": "photos"})
+    assert needing("--out", tmp_path / "run", "--resume", "--data", "others")[0] == 2
+    assert needing("--out", tmp_path / "new", "a.png")[0] == 2

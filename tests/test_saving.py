@@ -421,3 +421,54 @@ def test_another_backend_without_tensorflow_gives_the_same_answers(run, tmp_path
         check=True,
     )
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), by_hand(batch), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"labels": [1, 2, 3]},
+        {"labels": []},
+        {"labels": [["a"], "b", "c"]},
+        {"labels": {"a": 1}},
+        {"labels": ["a", "a", "b"]},
+        {"labels": ["a"] * 2},
+        {"labels": "abc"},
+        {"app": 3},
+        {"input": None},
+        {"input": {"kind": "smell"}},
+        {"input": {"kind": "image", "dtype": "float32", "shape": 3}},
+        {"input": {"kind": "sound", "dtype": "float32", "shape": [None], "sample_rate": "8000"}},
+        {"details": [1]},
+    ],
+    ids=str,
+)
+def test_a_file_that_says_of_itself_what_cannot_be_is_refused(run, tmp_path, change):
+    def altered(content):
+        config = json.loads(content)
+        answer = next(layer for layer in config["config"]["layers"] if layer["class_name"] == "Answer")
+        answer["config"] |= change
+        return json.dumps(config).encode()
+
+    rewritten(run / "model.keras", tmp_path / "altered.keras", "config.json", altered)
+    with pytest.raises(InputError, match=r"altered\.keras") as caught:
+        load(tmp_path / "altered.keras")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_of_more_numbers_than_its_file_holds_is_not_made(run, tmp_path):
+    inputs = keras.Input((4,))
+    small = keras.Model(inputs, Answer("mnist", None, IMAGE)(keras.layers.Dense(8, name="wide")(inputs)))
+    saving.save(small, tmp_path / "small.keras")
+
+    def widen(content):
+        return content.replace(b'"units": 8', b'"units": 400000000')
+
+    rewritten(tmp_path / "small.keras", tmp_path / "wide.keras", "config.json", widen)
+    with pytest.raises(InputError, match="variables take more than"):
+        load(tmp_path / "wide.keras")
+
+
+def test_a_configuration_too_large_to_be_one_is_not_read(run, tmp_path):
+    rewritten(run / "model.keras", tmp_path / "long.keras", "config.json", lambda c: c + b" " * (5 << 20))
+    with pytest.raises(InputError, match=r"oversized member, config\.json"):
+        load(tmp_path / "long.keras")

@@ -15,7 +15,7 @@ from convmedia.apps.__main__ import command
 from convmedia.apps._commands import exit_code
 from convmedia.data import images
 from convmedia.data.errors import InputError
-from convmedia.models import audio, describing, predicting, saving, serving
+from convmedia.models import audio, describing, predicting, saving, serving, serving_pictures
 from convmedia.models.answer import PICTURE
 from convmedia.models.exporting import export
 
@@ -83,6 +83,70 @@ def test_jpegs_are_decoded_to_the_same_pixels(tmp_path, mode, subsampling):
     Image.fromarray(photo(3, 61, 83)).convert(mode).save(tmp_path / "a.jpg", quality=85, **options)
     found = serving.decoded_picture(tf.constant((tmp_path / "a.jpg").read_bytes())).numpy()
     np.testing.assert_array_equal(found, images.decode(tmp_path / "a.jpg"))
+
+
+def drawing(mode):
+    """A dark ring on a transparent ground that hides other colours, or a white one."""
+    rows, columns = np.indices((40, 33))
+    alpha = np.where(abs(np.hypot(rows - 20, columns - 16) - 9) < 4, 200 + rows, 0).astype(np.uint8)
+    value = 250 if mode == "white" else 30
+    colour = np.where(alpha[..., None] > 0, value, (0, 200, 90)).astype(np.uint8)
+    return Image.fromarray(np.dstack([colour, alpha]))
+
+
+@pytest.mark.parametrize("mode", ["dark", "white", "LA", "P", "key", "grey key"])
+def test_transparency_is_composited_as_predict_does(tmp_path, mode):
+    picture, options = drawing(mode), {}
+    if mode == "LA":
+        picture = picture.convert("LA")
+    elif mode == "P":
+        picture = picture.quantize(16)
+    elif mode == "key":
+        picture, options = picture.convert("RGB"), {"transparency": (0, 200, 90)}
+    elif mode == "grey key":
+        picture, options = picture.convert("L"), {"transparency": picture.convert("L").getpixel((0, 0))}
+    picture.save(tmp_path / "a.png", **options)
+    expected = images.decode(tmp_path / "a.png")
+    assert expected[0, 0].tolist() == ([0, 0, 0] if mode == "white" else [255, 255, 255])
+    found = serving.decoded_picture(tf.constant((tmp_path / "a.png").read_bytes())).numpy()
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_pictures_are_turned_by_their_exif_orientation(tmp_path, suffix, turn):
+    exif = Image.Exif()
+    exif.endian = "<" if turn % 2 else ">"
+    exif[0x010F], exif[0x0112] = "a maker's name", turn
+    Image.fromarray(photo(5, 20, 31)).save(tmp_path / f"a.{suffix}", exif=exif, icc_profile=b"x" * 70_000)
+    found = serving.decoded_picture(tf.constant((tmp_path / f"a.{suffix}").read_bytes())).numpy()
+    assert found.shape[:2] == ((31, 20) if turn >= 5 else (20, 31))
+    np.testing.assert_array_equal(found, images.decode(tmp_path / f"a.{suffix}"))
+
+
+def test_damaged_exif_turns_nothing_and_ends(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for suffix in ("jpg", "png"):
+        Image.fromarray(photo(5, 20, 31)).save(tmp_path / f"a.{suffix}", exif=exif)
+        content = (tmp_path / f"a.{suffix}").read_bytes()
+        start = content.index(b"MM\0*")
+        for offset, value in ((0, b"XX"), (4, b"\xff\xff\xff\xff"), (4, b"\x7f\xff\xff\xf0"), (16, b"\0\x63")):
+            broken = content[: start + offset] + value + content[start + offset + len(value) :]
+            if suffix == "jpg":
+                assert serving.decoded_picture(tf.constant(broken)).shape[:2] in ((20, 31), (31, 20))
+            else:
+                turn = serving_pictures.orientation(tf.constant(broken), tf.constant(False))
+                assert turn.numpy() in (1, 6)
+
+
+def test_what_is_not_read_as_predict_reads_it_is_refused_by_name(serve_bytes, tmp_path):
+    Image.fromarray(np.full((9, 9), 4000, np.uint16)).save(tmp_path / "deep.png")
+    Image.fromarray(photo(1)).save(tmp_path / "a.gif")
+    Image.fromarray(photo(1)).save(tmp_path / "a.bmp")
+    for name, words in (("deep.png", "8 bits a channel"), ("a.gif", "JPEG and PNG"), ("a.bmp", "JPEG and PNG")):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+            serve_bytes(file_bytes=contents([tmp_path / name]))
 
 
 def test_what_is_no_picture_is_an_error_of_the_runtime(serve_bytes):

@@ -1,0 +1,144 @@
+"""The part of a picture that a digit stands in: without a scanner's dark border, a frame or the table around a sheet.
+
+Only what can be told with certainty is cut off: what is left must show something.
+"""
+
+import numpy as np
+from PIL import Image
+
+WORKING_PX = 256
+"""Longer side at which borders and frames are looked for."""
+
+LEAST_CONTRAST = 12.0
+"""Of 255: what differs less from the paper around it is no mark."""
+
+SMOOTHED_PX, MOST_NOISE = 48, 5.0
+
+STEP = 60.0
+"""Of 255: how sharply a border ends at least; light that falls off does not."""
+
+COVERED = 0.85
+"""Of each side of a frame, what is drawn at least; of a round digit it is less than 0.6."""
+
+LEAST_SIDE = 0.3
+"""Of the picture's sides, what a frame or a sheet takes at least."""
+
+
+def inside(picture: np.ndarray) -> np.ndarray:
+    """The picture without what surrounds its page; as it is where nothing does, or where nothing would be left.
+
+    Args:
+        picture: uint8 (height, width, 3).
+
+    Returns:
+        A view of it.
+    """
+    part = picture
+    for cut in (_border, _frame):
+        top, bottom, left, right = cut(part)
+        smaller = part[top:bottom, left:right]
+        if smaller.size and smaller.shape != part.shape and not is_blank(smaller):
+            part = smaller
+    return part
+
+
+def is_blank(picture: np.ndarray) -> bool:
+    """Whether a picture, uint8 (height, width, 3), shows nothing: noise and uneven light are nothing."""
+    from scipy import ndimage
+
+    residual = _residual(_working(picture))
+    noise = 1.4826 * float(np.median(np.abs(residual - np.median(residual))))
+    if min(picture.shape[:2]) >= SMOOTHED_PX:  # noise becomes a third, strokes stay
+        residual, noise = ndimage.uniform_filter(residual, (3, 3, 1)), noise / 3.0
+    return float(np.abs(residual).max()) < max(LEAST_CONTRAST, 6.0 * min(noise, MOST_NOISE))
+
+
+def _working(picture: np.ndarray) -> np.ndarray:
+    """float32 (height, width, 3), averaged to a longer side of `WORKING_PX` at most."""
+    height, width = picture.shape[:2]
+    factor = WORKING_PX / max(height, width)
+    if factor < 1.0:
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+    return picture.astype(np.float32)
+
+
+def _residual(working: np.ndarray) -> np.ndarray:
+    """What light that changes evenly over the picture, a plane, does not explain."""
+    height, width = working.shape[:2]
+    rows, columns = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    basis = np.stack([np.ones_like(rows), rows, columns], axis=-1).reshape(-1, 3)
+    flat = working.reshape(-1, 3)
+    found = np.linalg.lstsq(basis, flat, rcond=None)[0]
+    return (flat - basis @ found).reshape(working.shape)
+
+
+def _apart(working: np.ndarray) -> np.ndarray:
+    """How far each pixel is from the commonest colour, of 255: (height, width)."""
+    paper = np.median(working.reshape(-1, 3), axis=0)
+    return np.abs(working - paper).max(axis=2)
+
+
+def _border(picture: np.ndarray) -> tuple[int, int, int, int]:
+    """Rows and columns that are left where lines of another colour lie along the picture's edges."""
+    working = _working(picture)
+    apart = _apart(working)
+    edges = []
+    for lines in (apart, apart[::-1], apart.T, apart.T[::-1]):
+        foreign = (lines > STEP).mean(axis=1) > 0.9
+        number = int(np.argmin(foreign)) if not foreign.all() else 0
+        level = np.median(lines, axis=1)
+        sharp = number and level[number - 1] - level[min(number + 1, len(level) - 1)] > STEP
+        edges.append(number + 2 if sharp and number < len(lines) // 3 else 0)
+    return _in_pixels(picture, working, edges[0], len(apart) - edges[1], edges[2], apart.shape[1] - edges[3])
+
+
+def _frame(picture: np.ndarray) -> tuple[int, int, int, int]:
+    """Rows and columns inside of the largest frame, or of a sheet that lies on something of another colour."""
+    from scipy import ndimage
+
+    working = _working(picture)
+    apart = _apart(working)
+    marked = apart > max(LEAST_CONTRAST, 0.4 * float(apart.max()))
+    numbers, _ = ndimage.label(marked, np.ones((3, 3)))
+    best = (0, marked.shape[0], 0, marked.shape[1])
+    largest = 0
+    for number, (rows, columns) in enumerate(ndimage.find_objects(numbers), start=1):
+        own = numbers[rows, columns] == number
+        height, width = own.shape
+        if height < LEAST_SIDE * marked.shape[0] or width < LEAST_SIDE * marked.shape[1] or min(own.shape) < 12:
+            continue
+        margin = _frame_px(own)
+        if margin is None or own.size <= largest:
+            continue
+        largest = own.size
+        best = (rows.start + margin, rows.stop - margin, columns.start + margin, columns.stop - margin)
+    return _in_pixels(picture, working, *best)
+
+
+def _frame_px(own: np.ndarray) -> int | None:
+    """How many pixels the lines of a frame take at its sides, or a sheet's edge; None for what is neither.
+
+    Args:
+        own: bool (height, width), which pixels of its box belong to it.
+    """
+    height, width = own.shape
+    near = max(2, min(height, width) // 16)
+    sides = (own[:near].any(0), own[-near:].any(0), own[:, :near].any(1), own[:, -near:].any(1))
+    if min(side.mean() for side in sides) < COVERED:
+        return None
+    if own.mean() > 0.6:  # a sheet: what is written on it are holes
+        return near
+    for margin in range(near, min(height, width) // 5):
+        if not own[margin:-margin, margin:-margin].any():
+            return margin + 1
+    return None
+
+
+def _in_pixels(
+    picture: np.ndarray, working: np.ndarray, top: int, bottom: int, left: int, right: int
+) -> tuple[int, int, int, int]:
+    """Edges in the working copy as edges in the picture."""
+    (height, width), (rows, columns) = picture.shape[:2], working.shape[:2]
+    down, along = height / rows, width / columns
+    return (round(top * down), round(bottom * down), round(left * along), round(right * along))

@@ -1,0 +1,112 @@
+"""A table of files and labels as a data set, the same for pictures, digits and sounds."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from convmedia.data import fingerprints, folders, images, scanning, tables
+from convmedia.data.errors import InputError
+from convmedia.data.files import shown
+from convmedia.data.folders import Scan
+from convmedia.data.near_duplicates import PICTURES, Likeness
+from convmedia.data.splitting import Example, hashed
+from convmedia.data.tables import Row
+
+
+def pictures(data: Path, progress: scanning.Progress | None = None, group: str | None = None) -> Scan:
+    """The pictures of a folder as `folders.scan` reads it, or of a table as `tables.read` does.
+
+    A table may have a column split, or fold, of which the first one is the test split.
+
+    Raises:
+        InputError: as they do; a picture with several labels.
+    """
+    if not tables.is_table(data) or data.is_dir():
+        return folders.scan(data, progress, group=group)
+    rows, bad = tables.read(data)
+    for row in rows:
+        if len(row.labels) > 1:
+            raise InputError(
+                f"{shown(data)} gives {shown(row.path)} several labels ({', '.join(row.labels)}); a picture has one"
+            )
+    names = sorted({row.fold for row in rows if row.fold})
+    return scan(
+        str(data),
+        data.parent,
+        in_fold(rows, names[0]) if names else rows,
+        bad,
+        decode=fingerprints.of_picture,
+        extensions=images.EXTENSIONS | images.TO_CONVERT,
+        likeness=PICTURES,
+        progress=progress,
+        group=group,
+        by_name=bool(names),
+    )
+
+
+def in_fold(rows: Iterable[Row], fold: str) -> list[Row]:
+    """The same rows, those of a fold for test."""
+    return [replace(row, split="test" if row.fold == fold else row.split) for row in rows]
+
+
+def scan(
+    data: str,
+    root: Path,
+    rows: Sequence[Row],
+    bad: list[tuple[Path, str]],
+    *,
+    decode: scanning.Decode,
+    extensions: Collection[str],
+    likeness: Likeness,
+    progress: scanning.Progress | None,
+    group: str | None,
+    by_name: bool,
+) -> Scan:
+    """Read the files of a table and put them into splits.
+
+    Args:
+        data: what the table is called in messages.
+        root: its files lie below it.
+        bad: files whose rows cannot be used.
+        decode, extensions, likeness, progress, group: as of `folders.scan`.
+        by_name: files without a group are placed by their names, not by their contents.
+
+    Raises:
+        InputError: one class only; as `folders.in_splits`.
+    """
+    if not all(root in row.path.parents for row in rows):  # absolute ones among relative ones, or others' folders
+        rows, root = [replace(row, path=row.path.absolute()) for row in rows], root.absolute()
+    files = [row.path for row in rows]
+    found = list(scanning.read(_common(root, files), files, decode, extensions, progress))
+    labels = tuple(sorted({label for row in rows for label in row.labels}))
+    if len(labels) < 2:
+        raise InputError(f"{data} holds one class only ({', '.join(labels)}), and a classifier needs two")
+    index = {label: place for place, label in enumerate(labels)}
+    told = {row.split for row in rows if row.split}
+    examples, contents, refused = [], {}, list(bad)
+    for row, content in zip(rows, found, strict=True):
+        if isinstance(content, str):
+            refused.append((row.path, f"{content} ({row.where})" if row.where else content))
+            continue
+        contents[row.path] = content
+        marks = tuple(index[label] for label in row.labels)
+        split = row.split or ("train" if told else "")
+        place = hashed(row.path.name) if by_name else ""
+        examples.append(Example(row.path, marks, content.digest, split, row.group, content.fingerprint, place))
+    return folders.in_splits(
+        root,
+        labels,
+        examples,
+        refused,
+        contents=contents,
+        given=bool(told),
+        validation="validation" in told,
+        likeness=likeness,
+        group=group,
+        name=data,
+    )
+
+
+def _common(root: Path, files: Iterable[Path]) -> Path:
+    """A folder that all files lie below: what was found out about them is remembered under its place."""
+    return root if all(root in path.parents for path in files) else Path(root.anchor)

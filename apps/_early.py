@@ -20,14 +20,14 @@ def model_given(path: str | None) -> str | None:
     Raises:
         InputError: there is no such file or folder, and nothing is shipped under that name.
     """
-    if path is None or Path(path).exists() or _shipped(path):
+    if path is None or _joined_special(path) or Path(path).exists() or _shipped(path):
         return path
     raise InputError(f"there is no model {shown(path)}; give --model a run folder or the .keras file of one")
 
 
 def weights_given(path: str) -> str:
     """The value of `--weights`, as `model_given`; "none" is none."""
-    if path == NONE or Path(path).exists() or _shipped(path):
+    if path == NONE or _joined_special(path) or Path(path).exists() or _shipped(path):
         return path
     raise InputError(
         f"there are no weights {shown(path)}; give --weights a run folder, a .keras file or a shipped name"
@@ -57,6 +57,11 @@ def all_missing(files: Sequence[str], read: Callable[[str], object]) -> list[dic
     return rows
 
 
+def _joined_special(value: str) -> bool:
+    """Whether a part of a value is a device or pipe, which has a message of its own."""
+    return any(map(special, value.split("+")))
+
+
 def _shipped(name: str) -> bool:
     """Whether a name may be one of the weights that this package ships."""
     return (WEIGHTS / f"{name}.keras").is_file()
@@ -72,7 +77,7 @@ def data_given(name: str | None) -> str | None:
         from convmedia.data.catalogue import SOURCES
 
         for part in name.split("+"):
-            if part in ("", *SOURCES) or Path(part).exists():
+            if part in ("", *SOURCES) or Path(part).exists() or special(part):
                 continue
             if Path(part).suffix.lower() in TABLES:
                 raise InputError(f"there is no table {shown(part)}; give a CSV file with the columns file and labels")

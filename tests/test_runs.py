@@ -320,9 +320,9 @@ def needing():
 def test_what_is_recorded_need_not_be_given_again(needing, tmp_path, capsys):
     assert needing("--out", tmp_path / "run", "a.png")[0] == 2
     assert "Missing option '--data'" in capsys.readouterr().err
-    code, [run] = needing("--out", tmp_path / "run", "a.png", "--data", "photos")
+    code, [run] = needing("--out", tmp_path / "run", "a.png", "--data", "digits")
     closed(run)
     code, [run] = needing("--out", tmp_path / "run", "--resume")
-    assert (code, run.arguments) == (0, {"styles": ["a.png"], "data": "photos"})
-    assert needing("--out", tmp_path / "run", "--resume", "--data", "others")[0] == 2
+    assert (code, run.arguments) == (0, {"styles": ["a.png"], "data": "digits"})
+    assert needing("--out", tmp_path / "run", "--resume", "--data", "mnist")[0] == 2
     assert needing("--out", tmp_path / "new", "a.png")[0] == 2

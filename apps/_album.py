@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from convmedia.apps._callbacks import clock
 from convmedia.apps._commands import say, to_json
+from convmedia.apps._progress import LASTING_SECONDS, LIVE_SECONDS, clock
 from convmedia.apps._runs import is_ours, versions, write_text
 from convmedia.apps._stylizing import Moment, Wanted, as_original
 from convmedia.data import images, originals
@@ -45,7 +45,7 @@ class Album:
         self.record: dict[str, Any] = {"app": "style-transfer", "status": "running", "arguments": arguments}
         self.rows: list[dict[str, float]] = []
         self.began = self.last = time.perf_counter()
-        self.told = 0.0
+        self.told = self.began
 
     def begin(self) -> None:
         """Make the folder; pictures of an earlier run in it go."""
@@ -70,7 +70,7 @@ class Album:
     def _tell(self, moment: Moment, lasting: bool) -> None:
         live = sys.stderr.isatty()
         now = time.perf_counter()
-        if not lasting and not (live and now - self.told > 0.2):
+        if not lasting and now - self.told <= (LIVE_SECONDS if live else LASTING_SECONDS):
             return
         self.told = now
         height, width = moment.size
@@ -78,7 +78,7 @@ class Album:
             f"step {moment.step}/{self.steps}  {width}x{height}  loss {moment.losses[0]:.4g}  "
             f"{clock(self.pace * moment.left)} left"
         )
-        print(f"\r{line}\x1b[K" if live else line, end="\n" if lasting else "", file=sys.stderr, flush=True)
+        print(f"\r{line}\x1b[K" if live else line, end="\n" if lasting or not live else "", file=sys.stderr, flush=True)
 
     def _keep(self, step: int, picture: np.ndarray) -> None:
         images.encode(np.clip(np.round(picture), 0, 255).astype(np.uint8), self.folder / f"{step:05d}.jpg")

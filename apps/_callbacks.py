@@ -3,7 +3,6 @@
 import hashlib
 import math
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 import keras
 import numpy as np
 
-from convmedia.apps._commands import say
+from convmedia.apps._progress import Line, clock
 
 
 class Interrupts(keras.callbacks.Callback):
@@ -124,44 +123,48 @@ class Progress(keras.callbacks.Callback):
     """One line on standard error: epoch, share done, figures, time left; a line stays for each complete epoch.
 
     Args:
+        epochs, steps: how many there are, and how many make an epoch.
         lasting: False for trainings of seconds: nothing stays.
     """
 
     def __init__(self, epochs: int, steps: int, lasting: bool = True):
         super().__init__()
         self.epochs, self.steps, self.lasting = epochs, steps, lasting
-        self.live = sys.stderr.isatty()
+        self.epoch = 0
 
     def on_train_begin(self, logs=None):
-        self.began, self.seen, self.shown = time.perf_counter(), 0, 0.0
+        self.shown, self.seen = Line(), 0
+        if self.shown.live:
+            self.shown.show("the first step is prepared ...")
+
+    def on_train_end(self, logs=None):
+        if not self.lasting:
+            self.shown.clear()
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
         self.seen += 1
-        now = time.perf_counter()
-        if self.live and now - self.shown > 0.2:
-            self.shown = now
-            bar = "#" * (20 * (batch + 1) // self.steps)
-            print(f"\r{self.line(batch + 1, logs)}  [{bar:<20}]\x1b[K", end="", file=sys.stderr, flush=True)
+        if self.shown.due():
+            done = batch + 1
+            share = f"[{'#' * (20 * done // self.steps):<20}]" if self.shown.live else f"step {done}/{self.steps}"
+            first, figures, last = self.parts(done, logs)
+            self.shown.show(first, [share, *figures], last)
+
+    def on_test_batch_end(self, batch, logs=None):
+        if self.shown.due() and not self.shown.live:
+            self.shown.show(f"epoch {self.epoch + 1}/{self.epochs}", [f"validating, batch {batch + 1}"])
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.live:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
         if self.lasting:
-            say(self.line(self.steps, logs))
+            self.shown.keep(*self.parts(self.steps, logs))
+        else:
+            self.shown.clear()
 
-    def line(self, done: int, logs) -> str:
+    def parts(self, done: int, logs) -> tuple[str, list[str], str]:
         """Epoch, figures and time left after `done` steps of the current epoch."""
         left = (self.epochs - self.epoch) * self.steps - done
-        seconds = left * (time.perf_counter() - self.began) / max(self.seen, 1)
-        figures = "  ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
-        return f"epoch {self.epoch + 1}/{self.epochs}  {figures}  {clock(seconds)} left"
-
-
-def clock(seconds: float) -> str:
-    """Seconds as m:ss or h:mm:ss."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+        seconds = left * (time.perf_counter() - self.shown.began) / max(self.seen, 1)
+        figures = [f"{name} {value:.4f}" for name, value in (logs or {}).items()]
+        return f"epoch {self.epoch + 1}/{self.epochs}", figures, f"{clock(seconds)} left"

@@ -13,6 +13,7 @@ from convmedia.apps._commands import say
 from convmedia.apps._runs import Run, versions
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
+from convmedia.data.text import plural
 
 Figures = dict[str, float]
 
@@ -172,5 +173,5 @@ class Checkpoints(keras.callbacks.Callback):
         state = {name: keras.ops.convert_to_numpy(value) for name, value in state_variables(self.model).items()}
         self.run.save_state(state, self.history, facts_of(self.model))
         if self.choice.stopped(self.history):
-            say(f"stopping early: no better {self.choice.monitor} for {self.choice.patience} epochs")
+            say(f"stopping early: no better {self.choice.monitor} for {plural(self.choice.patience or 0, 'epoch')}")
             self.model.stop_training = True

@@ -9,6 +9,7 @@ import numpy as np
 from convmedia.apps._commands import percent, progress, say, say_left_out, table, tell, to_json
 from convmedia.apps._device import device
 from convmedia.apps._runs import Run
+from convmedia.apps._shares import doubts, interval, with_counts, with_interval
 from convmedia.data import images
 from convmedia.data.errors import InputError
 from convmedia.data.files import fitting, replacing
@@ -57,22 +58,18 @@ def accuracy_line(_: str, figures: dict[str, Any]) -> str:
 
 def accuracy_said(figures: dict[str, Any]) -> str:
     """The accuracy and what it was counted from: "92.83 % (557 of 600, 95 % interval 90.5 to 94.6 %)"."""
-    number = figures["examples"]
-    counted = f"{round(figures['accuracy'] * number):,} of {number:,}"
-    return f"{percent(figures['accuracy'])} ({counted}, 95 % interval {interval_said(figures)})"
-
-
-def interval_said(figures: dict[str, Any]) -> str:
-    low, high = figures["accuracy_interval"]
-    return f"{100 * low:.1f} to {100 * high:.1f} %"
+    return with_interval(figures["accuracy"], figures["examples"], figures["accuracy_interval"])
 
 
 def headline(metrics: dict[str, Any]) -> dict[str, str]:
     """The few numbers that a report begins with: each split's accuracy, and of the first split what else there is."""
     first = next(iter(metrics.values()))
+    numbers = {}
+    for split, one in metrics.items():
+        numbers[split] = with_counts(one["accuracy"], one["examples"])
+        numbers["95 % interval" if one is first else f"95 % interval, {split}"] = interval(one["accuracy_interval"])
     return {
-        **{split: percent(one["accuracy"]) for split, one in metrics.items()},
-        "95 % interval": interval_said(first),
+        **numbers,
         "balanced accuracy": percent(first["balanced_accuracy"]),
         "macro F1": percent(first["macro_f1"]),
     }
@@ -164,18 +161,21 @@ def print_figures(predictor: Predictor, data: Labelled, metrics: dict[str, Any],
     if len(of_labels) <= LISTED_LABELS:
         tell()
         tell(table(["label", "precision", "recall", "F1", f"{data.noun}s"], label_rows(of_labels)))
-    if absent(of_labels):
-        tell(f"\n{absent(of_labels)}")
+    for line in (absent(of_labels), *doubts(metrics)):
+        if line:
+            tell(f"\n{line}")
 
 
 def label_rows(of_labels: dict[str, dict[str, Any]]) -> list[list[Any]]:
-    """A row for each label: precision, recall and F1 in percent, examples."""
-
-    def shown(value: float | None) -> str:
-        return "-" if value is None else percent(value)
-
+    """A row for each label: precision, recall and F1 in percent, the first two with their counts; examples."""
     return [
-        [label, *(shown(row[name]) for name in ("precision", "recall", "f1")), row["examples"]]
+        [
+            label,
+            with_counts(row["precision"], row["answered"]),
+            with_counts(row["recall"], row["examples"]),
+            "-" if row["f1"] is None else percent(row["f1"]),
+            row["examples"],
+        ]
         for label, row in of_labels.items()
     ]
 
@@ -234,8 +234,9 @@ def write_report(run: Run, title, predictor, data: Labelled, history, metrics, p
     classification(report, probabilities, truth_in(labels, data), labels, pictures=tested)
     if extra:
         extra(report, predictor)
-    if data.warnings:
-        report.text(" ".join(data.warnings), "To look at")
+    look = [*doubts(metrics), *data.warnings]
+    if look:
+        report.text(" ".join(look), "To look at")
     report.problems("Files left out", data.bad)
     report.problems("Duplicates", data.copies)
     report.facts("Arguments", run.arguments)

@@ -1,26 +1,30 @@
 """What every command shares: options that mean the same everywhere, exit codes, one-line errors, progress."""
 
-import errno
-import json
-import math
+import logging
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from convmedia.apps._application import application
+from convmedia.apps._complaints import MACHINE, interruption, of_argument
+from convmedia.apps._early import data_given, model_given, to_begin, weights_given
+from convmedia.apps._json import finite, to_json  # noqa: F401  what commands say, too
+from convmedia.apps._progress import counted, progress  # noqa: F401
+from convmedia.apps._row_formats import rows_file
 from convmedia.apps._supervision import supervised
 from convmedia.apps._terminal import complain, in_utf8, say, table, tell
 from convmedia.data import extras
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
+from convmedia.data.text import listed
 
 
 class Arithmetic(StrEnum):
@@ -61,7 +65,12 @@ class Smaller(StrEnum):
     int8 = "int8"
 
 
-Data = Annotated[str, typer.Option(help="A named set (`convmedia data list`), a folder of class folders or a CSV.")]
+Data = Annotated[
+    str,
+    typer.Option(
+        callback=data_given, help="A named set (`convmedia data list`), a folder of class folders or a table."
+    ),
+]
 Out = Annotated[Path, typer.Option(help="The run folder to write.")]
 Group = Annotated[
     str | None,
@@ -75,7 +84,10 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Examples a step.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Train on at most this many examples.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Everything random follows from it.")]
 Weights = Annotated[
-    str, typer.Option(help="Start from a run folder, a .keras file or shipped weights by name: fine-tuning.")
+    str,
+    typer.Option(
+        callback=weights_given, help="Start from a run folder, a .keras file or shipped weights by name: fine-tuning."
+    ),
 ]
 Patience = Annotated[
     int | None, typer.Option(min=1, help="Stop early after this many epochs without a better validation figure.")
@@ -100,14 +112,18 @@ Precision = Annotated[
     typer.Option(help="What the training multiplies in; auto: bfloat16 where the hardware does. Files use float32."),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --out, with its recorded arguments.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", callback=to_begin, help="Replace the run in --out.")]
 Backend = Annotated[str | None, typer.Option(help="Keras backend: tensorflow (default), jax or torch.")]
 Distribute = Annotated[
     bool,
     typer.Option("--distribute", help="Train with JAX on all devices, and on the machines that the environment names."),
 ]
 Model = Annotated[
-    str | None, typer.Option(help="A run folder or a .keras file; without it the shipped weights, where there are any.")
+    str | None,
+    typer.Option(
+        callback=model_given,
+        help="A run folder or a .keras file; without it the shipped weights, where there are any.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
 Inputs = Annotated[list[str], typer.Argument(metavar="FILES_OR_FOLDERS...", help="Files, or folders of them.")]
@@ -132,7 +148,11 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Ray actors; default on
 Top = Annotated[int | None, typer.Option(min=1, help="How many labels to give for each file.")]
 Rows = Annotated[
     Path | None,
-    typer.Option("--out", help="Append rows to this .jsonl or .parquet file; files already in it are skipped."),
+    typer.Option(
+        "--out",
+        callback=rows_file,
+        help="Append rows to this .jsonl, .csv or .parquet file; files already in it are skipped.",
+    ),
 ]
 Formats = Annotated[
     list[Format], typer.Option("--format", help="Repeat it for several; default all that can be written here.")
@@ -155,6 +175,7 @@ Examples = Annotated[
     str | None,
     typer.Option(
         "--data",
+        callback=data_given,
         help="Examples to verify with, where the model has none beside it; default: bundled ones. Quantised files are "
         "measured on its test split.",
     ),
@@ -186,12 +207,11 @@ def exit_code(command: typer.Typer, arguments: list[str] | None = None) -> int:
     try:
         code = command(arguments, standalone_mode=False) or 0
     except typer.TyperException as error:
-        message = error.format_message()
         context = getattr(error, "ctx", None)
-        if message == "Missing command." and context:
+        if error.format_message() == "Missing command." and context:
             tell(context.get_help())
             return 0
-        return complain(message)
+        return complain(of_argument(error))
     except InputError as error:
         return complain(str(error))
     except (typer.Abort, KeyboardInterrupt) as error:
@@ -211,7 +231,7 @@ def exit_code(command: typer.Typer, arguments: list[str] | None = None) -> int:
         where = f": {error.filename}" if error.filename else ""
         return complain(f"{error.strerror}{where}; {MACHINE[error.errno]}")
     if code == INTERRUPTED:  # Typer itself turns Ctrl-C into this code
-        say("\ninterrupted; what was done is kept")
+        say(f"\n{interruption(arguments)}")
     return code
 
 
@@ -225,22 +245,6 @@ def interrupted(error: BaseException | None) -> bool:
 
 
 INTERRUPTED = 130
-MACHINE = {
-    errno.ENOSPC: "free some space, then run it again (with --resume where the command has it)",
-    errno.EDQUOT: "free some of your quota, then run it again (with --resume where the command has it)",
-    errno.EACCES: "choose a place that may be read and written",
-    errno.EPERM: "choose a place that may be read and written",
-    errno.EROFS: "choose a place that may be written",
-    errno.ENOENT: "check the path",
-    errno.ENOTDIR: "check the path",
-    errno.EISDIR: "give a file",
-    errno.EEXIST: "give the name of a folder",
-    errno.ELOOP: "remove the loop of symbolic links",
-    errno.EFBIG: "raise the limit on file sizes, or write elsewhere",
-    errno.EMFILE: "raise the limit on open files (ulimit -n)",
-    errno.EIO: "check the disk",
-    errno.ENAMETOOLONG: "give a shorter name",
-}
 
 
 def use_backend(backend: str | None, distribute: bool = False) -> None:
@@ -248,6 +252,7 @@ def use_backend(backend: str | None, distribute: bool = False) -> None:
     start-up messages.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # such as on functions that are traced for several sizes
     if distribute and backend not in (None, "jax"):
         raise InputError(f"--distribute trains with JAX: leave --backend {backend} out")
     if distribute:
@@ -302,24 +307,6 @@ def quiet_start() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def finite(value: Any) -> Any:
-    """The same document with NaN and infinities as None, NumPy scalars as Python's."""
-    if isinstance(value, dict):
-        return {str(key): finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    if hasattr(value, "tolist"):
-        return finite(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
-
-
-def to_json(document: Any, indent: int | None = None) -> str:
-    """Strict JSON: no NaN, no Infinity; plain ASCII, which keeps file names that are not UTF-8."""
-    return json.dumps(finite(document), allow_nan=False, ensure_ascii=True, indent=indent)
-
-
 def note(text: str) -> None:
     """A remark on what is done with what was given, on standard error."""
     say(f"note: {text}")
@@ -330,30 +317,7 @@ def say_left_out(bad: Sequence[tuple[Path, str]]) -> None:
     for path, reason in bad[:5]:
         say(f"left out: {shown(path)}: {reason.removeprefix(f'{shown(path)} ')}")
     if len(bad) > 5:
-        say(f"left out: {len(bad)} files in all, named in the report")
-
-
-@contextmanager
-def progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar with time left on standard error; give it (done, total). Silent where standard error is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    with typer.progressbar(length=1, label=label, file=sys.stderr) as bar:
-
-        def update(done: int, total: int | None) -> None:
-            bar.length = max(total or done + 1, 1)
-            bar.update(done - bar.pos)
-
-        yield update
-
-
-def counted(items: Iterable, total: int, label: str) -> Iterator:
-    """The same items, with a bar on standard error."""
-    with progress(label) as update:
-        for done, item in enumerate(items, start=1):
-            yield item
-            update(done, total)
+        say(f"left out: {len(bad)} files in all; `convmedia data check` with the same --data names each of them")
 
 
 def given(inputs: list[str] | None, files_from: Path | None) -> list[str]:
@@ -368,7 +332,7 @@ def given(inputs: list[str] | None, files_from: Path | None) -> list[str]:
             content = sys.stdin.buffer.read() if str(files_from) == "-" else files_from.read_bytes()
         except OSError as error:
             raise InputError(f"--files-from {shown(files_from)}: {error.strerror}") from error
-        names += [os.fsdecode(line) for line in content.splitlines() if line.strip()]
+        names += listed(content)
     if not names:
         raise InputError("no file is named: give files or folders, or --files-from LIST")
     return names

@@ -82,7 +82,7 @@ def looked_through(data: str, group: str | None, update) -> "Scan | Labelled":
         return digits.load(data, update, group)
     if kind == "photos":
         return folders.scan(sources.fetch(data, update), update, group=group)
-    table = data.lower().endswith(".csv") and kind is None and not Path(data).is_dir()
+    table = tables.is_table(data) and kind is None and not Path(data).is_dir()
     files = [row.path for row in tables.read(Path(data))[0]] if table else Path(data).rglob("*")
     endings = [path.suffix.lower() for path in files]
     named = clips.EXTENSIONS | clips.TO_CONVERT

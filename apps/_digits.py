@@ -8,6 +8,7 @@ import numpy as np
 from convmedia.apps._classifiers import CHUNK, answers, figures, first_filters, reduced
 from convmedia.apps._commands import counted, percent, table, to_json
 from convmedia.apps._runs import Run, write_text
+from convmedia.apps._shares import with_counts
 from convmedia.data import arrays, augmentation, images
 from convmedia.data.digits import Digits, Split, photograph, styled, without_digit
 from convmedia.data.files import replacing
@@ -224,7 +225,8 @@ def comparison_rows(result: dict[str, Any], pictures: slice = ALL) -> tuple[list
     for training in result["trainings"]:
         answered = training["answers"][pictures]
         cells = ["error" if "error" in row else f"{row['label']} {percent(row['score'])}" for row in answered]
-        accuracies = [percent(training["metrics"][split]["accuracy"]) for split in ("test", "inverted")]
+        splits = (training["metrics"][split] for split in ("test", "inverted"))
+        accuracies = [with_counts(one["accuracy"], one["examples"]) for one in splits]
         rows.append([training["training"], *accuracies, *cells])
     return ["training", "test", "inverted", *names], rows
 
@@ -239,7 +241,7 @@ def comparison_report(run: Run, result: dict[str, Any]) -> None:
     """`report.html` of the inversion experiment."""
     from convmedia.apps._report import Report
 
-    report = Report("The inversion experiment", "The same pictures read after four trainings")
+    report = Report("The inversion experiment", "The same pictures read after several trainings")
     report.text(
         "A network that saw only light ink on dark ground is lost when the ink is dark. Trained on each picture and "
         "its inversion, 255 - pixel, it reads both; the default preparation finds the ink and needs neither."

@@ -12,7 +12,7 @@ from convmedia.apps._classifiers import first_filters, save_figure
 from convmedia.apps._commands import counted, note, percent, tell
 from convmedia.apps._figures import BLUE, bare_axes
 from convmedia.apps._sheets import filter_sheet
-from convmedia.data import clips
+from convmedia.data import clips, silence
 from convmedia.data.errors import InputError
 from convmedia.data.files import fitting, shown
 from convmedia.data.spectra import Spectrum
@@ -117,11 +117,18 @@ def clearest(listener: Listener, file: Path) -> tuple[float, np.ndarray, str, fl
         taken += len(block)
         if taken >= LONGEST_SECONDS * listener.sample_rate:
             break
-    windows = [window for window in cut(blocks, listener.size) if window is not None]
+    windows = [window for window in cut(blocks, listener.size, hop=listener.hop) if window is not None]
     heard = np.array([window.heard for window in windows], np.int32)
     scores = listener.scores(np.stack([window.samples for window in windows]), heard)
-    mean = np.average(scores, axis=0, weights=heard)
+    parts = [window.samples[: window.heard] for window in windows]
+    counted = silence.MeanByEnergy(listener.size)
+    for part, row in zip(parts, scores, strict=True):
+        counted.add(part, row)
+    mean = counted.result()
+    if not any(silence.audible(part, listener.sample_rate) for part in parts):
+        raise InputError(f"{shown(file)} is silent; give a sound in which something is to be heard")
     best = int(mean.argmax())
-    chosen = windows[int(scores[:, best].argmax())]
+    having_a_say = np.array([silence.energy(part) > counted.threshold for part in parts])
+    chosen = windows[int((scores[:, best] * having_a_say).argmax())]
     label = (listener.predictor.labels or [])[best]
     return chosen.start / listener.sample_rate, chosen.samples[: chosen.heard], label, float(mean[best])

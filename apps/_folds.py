@@ -7,6 +7,7 @@ import numpy as np
 
 from convmedia.apps._commands import percent, say
 from convmedia.apps._runs import Run, open_part
+from convmedia.apps._shares import with_interval
 
 
 def each(run: Run, names: list[str], train: Callable[[Run], dict[str, Any]]) -> dict[str, Any]:
@@ -47,7 +48,13 @@ def summary(figures: list[dict[str, Any]]) -> dict[str, Any]:
 
 def numbers(figures: dict[str, Any]) -> list[str]:
     """The names of the figures that are numbers, without intervals and what is told of each label."""
-    return [name for name, value in figures.items() if not isinstance(value, list | dict)]
+    return [name for name, value in figures.items() if isinstance(value, int | float)]
+
+
+def cell(figures: dict[str, Any], name: str) -> Any:
+    """A figure; a share that has an interval with that and its counts."""
+    ends = figures.get(f"{name}_interval")
+    return with_interval(figures[name], figures["examples"], ends) if ends else figures[name]
 
 
 def write_report(run: Run, names: list[str], metrics: dict[str, Any]) -> None:
@@ -55,16 +62,17 @@ def write_report(run: Run, names: list[str], metrics: dict[str, Any]) -> None:
     from convmedia.apps._report import Report
 
     main = next(iter(metrics["test"]))
+    number = f"{metrics['test']['examples']:,} sounds"
     report = Report("Sounds, fold by fold", f"{run.arguments['network']} trained on {run.arguments['data']}")
     report.headline(
         {
-            f"mean {main.replace('_', ' ')}": percent(metrics["test"][main]),
+            f"mean {main.replace('_', ' ')}": f"{percent(metrics['test'][main])} ({number})",
             "spread": percent(metrics["test"][f"{main}_spread"]),
             "folds": len(names),
         }
     )
     columns = [name for name in numbers(metrics[names[0]]) if name != "examples"]
-    rows = [[name, *(metrics[name][column] for column in columns), metrics[name]["examples"]] for name in names]
+    rows = [[name, *(cell(metrics[name], column) for column in columns), metrics[name]["examples"]] for name in names]
     note = "Each fold's own report lies in its folder: fold-1/report.html and so on."
     report.table("Folds", ["tested on", *(name.replace("_", " ") for name in columns), "sounds"], rows, note)
     report.facts("Arguments", run.arguments)

@@ -9,16 +9,19 @@ from convmedia.apps import _classifiers
 from convmedia.apps._commands import percent, progress, table, tell, to_json
 from convmedia.apps._device import device
 from convmedia.apps._runs import Run, group_of
+from convmedia.apps._shares import doubts, with_counts, with_interval
 from convmedia.data import clips, sounds
 from convmedia.data.errors import InputError
 from convmedia.data.labelled import Split, truth_in
 from convmedia.models.listening import Listener, scores_of
+from convmedia.models.metrics import wilson_interval
 from convmedia.models.predicting import Predictor
 from convmedia.models.trials import Trial, accuracy
 
 EXAMPLES, EXAMPLE_SAMPLES = 200, 4_000_000  # most raw sounds kept for exports, and samples of all of them together
 SHOWN_SECONDS = 10.0  # of a sound in the report
 MISTAKES = 12
+CERTAINTY = "Certainty is the mean probability that the right label is given; it chooses the epoch, as accuracy jumps."
 
 
 def measure(predictor: Predictor, data: sounds.Sounds) -> tuple[dict[str, Any], np.ndarray]:
@@ -57,10 +60,12 @@ def tagging(scores: np.ndarray, truth: np.ndarray, thresholds: list[float]) -> d
     sounds have exactly the right labels."""
     chosen = scores >= np.asarray(thresholds)
     right = float((chosen & (truth > 0)).sum())
+    exact = (chosen == (truth > 0)).all(axis=1)
     return {
         "mean_average_precision": float(np.nanmean(average_precisions(scores, truth))),
         "f1": 2 * right / max(float(chosen.sum() + truth.sum()), 1.0),
-        "exact": float((chosen == (truth > 0)).all(axis=1).mean()),
+        "exact": float(exact.mean()),
+        "exact_interval": list(wilson_interval(int(exact.sum()), len(truth))),
         "examples": len(truth),
     }
 
@@ -172,9 +177,21 @@ def print_figures(predictor: Predictor, data: sounds.Sounds, metrics: dict[str, 
         document = {"metrics": metrics, "data": data.facts, "model": predictor.digest, "device": device()}
         tell(to_json(document, indent=2))
         return
-    names = [name for name in metrics["test"] if name not in ("examples", "loss")]
-    header = ["split", *(name.replace("_", " ") for name in names), "sounds"]
-    tell(table(header, [["test", *(percent(metrics["test"][name]) for name in names), metrics["test"]["examples"]]]))
+    header = ["split", *shares_said(metrics["test"]), "sounds"]
+    tell(table(header, [["test", *shares_said(metrics["test"]).values(), metrics["test"]["examples"]]]))
+    for line in doubts(metrics):
+        tell(f"\n{line}")
+
+
+def shares_said(figures: dict[str, Any]) -> dict[str, str]:
+    """The figures of sounds with several labels in words."""
+    exact = figures["exact"], figures["examples"]
+    ends = figures.get("exact_interval")  # not in runs of before
+    return {
+        "mean average precision": percent(figures["mean_average_precision"]),
+        "F1": percent(figures["f1"]),
+        "exactly right": with_interval(*exact, ends) if ends else with_counts(*exact),
+    }
 
 
 def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, metrics, scores: np.ndarray) -> None:
@@ -189,14 +206,10 @@ def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, m
 
     report = Report("Sounds", f"{predictor.details['network']} trained on {data.name}, {len(data.train):,} sounds")
     learned = parameters(predictor.model.get_layer(predictor.details["network"]))
-    if data.several:
-        shares = {name: value for name, value in metrics["test"].items() if name != "examples"}
-        numbers = {name.replace("_", " "): percent(value) for name, value in shares.items()}
-    else:
-        numbers = _classifiers.headline(metrics)
+    numbers = shares_said(metrics["test"]) if data.several else _classifiers.headline(metrics)
     report.headline({**numbers, "epochs": len(history), "parameters": f"{learned:,}"})
     series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
-    report.figure("Training", curves(series, kept_epoch(run)))
+    report.figure("Training", curves(series, kept_epoch(run)), "" if data.several else CERTAINTY)
     if data.several:
         tags(report, predictor, scores, several_in(predictor, data))
     else:
@@ -204,8 +217,9 @@ def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, m
         classification(report, scores, truth, predictor.labels or [])
         mistakes(report, predictor, data, scores, truth)
     report.figure("First filters", filter_sheet(filters(predictor.model), _drawing.filters_before(predictor)))
-    if data.warnings:
-        report.text(" ".join(data.warnings), "To look at")
+    look = [*doubts(metrics), *data.warnings]
+    if look:
+        report.text(" ".join(look), "To look at")
     report.problems("Files left out", data.bad)
     report.problems("Duplicates", data.copies)
     report.facts("Arguments", run.arguments)

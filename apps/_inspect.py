@@ -60,9 +60,9 @@ def exported_text(facts: dict[str, Any]) -> str:
     said = facts["description"]
     lines = {"format": facts["format"], "size": f"{facts['bytes']:,} bytes"}
     if said is None:
-        lines["says"] = "nothing of itself: no file of this program"
+        lines |= {"says": "nothing of itself: no file of this program", "takes": taken(facts["inputs"])}
     else:
-        lines |= {"application": said["app"], "takes": takes(said["input"]), "gives": gives(said["labels"])}
+        lines |= {"application": said["app"], "takes": taken(facts["inputs"]), "gives": gives(said["labels"])}
         lines |= {"made with": listed(said["details"]), "model sha256": str(said["model_sha256"])}
     rows = [[name, str(count)] for name, count in facts["operators"].items()]
     return "\n".join([*(f"{name:12} {value}" for name, value in lines.items()), "", table(["operator", "times"], rows)])
@@ -72,6 +72,11 @@ def takes(described: dict[str, Any]) -> str:
     """What goes in: kind, dtype and shape without the batch."""
     shape = ", ".join("any" if size is None else str(size) for size in described["shape"])
     return f"{described['kind']} {described['dtype']} ({shape})"
+
+
+def taken(inputs: list[dict[str, Any]]) -> str:
+    """What goes into an exported file, as its runtime takes it."""
+    return ", ".join(takes({**one, "kind": one["name"], "shape": one["shape"][1:]}) for one in inputs)
 
 
 def gives(labels: list[str] | None) -> str:

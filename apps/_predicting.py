@@ -48,7 +48,7 @@ def predict_stream(
             tell(window_line(STREAM, window), flush=True)
         if sound is None:
             continue
-        if not sound.heard and sound.error is None:
+        if not sound.samples and sound.error is None:
             raise InputError("standard input held no samples; pipe raw PCM into it, as ffmpeg -f s16le - does")
         row = listener.row(sound, top, windows=every is not None and as_json)
         tell(to_json([row], indent=2) if as_json else line_of(row), flush=True)
@@ -127,5 +127,7 @@ def labels_line(row: dict[str, Any]) -> str:
 
 def window_line(name: str, window: dict[str, Any]) -> str:
     """One window for a person: file, seconds, label and score."""
+    if window.get("label", "") is None:
+        return f"{shown(name)}\t{window['start']:.2f}-{window['end']:.2f} s\tsilence"
     answer = line_of({"file": "", "top": [], **window})
     return f"{shown(name)}\t{window['start']:.2f}-{window['end']:.2f} s{answer}"

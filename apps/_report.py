@@ -242,8 +242,14 @@ def _per_label(truth: np.ndarray, answers: np.ndarray, labels: Sequence[str]) ->
 
     # A label that was never answered has no precision, one without examples no recall: None, shown as a dash.
     rows = label_figures(truth, answers, labels)["per_label"]
-    names = ("precision", "recall", "f1")
-    return [(label, *_percents([row[name] for name in names]), row["examples"]) for label, row in rows.items()]
+    found = []
+    for label, row in rows.items():
+        precision, recall, f1 = _percents([row[name] for name in ("precision", "recall", "f1")])
+        right = round((row["recall"] or 0.0) * row["examples"])
+        precision = precision and f"{precision} ({right} of {row['answered']})"
+        recall = recall and f"{recall} ({right} of {row['examples']})"
+        found.append((label, precision, recall, f1, row["examples"]))
+    return found
 
 
 def _left_out(rows: Sequence[tuple]) -> str:

@@ -1,4 +1,4 @@
-"""Rows of many files, one for each, as JSON Lines or Parquet: written as they come, continued after a kill."""
+"""Rows of many files, one for each, as JSON Lines, CSV or Parquet: written as they come, continued after a kill."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from convmedia.apps import _csv_rows
 from convmedia.apps._commands import counted, tell, to_json
-from convmedia.data import extras
+from convmedia.apps._row_formats import CSV, PARQUET, rows_file
 from convmedia.data.errors import InputError
 from convmedia.data.files import locked, replacing, shown
+from convmedia.data.text import plural
 
 Row = dict[str, Any]
-PARQUET = ".parquet"
 PARQUET_ROWS = 10_000  # of one group
 ROW_START = b'{"file": '
 RESULTS = "results.jsonl"
@@ -24,14 +25,14 @@ def to_file(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path
 
     Args:
         rows_of: answers files, in their order.
-        out: JSON Lines, or with the suffix .parquet that; its rows wait in `out`.jsonl until all are there.
+        out: JSON Lines, or with the suffix .csv or .parquet that; its rows wait in `out`.jsonl until all are there.
     """
-    if out.suffix == PARQUET:
-        extras.require(shown(out), "parquet", "pyarrow")
+    rows_file(out)
     with locked(out, busy(out)):
         summary = added(rows_of, files, out)
-    text = f"{summary['files'] - summary['skipped']} rows added to {shown(out)}, {summary['skipped']} were there, "
-    tell(to_json(summary) if as_json else f"{text}{summary['errors']} with an error")
+    new = plural(summary["files"] - summary["skipped"], "row")
+    text = f"{new} added to {shown(out)}, {summary['skipped']} were there, {summary['errors']} with an error"
+    tell(to_json(summary) if as_json else text)
     return int(summary["errors"] > 0)
 
 
@@ -45,7 +46,8 @@ def added(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path],
     from convmedia.apps._device import device
 
     lines = out
-    if out.suffix == PARQUET:
+    waits = out.suffix.lower() in (CSV, PARQUET)
+    if waits:
         lines = out.with_name(f"{out.name}.jsonl")
         if out.exists() and not lines.exists():
             unpack(out, lines)
@@ -56,7 +58,7 @@ def added(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path],
         for row in counted(rows_of(left), len(left), "predicting"):
             errors += "error" in row
             append(row)
-    if out.suffix == PARQUET:
+    if waits:
         pack(lines, out)
     skipped = len(files) - len(left)
     return {"out": str(out), "files": len(files), "skipped": skipped, "errors": errors, "device": device()}
@@ -161,7 +163,29 @@ def schema():
 
 
 def pack(lines: Path, out: Path) -> None:
-    """JSON Lines to Parquet, some rows at a time; the lines are removed once the file is complete."""
+    """JSON Lines to CSV or Parquet, some rows at a time; the lines are removed once the file is complete."""
+    if out.suffix.lower() == CSV:
+        names = {name for row in rows_in(lines) for name in _csv_rows.flat(row)}
+        _csv_rows.write(rows_in(lines), names, out)
+    else:
+        _pack_parquet(lines, out)
+    lines.unlink()
+
+
+def unpack(packed: Path, lines: Path) -> None:
+    """CSV or Parquet that `pack` wrote back to JSON Lines, without what is null.
+
+    Raises:
+        InputError: it is no such file.
+    """
+    if packed.suffix.lower() == CSV:
+        with replacing(lines) as beside, beside.open("w", encoding="utf-8") as stream:
+            stream.writelines(to_json(row) + "\n" for row in _csv_rows.read(packed))
+    else:
+        _unpack_parquet(packed, lines)
+
+
+def _pack_parquet(lines: Path, out: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -175,15 +199,9 @@ def pack(lines: Path, out: Path) -> None:
                 group = []
         if group:
             writer.write_table(pa.Table.from_pylist(group, schema()))
-    lines.unlink()
 
 
-def unpack(packed: Path, lines: Path) -> None:
-    """Parquet that `pack` wrote back to JSON Lines, without what is null.
-
-    Raises:
-        InputError: it is no such file.
-    """
+def _unpack_parquet(packed: Path, lines: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

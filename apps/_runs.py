@@ -1,6 +1,7 @@
 """The run folder: what a training reads to continue and leaves behind, complete at every moment."""
 
 import csv
+import fcntl
 import io
 import json
 import shutil
@@ -260,16 +261,35 @@ def open_run(app: str, context, out: Path, resume: bool, overwrite: bool) -> Run
         raise InputError("--resume and --overwrite exclude each other: give one of them")
     if resume:
         return resumed(app, context, out, given)
+    refuse_existing(out, overwrite)
+    return new_run(app, out, given)
+
+
+def refuse_existing(out: Path, overwrite: bool = False) -> None:
+    """Refuse an --out that is there and may not be begun anew."""
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file: give a folder")
     if out.is_dir() and not all(path.name == ".lock" or ".partial" in path.name for path in out.iterdir()):
         if not is_ours(out):
             raise InputError(f"{out} exists and is not a run folder, so it is left alone: give another --out")
+        if in_use(out):
+            raise InputError(f"{out} is in use by another training: wait for it or give another --out")
         if not overwrite:
             raise InputError(
                 f"{out} exists: continue with --resume, replace it with --overwrite, or give another --out"
             )
-    return new_run(app, out, given)
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a training holds the lock of a run folder."""
+    try:
+        with (folder / ".lock").open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no lock, or not ours to read: `begin` says more
+        return False
+    return False
 
 
 def new_run(app: str, folder: Path, arguments: dict[str, Any]) -> Run:

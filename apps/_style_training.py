@@ -189,7 +189,7 @@ def write_report(run: Run, data: patches.HighResolution, history, paintings: Seq
 
     options, predictor = run.arguments, load(run.model_file, app=APP)
     report = Report("Style transfer", f"{', '.join(predictor.details['styles'])} learned on {len(data.train)} photos")
-    report.headline({"validation loss": run.record["kept"]["value"], "epochs": len(history)})
+    report.headline({"validation loss": f"{run.record['kept']['value']:.4g}", "epochs": len(history)})
     names = predictor.details["styles"]
     report.pictures("Styles", [(as_bytes(one), name) for one, name in zip(paintings, names, strict=True)])
     photos = [resized(one.astype(np.float32), fitted(one.shape[:2], 384)) for one in [*data.validation, *data.train]]

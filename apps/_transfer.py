@@ -1,6 +1,7 @@
 """What `apps/transfer.py` does behind its `train`: features and head, unfreezing, what each stage gained."""
 
 import time
+from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from convmedia.apps._checkpoints import Choice, best_epoch, monitored
 from convmedia.apps._classifiers import finish
 from convmedia.apps._commands import percent, say, table, tell
 from convmedia.apps._runs import Run
+from convmedia.apps._shares import with_counts
 from convmedia.apps._twin import precision_here, twin
 from convmedia.data.pictures import Decoded, Pictures
 from convmedia.models import backbones, finetuning
@@ -93,7 +95,7 @@ def train_run(run: Run) -> dict[str, Any]:
         else:
             run.write(kept=Choice(monitored(parts.monitor)).kept(history))
         run.write(stages=stages)
-        gained = stage_rows(stages, monitored(parts.monitor))
+        gained = stage_rows(stages, monitored(parts.monitor), len(parts.data.validation))
         if _distributed.rank() == 0:
             tell(table(*gained))
         return finish(run, "Transfer learning", limited, history, extra=lambda report, _: stages_told(report, gained))
@@ -184,13 +186,16 @@ def stage_two(run: Run, parts: Parts, stages: list[dict[str, Any]]) -> list[dict
     return history
 
 
-def stage_rows(stages: list[dict[str, Any]], monitor: str) -> tuple[list[str], list[list[Any]]]:
+def stage_rows(stages: list[dict[str, Any]], monitor: str, number: int) -> tuple[list[str], list[list[Any]]]:
     """Header and rows: what each stage reached in its best epoch, and which one is in the file.
 
     Args:
         monitor: the figure that chose.
+        number: of validation pictures.
     """
-    shown = {"val_accuracy": percent, monitor: percent, "val_loss": "{:.4f}".format}
+    shown: dict[str, Callable[[float], str]] = {"val_accuracy": partial(with_counts, number=number)}
+    shown.setdefault(monitor, percent)
+    shown["val_loss"] = "{:.4f}".format
     header = ["stage", *(name.replace("val_", "validation ").replace("_", " ") for name in shown), "seconds", "kept"]
     rows = [
         [

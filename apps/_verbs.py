@@ -16,7 +16,6 @@ from convmedia.apps._commands import (
     ExportOut,
     FilesFrom,
     Folder,
-    Format,
     Formats,
     Inputs,
     InputsOrList,
@@ -25,7 +24,6 @@ from convmedia.apps._commands import (
     Model,
     Quantize,
     Rows,
-    Smaller,
     Top,
     Workers,
     counted,
@@ -38,10 +36,12 @@ from convmedia.apps._commands import (
     to_json,
     use_backend,
 )
+from convmedia.apps._early import all_missing, required
+from convmedia.apps._exports import export_of, smaller_of, tested_on, with_smaller  # noqa: F401  a verb, too
 from convmedia.apps._notes import remarked
-from convmedia.apps._parity import print_parity
-from convmedia.data.errors import InputError
+from convmedia.apps._shares import doubts
 from convmedia.data.files import locked, shown
+from convmedia.data.text import plural
 
 
 def add(
@@ -73,11 +73,17 @@ def add(
         workers: Workers = None,
     ) -> int:
         """Say what each picture shows."""
+        from convmedia.data.images import decode, find
+
+        required(app, model)
+        named = given(inputs, files_from)
+        missing = all_missing(named, decode) if out is None else []
+        if missing:
+            return printed(missing, as_json, line_of)
         use_backend(None)
         from convmedia.apps._engines import Answering
-        from convmedia.data.images import find
 
-        files = find(given(inputs, files_from), note)
+        files = find(named, note)
         return predict(Answering(app, model, top), files, as_json, out, engine, workers)
 
     @command.command("export")
@@ -91,6 +97,7 @@ def add(
         as_json: Json = False,
     ) -> int:
         """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
+        required(app, model)
         use_backend(None)
         from convmedia.apps._classifiers import trial
         from convmedia.apps._runs import group_of
@@ -154,6 +161,8 @@ def print_trained(out: Path, metrics: dict[str, Any], line: Callable[[str, dict[
     width = max(map(len, metrics))
     for name, figures in metrics.items():
         tell(f"{name:{width}}  {(line or accuracy_line)(name, figures)}")
+    for doubt in doubts(metrics):
+        note(doubt)
     tell(f"run {out}, report {out / 'report.html'}")
 
 
@@ -233,7 +242,8 @@ def make(worker, inputs: list[str], out: Path, settings: dict[str, Any], engine:
         results = Results(out, settings)
         done = results.rows
         if done:
-            say(f"{len(done)} files are in {shown(results.path)} from a call that was cut short; going on")
+            already = plural(len(done), "file")
+            say(f"{already} done already, in {shown(results.path)} from a call that was cut short; going on")
         pairs = worker.pairs(inputs, out)
         by_actors = engine == Engine.ray
         made = _making.made_by_actors(worker, pairs, done, workers) if by_actors else worker.rows(pairs, done)
@@ -246,7 +256,7 @@ def make(worker, inputs: list[str], out: Path, settings: dict[str, Any], engine:
 
         printed(seen(), as_json, made_line)
     seconds = time.perf_counter() - began
-    counts = f"{errors[False]} pictures made, {errors[True]} files with an error, {seconds:.1f} s"
+    counts = f"{plural(errors[False], 'picture')} made, {plural(errors[True], 'file')} with an error, {seconds:.1f} s"
     say(f"{counts}; rows: {shown(results.path)}")
     return int(errors[True] > 0)
 
@@ -257,6 +267,7 @@ def explain(app: str, inputs: list[str], out: Path, model: str | None, before) -
     Args:
         before: gives the first filters before training of a predictor, or None where they are not known.
     """
+    required(app, model)
     use_backend(None)
     from convmedia.apps._classifiers import explained
     from convmedia.data.images import find
@@ -275,94 +286,3 @@ def model_of(app: str, model: str | None):
     from convmedia.models import load, shipped
 
     return shipped(app) if model is None else load(model, app=app)
-
-
-def with_smaller(formats: Sequence[Format], quantize: Sequence[Smaller]) -> list[str]:
-    """Names of `exporting.FORMATS`: each format, and after it the quantised files that there are of it.
-
-    Args:
-        formats: none for all that can be written here; which are left out is said.
-
-    Raises:
-        InputError: none of the formats has such a file, or what writes a format is not installed.
-    """
-    from convmedia.data import extras
-    from convmedia.models.formats import FORMATS
-
-    if not formats:
-        lacking = {one: extras.missing(FORMATS[one].modules) for one in Format}
-        formats = [one for one in Format if not lacking[one]]
-        for one in sorted(set(Format) - set(formats)):
-            say(f"left out: {one} needs {', '.join(lacking[one])}; run: {extras.command(FORMATS[one].extra or '')}")
-    pairs = [f"{one}-{smaller}" for one in formats for smaller in quantize]
-    for smaller in quantize:
-        if not any(f"{one}-{smaller}" in FORMATS for one in formats):
-            raise InputError(f"--quantize {smaller} is for {smaller_of(smaller)}; received {', '.join(formats)}")
-    names = [*map(str, formats), *(pair for pair in pairs if pair in FORMATS)]
-    for name in names:
-        extras.require(f"export to {name}", FORMATS[name].extra or "", *FORMATS[name].modules)
-    return names
-
-
-def smaller_of(smaller: Smaller) -> str:
-    """The formats that have such a file."""
-    from convmedia.models.formats import FORMATS
-
-    return " and ".join(f"--format {one}" for one in Format if f"{one}-{smaller}" in FORMATS)
-
-
-def tested_on(model: str | None, data: str | None, bundled: str | None = None) -> str | None:
-    """The set that a quantised file is measured on: --data, else what the run was trained on, where it is at hand.
-
-    Args:
-        bundled: what it is for the shipped weights.
-    """
-    from convmedia.apps._runs import trained_with
-    from convmedia.data import sources
-
-    if data or model is None:
-        return data or bundled
-    name = trained_with(model).get("data")
-    at_hand = name and (Path(name).exists() or (name in sources.SOURCES and sources.locate(name) is not None))
-    return name if at_hand else None
-
-
-def export_of(
-    predictor,
-    model: str | None,
-    formats: list[str],
-    out: Path | None,
-    data,
-    as_json: bool,
-    *,
-    trial: Callable[[Sequence], Any],
-    loss_tolerance: float | None = None,
-    **limits: float,
-) -> int:
-    """The `export` verb of every application: write, verify in a child process, say what was refused.
-
-    Args:
-        data: gives raw examples where the model has no `examples.npz` beside it.
-        trial: gives what quantised files are measured by, called with the examples: a trial, or what gives one of
-            examples that are held back from calibration; None measures likeness to Keras on such examples.
-        loss_tolerance: what a quantised file may lose; None for what is usual of the trial's unit.
-        limits: `tolerance`, where it is not what `exporting.export` has.
-    """
-    from convmedia.models.exporting import export as write
-    from convmedia.models.exporting import read_examples
-    from convmedia.models.formats import FORMATS
-
-    run = None if model is None else Path(model) if Path(model).is_dir() else Path(model).parent
-    kept = run / "examples.npz" if run else None
-    examples = read_examples(kept) if kept and kept.exists() else data()
-    measured = trial(examples) if any(FORMATS[name].quantised for name in formats) else None
-    default = run / "export" if run and (run / "run.json").exists() else Path(f"{predictor.app}-export")
-    say(f"exporting {', '.join(formats)} and verifying each on {len(examples)} examples ...")
-    parity = write(
-        predictor, formats, out or default, examples, trial=measured, loss_tolerance=loss_tolerance, **limits
-    )
-    if as_json:
-        tell(to_json(parity, indent=2))
-    else:
-        print_parity(parity, out or default)
-    return int(any("refused" in figures for figures in parity.values()))

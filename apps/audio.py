@@ -50,6 +50,7 @@ from convmedia.apps._commands import (
     percent,
     use_backend,
 )
+from convmedia.apps._early import all_missing
 
 APP = "audio"
 EXAMPLES = {
@@ -86,7 +87,13 @@ class Encoding(StrEnum):
     f32le = "f32le"
 
 
-Data = Annotated[str, typer.Option(help="A named set, a folder of class folders, or a CSV with columns file, labels.")]
+Data = Annotated[
+    str,
+    typer.Option(
+        callback=_commands.data_given,
+        help="A named set, a folder of class folders, or a table (CSV, TSV) with columns file, labels.",
+    ),
+]
 SplitOption = Annotated[Split, typer.Option(help="speaker: hold each speaker of fsdd out in turn.")]
 Fold = Annotated[str | None, typer.Option(help="Test on this fold (or speaker) only; default: the first one.")]
 
@@ -136,10 +143,12 @@ def train(
 
 def figures_line(split: str, figures: dict[str, Any]) -> str:
     """The figures of one split or fold for a person."""
-    from convmedia.apps import _classifiers
+    from convmedia.apps import _classifiers, _heard
 
     if "accuracy_interval" in figures:
         return _classifiers.accuracy_line(split, figures)
+    if "exact_interval" in figures:
+        return ", ".join(f"{name} {said}" for name, said in _heard.shares_said(figures).items())
     shares = {name: value for name, value in figures.items() if not name.startswith("loss") and name != "examples"}
     return ", ".join(f"{name.replace('_', ' ')} {percent(value)}" for name, value in shares.items())
 
@@ -252,20 +261,26 @@ def predict(
     workers: Workers = None,
 ) -> int:
     """Say what each sound is, or what is heard on standard input."""
-    use_backend(None)
-    from convmedia.apps import _predicting
-    from convmedia.apps._engines import Answering
+    from convmedia.data import clips
     from convmedia.data.errors import InputError
 
     if stream == bool(inputs or files_from):
         raise InputError("give files or folders, or --stream and raw PCM on standard input: one of the two")
     if stream and out is not None:
         raise InputError("--stream prints its answers and --out is for files: leave one of them out")
+    named = [] if stream else given(inputs, files_from)
+    missing = all_missing(named, clips.rate_of) if out is None else []
+    if missing:
+        return _verbs.printed(missing, as_json, _verbs.line_of)
+    use_backend(None)
+    from convmedia.apps import _predicting
+    from convmedia.apps._engines import Answering
+
     if stream:
         predictor = _verbs.model_of(APP, model)
         return _predicting.predict_stream(predictor, top, every, as_json, rate, channels, str(encoding))
     answering = Answering(APP, model, top, every)
-    return _predicting.predict_files(answering, given(inputs, files_from), as_json, out, engine, workers)
+    return _predicting.predict_files(answering, named, as_json, out, engine, workers)
 
 
 @command.command()

@@ -273,6 +273,7 @@ def compare(
 def trainings(run) -> Iterator[tuple[str, Any]]:
     """Name and complete run of each training of the inversion experiment, in folders below the run's."""
     from convmedia.apps._runs import open_part
+    from convmedia.data import digits
 
     options = run.arguments
     shared = {name: options[name] for name in ("data", "network", "epochs", "seed")}
@@ -285,6 +286,10 @@ def trainings(run) -> Iterator[tuple[str, Any]]:
         "full set, inverted too": {**resize, "invert": True},
         "default preparation": {**shared, "preparation": "ink", "augment": True},
     }
+    number = len(digits.load(options["data"]).train)
+    if options["small"] >= number and not (run.folder / "small-set").exists():
+        say(f"note: --small {options['small']} is all of the {number:,} training pictures: they are trained on once")
+        del variants["small set"]
     for name, arguments in variants.items():
         part = open_part(run, name.replace(",", "").replace(" ", "-"), arguments)
         if not part.complete:

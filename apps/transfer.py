@@ -34,6 +34,7 @@ from convmedia.apps._commands import (
     tell,
     use_backend,
 )
+from convmedia.apps._early import required
 from convmedia.data.errors import InputError
 
 APP = "transfer"
@@ -111,6 +112,7 @@ def evaluate(
     backend: Backend = None,
 ) -> None:
     """Measure a saved file on the test pictures."""
+    required(APP, model)
     use_backend(backend)
     from convmedia.apps import _pictures
 

@@ -9,7 +9,7 @@ import threading
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +19,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 
 from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import shown
+from convmedia.data.quiet import mute
 
 MAX_PIXELS = 250_000_000
 """Largest picture that is decoded, in pixels: 1 GB of RGB while Pillow holds it. Telephones take 200 million."""
@@ -72,7 +73,8 @@ def opened(source: str | Path | bytes) -> Iterator[tuple[Image.Image, str]]:
     """
     with _header(source) as (image, name):
         try:
-            with _room.taken(image.width * image.height):
+            # What libtiff says goes to standard error and names no file; what matters of it is an error here.
+            with _room.taken(image.width * image.height), mute() if image.format == "TIFF" else nullcontext():
                 yield image, name
         except InputError:
             raise

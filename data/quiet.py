@@ -1,11 +1,13 @@
-"""Holding back what mpg123, inside libsndfile, writes to standard error about damaged MP3 files without naming them."""
+"""Holding back what mpg123, inside libsndfile, and libtiff, inside Pillow, write to standard error about damaged files
+without naming them."""
 
 import ctypes
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 STDERR = "__stderrp" if sys.platform == "darwin" else "stderr"
 
@@ -63,3 +65,26 @@ def _variable() -> ctypes.c_void_p | None:
 
 
 mute = Mute()
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """What converters of models print about their own insides, some from C++: standard output belongs to the answer of
+    `--json`, standard error to people."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        try:
+            for stream in (1, 2):
+                os.dup2(held.fileno(), stream)
+            with (
+                open(held.fileno(), "w", closefd=False) as python,
+                redirect_stdout(python),
+                redirect_stderr(python),
+            ):
+                yield
+        finally:
+            for stream, before in zip((1, 2), kept, strict=True):
+                os.dup2(before, stream)
+                os.close(before)

@@ -114,7 +114,7 @@ def _is_table(data: str) -> bool:
     if known is None:
         if not (Path(data).exists() or any(mark in data for mark in "/\\.")):
             sources.source(data)  # says which names there are
-        return Path(data).suffix.lower() == ".csv"
+        return tables.is_table(data)
     if known.kind != "sounds":
         raise InputError(f"{data} holds no sounds: give fsdd, esc10, esc50, speech-commands, a folder or a CSV file")
     return True

@@ -43,7 +43,9 @@ def source(name: str) -> Source:
     folded = {known.lower(): known for known in SOURCES}
     near = [folded[match] for match in difflib.get_close_matches(name.lower(), folded, n=2)]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise InputError(f"no data set is named {shown(name)!r}; {hint}known: {', '.join(SOURCES)}; or give a folder")
+    raise InputError(
+        f"no data set is named {shown(name)!r}, and there is no such file or folder; {hint}known: {', '.join(SOURCES)}"
+    )
 
 
 def cache() -> Path:

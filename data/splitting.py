@@ -22,6 +22,7 @@ from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.data.layouts import SPLITS
 from convmedia.data.near_duplicates import Likeness, candidates
+from convmedia.data.text import plural
 
 TEST_SHARE = 0.1
 VALIDATION_SHARE = 0.1
@@ -320,7 +321,7 @@ def few(labels: Sequence[str], examples: Iterable[Example]) -> Iterator[str]:
     (most, highest), *_, (least, lowest) = counts.most_common()
     for label in labels:
         if counts[label] < FEW_FILES:
-            yield f"{label} has {counts[label]} files for training; give each class {FEW_FILES} or more"
+            yield f"{label} has {plural(counts[label], 'file')} for training; give each class {FEW_FILES} or more"
     if highest > MOST_UNEQUAL * lowest:
         yield f"{most} has {highest:,} files for training, {least} {lowest:,}: more than {MOST_UNEQUAL} to 1"
 

@@ -21,7 +21,7 @@ def pictures(data: Path, progress: scanning.Progress | None = None, group: str |
     Raises:
         InputError: as they do; a picture with several labels.
     """
-    if data.suffix.lower() != ".csv" or data.is_dir():
+    if not tables.is_table(data) or data.is_dir():
         return folders.scan(data, progress, group=group)
     rows, bad = tables.read(data)
     for row in rows:
@@ -74,6 +74,8 @@ def scan(
     Raises:
         InputError: one class only; as `folders.in_splits`.
     """
+    if not all(root in row.path.parents for row in rows):  # absolute ones among relative ones, or others' folders
+        rows, root = [replace(row, path=row.path.absolute()) for row in rows], root.absolute()
     files = [row.path for row in rows]
     found = list(scanning.read(_common(root, files), files, decode, extensions, progress))
     labels = tuple(sorted({label for row in rows for label in row.labels}))
@@ -84,7 +86,7 @@ def scan(
     examples, contents, refused = [], {}, list(bad)
     for row, content in zip(rows, found, strict=True):
         if isinstance(content, str):
-            refused.append((row.path, content))
+            refused.append((row.path, f"{content} ({row.where})" if row.where else content))
             continue
         contents[row.path] = content
         marks = tuple(index[label] for label in row.labels)

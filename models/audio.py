@@ -13,7 +13,7 @@ from keras import layers, ops
 
 from convmedia.data.spectra import Spectrum, slopes
 from convmedia.models.answer import Answer
-from convmedia.models.mel import LogMel, MeanOfWindows, Standardised, Windows
+from convmedia.models.mel import LogMel, MeanByEnergy, MeanOfWindows, Standardised, Windows
 
 SHORT_SECONDS = 2.0
 """Windows up to this are words and beats, whose spectrogram is finer in time."""
@@ -232,16 +232,34 @@ def whole(network, spectrum, window_samples, mean, deviation, *, app, labels, de
 
     Returns:
         Uncompiled functional model: waveforms (batch, samples) float32 in -1..1, of any length from one sample up, to
-        (batch, labels) probabilities, the mean over their windows.
+        (batch, labels) probabilities, the mean over their windows, each counted by its energy (`mel.MeanByEnergy`).
     """
     description = sound(spectrum.sample_rate, window_samples)
-    raw = keras.Input((None,), dtype="float32", name=description["kind"])
-    windows, heard = Windows(window_samples, name="windows")(raw)
-    decibels = LogMel(**spectrum.config, name="log_mel")(windows)
-    prepared = Standardised(spectrum.hop_samples, mean, deviation, name="standardised")([decibels, heard])
-    scores = MeanOfWindows(name="mean_of_windows")([network(prepared), heard, raw])
-    result = Answer(app, labels, description, details, name="answer")(scores)
-    return keras.Model(raw, result, name=app.replace("-", "_"))
+    log_mel = LogMel(**spectrum.config, name="log_mel")
+    standardised = Standardised(spectrum.hop_samples, mean, deviation, name="standardised")
+    result = Answer(app, labels, description, details, name="answer")
+    return _joined(window_samples, log_mel, standardised, network, result)
+
+
+def _joined(window_samples, log_mel, standardised, network, result):
+    raw = keras.Input((None,), dtype="float32", name="sound")
+    windows, heard = Windows(window_samples, overlapping=True, name="windows")(raw)
+    scores = network(standardised([log_mel(windows), heard]))
+    mean = MeanByEnergy(name="mean_of_windows")([scores, heard, windows, raw])
+    return keras.Model(raw, result(mean), name=result.app.replace("-", "_"))
+
+
+def renewed(model):
+    """A loaded model with windows that overlap and count by their energy, where it was saved with others.
+
+    Files written before averaged all windows, silent ones too. Layers and weights are the given model's.
+    """
+    parts = {layer.name: layer for layer in model.layers}
+    if not isinstance(parts.get("mean_of_windows"), MeanOfWindows):
+        return model
+    network = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    size = parts["windows"].window_samples
+    return _joined(size, parts["log_mel"], parts["standardised"], network, parts["answer"])
 
 
 def parameters(network):

@@ -6,8 +6,11 @@ property of an ONNX file, a metadata buffer of a LiteRT file. Clients read it wi
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from convmedia.data import extras
 from convmedia.data.errors import InputError, in_one_line
@@ -16,6 +19,15 @@ from convmedia.models import flatbuffer, keras_internals
 
 NAME = "convmedia"
 EXTRA = Path("assets.extra", "convmedia.json")
+
+
+class Inside(NamedTuple):
+    """What is in an exported file: how often each operator, the description, and what goes in as a runtime takes it,
+    {"name", "dtype", "shape"} each, sizes that are free None."""
+
+    operators: Counter[str]
+    text: str | None
+    inputs: list[dict[str, Any]]
 
 
 def write_saved_model(path: Path, text: str) -> None:
@@ -44,18 +56,20 @@ def write_litert(path: Path, text: str) -> None:
     path.write_bytes(flatbuffer.packed(model))
 
 
-def read_saved_model(path: Path) -> tuple[Counter[str], str | None]:
-    """Operators of the graph and its functions, and the description."""
+def read_saved_model(path: Path) -> Inside:
+    """Of the graph, its functions and the signature that servers call."""
     operators: Counter[str] = Counter()
-    for graph in keras_internals.saved_model_graphs((path / "saved_model.pb").read_bytes()):
+    content = (path / "saved_model.pb").read_bytes()
+    for graph in keras_internals.saved_model_graphs(content):
         operators.update(node.op for node in graph.node)
         operators.update(node.op for function in graph.library.function for node in function.node_def)
     extra = path / EXTRA
-    return operators, extra.read_text(encoding="utf-8") if extra.is_file() else None
+    text = extra.read_text(encoding="utf-8") if extra.is_file() else None
+    return Inside(operators, text, [_input(*one) for one in keras_internals.saved_model_inputs(content)])
 
 
-def read_onnx(path: Path) -> tuple[Counter[str], str | None]:
-    """Operators of the graph, of graphs within it and of functions, and the description."""
+def read_onnx(path: Path) -> Inside:
+    """Of the graph, graphs within it and functions."""
     import onnx
 
     model = onnx.load(path, load_external_data=False)
@@ -65,11 +79,18 @@ def read_onnx(path: Path) -> tuple[Counter[str], str | None]:
         for node in waiting.pop():
             operators[node.op_type] += 1
             waiting += [attribute.g.node for attribute in node.attribute if attribute.HasField("g")]
-    return operators, next((entry.value for entry in model.metadata_props if entry.key == NAME), None)
+    text = next((entry.value for entry in model.metadata_props if entry.key == NAME), None)
+    constants, inputs = {tensor.name for tensor in model.graph.initializer}, []
+    for entry in model.graph.input:
+        if entry.name not in constants:
+            kind = entry.type.tensor_type
+            sizes = [size.dim_value or None for size in kind.shape.dim]
+            inputs.append(_input(entry.name, onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type), sizes))
+    return Inside(operators, text, inputs)
 
 
-def read_litert(path: Path) -> tuple[Counter[str], str | None]:
-    """Operators of every subgraph, custom ones by their own names, and the description."""
+def read_litert(path: Path) -> Inside:
+    """Of every subgraph, custom operators by their own names; inputs as its signature names them."""
     from ai_edge_litert import schema_py_generated as schema
 
     content = path.read_bytes()
@@ -78,10 +99,20 @@ def read_litert(path: Path) -> tuple[Counter[str], str | None]:
     model = flatbuffer.read(content)
     kinds = flatbuffer.kinds(model)
     operators = Counter(kinds[operator.opcodeIndex] for graph in model.subgraphs for operator in graph.operators)
-    for entry in model.metadata or []:
-        if entry.name in (NAME, NAME.encode()):
-            return operators, bytes(model.buffers[entry.buffer].data).decode()
-    return operators, None
+    types = {number: name.lower() for name, number in vars(schema.TensorType).items() if isinstance(number, int)}
+    names = {one.tensorIndex: one.name.decode() for sign in model.signatureDefs or [] for one in sign.inputs}
+    inputs = []
+    for index in model.subgraphs[0].inputs:
+        tensor = model.subgraphs[0].tensors[index]
+        shape = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
+        inputs.append(_input(names.get(index, tensor.name.decode()), types[tensor.type], shape))
+    held = [entry.buffer for entry in model.metadata or [] if entry.name in (NAME, NAME.encode())]
+    return Inside(operators, bytes(model.buffers[held[0]].data).decode() if held else None, inputs)
+
+
+def _input(name: str, dtype: Any, shape: Iterable[int | None]) -> dict[str, Any]:
+    sizes = [None if size is None or size < 0 else int(size) for size in shape]
+    return {"name": name, "dtype": str(np.dtype(dtype)), "shape": sizes}
 
 
 READERS = {"saved-model": read_saved_model, "onnx": read_onnx, "litert": read_litert}
@@ -92,8 +123,8 @@ def exported(path: str | Path) -> dict[str, Any] | None:
     """What is known of an exported file; None where the path names none.
 
     Returns:
-        {"format", "bytes", "operators": {name: how often, the most frequent first}, "description": what the file says
-        of itself, or None}.
+        {"format", "bytes", "inputs": [{"name", "dtype", "shape"}], "operators": {name: how often, the most frequent
+        first}, "description": what the file says of itself, or None}.
 
     Raises:
         InputError: damaged, or the library that reads it is not installed.
@@ -109,10 +140,16 @@ def exported(path: str | Path) -> dict[str, Any] | None:
     if found in NEEDS:
         extras.require(shown(path), found, NEEDS[found])
     try:
-        operators, text = READERS[found](path)
-        description = None if text is None else json.loads(text)
+        inside = READERS[found](path)
+        description = None if inside.text is None else json.loads(inside.text)
     except Exception as error:  # three parsers of untrusted bytes let out what they like
         raise InputError(f"{shown(path)} cannot be read as {found} ({in_one_line(error)}).") from error
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     size = sum(file.stat().st_size for file in files)
-    return {"format": found, "bytes": size, "operators": dict(operators.most_common()), "description": description}
+    return {
+        "format": found,
+        "bytes": size,
+        "inputs": inside.inputs,
+        "operators": dict(inside.operators.most_common()),
+        "description": description,
+    }

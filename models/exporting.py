@@ -1,15 +1,12 @@
 """Exported files: written beside, proved to answer as Keras does in their own runtime, only then given their name."""
 
-import contextlib
 import functools
 import json
-import os
 import shutil
-import sys
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ import numpy as np
 from convmedia.data import arrays, extras
 from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import locked, replacing, shown
+from convmedia.data.quiet import silenced
 from convmedia.models import comparing, describing, trials
 from convmedia.models.evidence import Evidence, Measured
 from convmedia.models.formats import FORMATS, Format, Refused
@@ -81,6 +79,7 @@ def export(
     timeout_seconds: float = 600,
     trial: Trial | Callable[[Sequence[np.ndarray]], Trial] | None = None,
     loss_tolerance: float | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Export a model and prove each file in a child process with the format's own runtime.
 
@@ -100,6 +99,7 @@ def export(
         trial: what quantised files are measured by, or what gives it, called with examples that are held back from
             calibration; None measures likeness to Keras on such examples.
         loss_tolerance: points or dB, in the trial's unit; None for that of `trials.LOSS_TOLERANCE`.
+        told: called with each step before it is begun: "answers", what measures quantised files, each format.
 
     Returns:
         The content of `parity.json`, which is written to `out`: per format {"max_abs_diff", "same_top1" (fraction; None
@@ -116,7 +116,7 @@ def export(
             done then.
         OSError: no space left, no permission.
     """
-    names = list(dict.fromkeys(formats))
+    names, told = list(dict.fromkeys(formats)), told or (lambda step: None)
     examples = list(examples)
     _check(names, examples, predictor.input["kind"])
     out = Path(out)
@@ -125,11 +125,14 @@ def export(
     busy = f"{shown(out)} is in use by another export: wait for it or give another --out"
     with locked(out, busy), tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
         parity = {name: entry for name, entry in _earlier(out, predictor).items() if name not in names}
+        told("answers")
         evidence = _or_refused(functools.partial(_evidence, predictor, examples, Path(folder)))
         measured: Measured | Refused | None = None
         if isinstance(evidence, Evidence) and any(FORMATS[name].quantised for name in names):
+            told("measure")
             measured = _or_refused(functools.partial(_measured, evidence, examples, trial, loss_tolerance))
         for name in names:
+            told(name)
             kind = FORMATS[name]
             path = Path(folder) / kind.file
             _write_parity(out, parity)  # without this format: a kill from here on leaves nothing stated that is not so
@@ -305,7 +308,7 @@ def _convert(kind: Format, evidence: Evidence, path: Path, measured: Measured | 
             raise Refused("one example cannot both calibrate and measure a file in 8 bits; give --data with more")
         given = [functools.partial(evidence.batched, calibrating)]
     try:
-        with _standard_output_to_error(), warnings.catch_warnings():
+        with silenced(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the converters' own, about their own insides
             kind.write(evidence.predictor.model, path, *given)
             _describe(kind, path, description(evidence.predictor))
@@ -338,17 +341,3 @@ def description(predictor: Predictor) -> dict[str, Any]:
     """What an exported file says of itself: application, labels, raw input, details, digest of the model file."""
     facts = {"app": predictor.app, "labels": predictor.labels, "input": predictor.input}
     return {**facts, "details": predictor.details, "model_sha256": predictor.digest}
-
-
-@contextlib.contextmanager
-def _standard_output_to_error() -> Iterator[None]:
-    """Converters print, some from C++; standard output belongs to the answer of `--json`."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    try:
-        os.dup2(2, 1)
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)

@@ -56,8 +56,18 @@ def write_saved_model(model: keras.Model, path: Path) -> None:
 
 
 def write_onnx(model: keras.Model, path: Path) -> None:
-    """An ONNX file."""
+    """An ONNX file, whose output has the name that it has in the other formats, `output_0`."""
+    import onnx
+
     model.export(path, format="onnx", input_signature=_signature(model), verbose=False)
+    written = onnx.load(path)
+    names = {entry.name: f"output_{place}" for place, entry in enumerate(written.graph.output)}
+    for node in written.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for entry in written.graph.output:
+        entry.name = names[entry.name]
+    onnx.save(written, path)
 
 
 def write_litert(model: keras.Model, path: Path) -> None:
@@ -146,7 +156,7 @@ def promised(model: keras.Model, runtime: str) -> dict[str, Any]:
     raw, *others = model.inputs
     files = serving.takes_files(model)
     first = [raw.name, "uint8" if len(raw.shape) == 4 else "float32", list(raw.shape)]
-    outputs = [["Identity:0" if runtime == "onnx" else "output_0", "float32"]]
+    outputs = [["output_0", "float32"]]
     entries = {"saved-model": ["serve", *(["serve_bytes"] if files else []), "serving_default"], "onnx": []}
     if runtime == "serve-bytes":
         first = ["file_bytes", "string", [None]]

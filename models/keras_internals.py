@@ -135,6 +135,22 @@ def saved_model_graphs(content: bytes) -> list[Any]:
     return [meta.graph_def for meta in saved_model_pb2.SavedModel.FromString(content).meta_graphs]
 
 
+def saved_model_inputs(content: bytes) -> list[tuple[str, Any, list[int]]]:
+    """Name, dtype of NumPy and shape (-1 is any) of what the signature takes that servers call.
+
+    Of `tensorflow.core.protobuf.saved_model_pb2`.
+    """
+    import tensorflow as tf
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    [meta, *_] = saved_model_pb2.SavedModel.FromString(content).meta_graphs
+    inputs = meta.signature_def["serving_default"].inputs
+    return [
+        (name, tf.dtypes.as_dtype(one.dtype).as_numpy_dtype, [size.size for size in one.tensor_shape.dim])
+        for name, one in inputs.items()
+    ]
+
+
 def converter_error() -> type[Exception]:
     """What `tf.lite.TFLiteConverter` raises when an operation has no counterpart; it has no public name.
 

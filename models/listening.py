@@ -1,9 +1,11 @@
 """Asking a model of sounds: files of any length and streams, window by window in flat memory.
 
-The answer to a sound is the mean over its windows, as the saved file computes it; here windows of several sounds go
-through the network together, and of a long one no more than a batch is held.
+The answer to a sound is the mean over its windows, each counted by its energy, as the saved file computes it
+(`data.silence`); here windows of several sounds go through the network together, and of a long one no more than a batch
+is held. A sound without anything to be heard gets no label.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,13 +16,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from convmedia.data import clips
+from convmedia.data import clips, silence
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.models.predicting import Predictor, in_inference, no_number
 
-BATCH = 32
-"""Windows that go through the network together: always so many, since with their number the last bits would change."""
+BATCH = 24
+"""Windows that go through the network together: always so many, since with their number the last bits would change. Of
+24, a multiple of the rows that matrix products take at once, none is a rest that is computed in another order: of 32
+the last bits of some rows depended on their places (TensorFlow 2.21, AVX-512)."""
 
 
 class Window(NamedTuple):
@@ -41,33 +45,45 @@ class Sound:
 
     Attributes:
         name: the file, as it is named in the row.
-        total: float64 (labels,), scores times samples.
+        mean: of the scores of its windows.
+        samples: how many came.
+        audible: whether something is to be heard in a window of the answer.
+        loudest_db: root mean square of the loudest 25 ms of it, dB of full scale.
+        loudest: energy of the loudest window so far.
         windows: rows of `--every`.
+        faint: energy of each of their windows where it is as loud all the time, else infinity.
     """
 
     name: str
-    total: np.ndarray | float = 0.0
-    heard: int = 0
+    mean: silence.MeanByEnergy
+    samples: int = 0
+    audible: bool = False
+    loudest_db: float = -200.0
+    loudest: float = 0.0
     windows: list[dict[str, Any]] = field(default_factory=list)
+    faint: list[float] = field(default_factory=list)
     error: str | None = None
 
     @property
-    def scores(self) -> np.ndarray:
-        """float64 (labels,): the mean over the windows, each counted by the sound it holds."""
-        return np.asarray(self.total) / self.heard
+    def silent(self) -> str:
+        """What is said of a sound in which nothing is to be heard."""
+        level = f"its loudest 25 ms are at {self.loudest_db:.0f} dB of full scale, the rest is hardly quieter"
+        found = level if self.loudest_db > 10 * np.log10(silence.LEAST_POWER) else "all its samples are as good as 0"
+        return f"{shown(self.name)} is silent ({found}); record it at a higher level"
 
 
 def cut(
-    blocks: Iterable[np.ndarray], size: int, every: int | None = None, live: bool = False
+    blocks: Iterable[np.ndarray], size: int, every: int | None = None, live: bool = False, hop: int | None = None
 ) -> Iterator[Window | None]:
     """Windows of a sound that comes in blocks, as soon as each is complete; the last ones are filled up with zeros.
 
     Args:
-        size: samples of a window; those of the answer lie one after the other.
+        size: samples of a window.
         every: samples from one listed window's start to the next, until one reaches the end; None lists none.
         live: give None after the windows of each block, before the next one is waited for.
+        hop: the same for windows of the answer; None lets them lie one after the other.
     """
-    steps = [size] if every is None else [size, every]
+    steps = [hop or size] if every is None else [hop or size, every]
     ahead = [0] * len(steps)
     buffer, origin = np.zeros(0, np.float32), 0
 
@@ -79,8 +95,8 @@ def cut(
             start = ahead[which]
             if start >= end if complete else start + size > end:
                 break
-            if which == 1 and start > 0 and start - steps[1] + size >= end:
-                ahead[1] = end  # the window before reaches the end
+            if complete and start > 0 and start - steps[which] + size >= end:
+                ahead[which] = end  # the window before reaches the end
                 continue
             part = buffer[start - origin : start - origin + size]
             samples = np.pad(part, (0, size - len(part)))
@@ -104,12 +120,14 @@ class Listener:
         predictor: the model.
         sample_rate: Hz, that it takes.
         size: samples of one of its windows.
+        hop: samples from one window of the answer to the next.
     """
 
     def __init__(self, predictor: Predictor):
         self.predictor = predictor
         self.sample_rate = int(predictor.input["sample_rate"])
         self.size = round(predictor.input["window_seconds"] * self.sample_rate)
+        self.hop = predictor.model.get_layer("windows").hop_samples
 
     @cached_property
     def _network(self) -> Callable[[np.ndarray, np.ndarray], Any]:
@@ -153,7 +171,8 @@ class Listener:
         Yields:
             {"file", "label", "score", "top": [{"label", "score"}, ...]}; of a model for several labels {"file",
             "labels": [{"label", "score"}, ...], "top"}; with `every_seconds` also "windows": [{"start", "end", "label",
-            "score"}] in seconds ("labels" there too); or {"file", "error"}.
+            "score"}] in seconds ("labels" there too; label and score are None where nothing is to be heard); or
+            {"file", "error"}, also of a sound that is silent throughout.
 
         Raises:
             InputError: `every_seconds` is shorter than a sample.
@@ -193,7 +212,7 @@ class Listener:
         waiting: list[tuple[Sound, Window]] = []
         begun: list[Sound] = []
         for name, blocks in sounds:
-            sound = Sound(name)
+            sound = Sound(name, silence.MeanByEnergy(self.size))
             begun.append(sound)
             for window in self._cut(sound, blocks, every, live):
                 if window is not None:
@@ -210,7 +229,7 @@ class Listener:
     ) -> Iterator[Window | None]:
         """As `cut`; what is wrong with the sound ends it and becomes its error."""
         try:
-            yield from cut(blocks, self.size, every, live)
+            yield from cut(blocks, self.size, every, live, self.hop)
         except InputError as error:
             sound.error = str(error)
 
@@ -224,25 +243,56 @@ class Listener:
             if not np.isfinite(scores).all():
                 sound.error = no_number(shown(sound.name))
                 continue
+            self._take_note(sound, window)
+            sounding = window.samples[: window.heard]
             if not window.listed:
-                sound.total = sound.total + scores.astype(np.float64) * window.heard
-                sound.heard += window.heard
+                sound.mean.add(sounding, scores)
                 continue
             ends = (window.start + window.heard) / self.sample_rate
-            row = {"start": window.start / self.sample_rate, "end": ends, **self.named(scores)}
+            steady = silence.steady(sounding, self.sample_rate)
+            faint = silence.energy(sounding) if steady else math.inf
+            told = silence.audible(sounding, self.sample_rate) and not _quiet(faint, sound)
+            row = {
+                "start": window.start / self.sample_rate,
+                "end": ends,
+                **(self.named(scores) if told else self._nothing),
+            }
             if keep:
                 sound.windows.append(row)
+                sound.faint.append(faint)
             yield row
+
+    def _take_note(self, sound: Sound, window: Window) -> None:
+        """Count a window in, but for its scores."""
+        sounding = window.samples[: window.heard]
+        sound.loudest = max(sound.loudest, silence.energy(sounding))
+        if not window.listed:
+            sound.samples = window.start + window.heard
+            sound.loudest_db = max(sound.loudest_db, silence.loudest_db(sounding, self.sample_rate))
+            sound.audible = sound.audible or silence.audible(sounding, self.sample_rate)
 
     def row(self, sound: Sound, top: int | None, windows: bool) -> dict[str, Any]:
         """What `predict` says of a complete sound."""
         if sound.error is not None:
             return {"file": sound.name, "error": sound.error}
-        labels = self.predictor.labels or []
-        order = np.argsort(-sound.scores, kind="stable")[: 5 if top is None else top]
-        best = [{"label": labels[index], "score": float(sound.scores[index])} for index in order]
-        row = {"file": sound.name, **self.named(sound.scores), "top": best}
-        return {**row, "windows": sound.windows} if windows else row
+        if not sound.audible:
+            return {"file": sound.name, "error": sound.silent}
+        labels, scores = self.predictor.labels or [], sound.mean.result()
+        order = np.argsort(-scores, kind="stable")[: 5 if top is None else top]
+        best = [{"label": labels[index], "score": float(scores[index])} for index in order]
+        row = {"file": sound.name, **self.named(scores), "top": best}
+        if not windows:
+            return row
+        # Only now it is known how loud the loudest window is.
+        pairs = zip(sound.windows, sound.faint, strict=True)
+        told = [{**window, **self._nothing} if _quiet(faint, sound) else window for window, faint in pairs]
+        return {**row, "windows": told}
+
+    @property
+    def _nothing(self) -> dict[str, Any]:
+        """What `named` gives where nothing is to be heard."""
+        several = self.predictor.details.get("thresholds") is not None
+        return {"labels": []} if several else {"label": None, "score": None}
 
     def named(self, scores: np.ndarray) -> dict[str, Any]:
         """{"label", "score"} of the best label, or {"labels": [...]} of those above their thresholds, best first."""
@@ -252,6 +302,11 @@ class Listener:
             return {"label": labels[order[0]], "score": float(scores[order[0]])}
         chosen = [index for index in order if scores[index] >= thresholds[index]]
         return {"labels": [{"label": labels[index], "score": float(scores[index])} for index in chosen]}
+
+
+def _quiet(faint: float, sound: Sound) -> bool:
+    """Whether a window, by its energy where it is as loud all the time, is noise beside what was heard elsewhere."""
+    return faint <= silence.AT_LEAST * sound.loudest
 
 
 def scores_of(predictor: Predictor, files: Iterable[str | Path], progress: Callable | None = None) -> np.ndarray:
@@ -270,7 +325,7 @@ def scores_of(predictor: Predictor, files: Iterable[str | Path], progress: Calla
         assert sound is not None
         if sound.error is not None:
             raise InputError(sound.error)
-        found.append(sound.scores)
+        found.append(sound.mean.result())
         if progress:
             progress(len(found))
     return np.stack(found)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from convmedia.data import spectra
+from convmedia.data import silence, spectra
 
 
 def _exact(kwargs):
@@ -153,24 +153,40 @@ class MFCC(LogMel):
 
 @keras.saving.register_keras_serializable("convmedia")
 class Windows(keras.layers.Layer):
-    """Cuts waveforms into windows one after the other; the last one is filled up with zeros.
+    """Cuts waveforms into windows, each overlapping half of the next; the last one is filled up with zeros.
 
     Input (batch, samples) float32, samples from one up; output [(batch * n, window_samples) float32, a waveform's
-    windows in a row; (batch * n,) int32, how many samples of each are sound].
+    windows in a row; (batch * n,) int32, how many samples of each are sound]. The last window is the first one that
+    reaches the end.
+
+    Args:
+        window_samples: size of a window.
+        overlapping: False cuts them one after the other, as files do that were written without this argument.
     """
 
-    def __init__(self, window_samples, **kwargs):
+    def __init__(self, window_samples, overlapping=False, **kwargs):
         super().__init__(**_exact(kwargs))
         self.window_samples = window_samples
+        self.overlapping = overlapping
+
+    @property
+    def hop_samples(self):
+        """From one window's start to the next."""
+        return (self.window_samples + 1) // 2 if self.overlapping else self.window_samples
 
     def call(self, inputs):
-        size = self.window_samples
+        size, hop = self.window_samples, self.hop_samples
         samples = ops.shape(inputs)[1]
-        number = (samples + (size - 1)) // size
+        # max((samples - size) / hop rounded up, 0) + 1, in operations that every runtime has for whole numbers
+        number = (samples + 2 * hop - size + hop - 1) // hop
+        number = number - 1 + 1 // number
         # Filled up by a constant and then cut: no runtime need know how long the filling is.
-        padded = ops.pad(inputs, [[0, 0], [0, size - 1]])
-        windows = ops.reshape(padded[:, : number * size], (-1, size))
-        left = samples - size * ops.arange(number, dtype="int32")
+        padded = ops.pad(inputs, [[0, 0], [0, 2 * hop]])
+        windows = ops.reshape(padded[:, : number * hop], (-1, hop))
+        if self.overlapping:
+            second = ops.reshape(padded[:, hop : (number + 1) * hop], (-1, hop))
+            windows = ops.concatenate([windows, second[:, : size - hop]], axis=1)
+        left = samples - hop * ops.arange(number, dtype="int32")
         left = ops.expand_dims(ops.minimum(left, size), 0)
         every = ops.cast(ops.zeros_like(inputs[:, :1]), "int32") + left
         return windows, ops.reshape(every, (-1,))
@@ -183,7 +199,7 @@ class Windows(keras.layers.Layer):
         return keras.KerasTensor(windows, "float32"), keras.KerasTensor(heard, "int32")
 
     def get_config(self):
-        return {**super().get_config(), "window_samples": self.window_samples}
+        return {**super().get_config(), "window_samples": self.window_samples, "overlapping": self.overlapping}
 
 
 @keras.saving.register_keras_serializable("convmedia")
@@ -228,7 +244,7 @@ class Standardised(WithConstants):
 
 @keras.saving.register_keras_serializable("convmedia")
 class MeanOfWindows(keras.layers.Layer):
-    """A waveform's scores: the mean over its windows, each counted by the sound it holds.
+    """A waveform's scores: the mean over its windows, each counted by how long its sound is. In older files only.
 
     Input [scores (batch * n, labels), (batch * n,) int32 samples of sound in each window, waveforms (batch, samples)];
     output (batch, labels) float32. A last window of a few samples so changes next to nothing.
@@ -244,6 +260,40 @@ class MeanOfWindows(keras.layers.Layer):
         labels = scores.shape[-1]
         total = ops.sum(ops.reshape(scores * weights, (number, -1, labels)), axis=1)
         return total / ops.sum(ops.reshape(weights, (number, -1, 1)), axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return (None, input_shape[0][-1])
+
+
+@keras.saving.register_keras_serializable("convmedia")
+class MeanByEnergy(keras.layers.Layer):
+    """A waveform's scores: the mean over its windows, each counted by its energy, as `data.silence.MeanByEnergy` does.
+
+    Input [scores (batch * n, labels), (batch * n,) int32 samples of sound in each window, windows (batch * n, size),
+    waveforms (batch, samples)]; output (batch, labels) float32. Where nothing has energy, windows count by their
+    length.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**_exact(kwargs))
+
+    def call(self, inputs):
+        scores, heard, windows, waveforms = inputs
+        number, size, labels = ops.shape(waveforms)[0], windows.shape[1], scores.shape[-1]
+        length = ops.expand_dims(ops.cast(heard, "float32"), -1)
+        mean = ops.sum(windows, axis=1, keepdims=True) / length
+        left = ops.expand_dims(heard, 1) - ops.expand_dims(ops.arange(size, dtype="int32"), 0)
+        inside = ops.cast(ops.minimum(ops.maximum(left, 0), 1), "float32")
+        energy = ops.sum(inside * ops.square(windows - mean), axis=1, keepdims=True)
+        energy = ops.reshape(energy, (number, -1, 1))
+        loudest = ops.max(energy, axis=1, keepdims=True)
+        quietest = ops.min(energy / ops.reshape(length, (number, -1, 1)), axis=1, keepdims=True) * size
+        asked = ops.minimum(silence.ABOVE_QUIETEST * quietest, silence.AT_MOST * loudest)
+        lowest = ops.maximum(silence.AT_LEAST * loudest, silence.LEAST_POWER * size)
+        weights = ops.maximum(energy - ops.maximum(asked, lowest), 0.0)
+        weights = weights + silence.BY_LENGTH * ops.reshape(length, (number, -1, 1))
+        total = ops.sum(ops.reshape(scores, (number, -1, labels)) * weights, axis=1)
+        return total / ops.sum(weights, axis=1)
 
     def compute_output_shape(self, input_shape):
         return (None, input_shape[0][-1])

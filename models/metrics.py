@@ -132,23 +132,34 @@ def label_figures(truth: np.ndarray, answers: np.ndarray, labels: Sequence[str])
 
     Returns:
         {"balanced_accuracy", "macro_f1", "accuracy_interval": [low, high] as of `wilson_interval`, "per_label":
-        {label: {"precision", "recall", "f1", "examples"}}}; None where a figure is not defined: the precision of a
-        label that was never answered, the recall of one without examples.
+        {label: {"precision", "recall", "f1", "examples", "answered" (how often), "recall_interval"}}}; None where a
+        figure is not defined: the precision of a label that was never answered, the recall of one without examples.
+        Where there are examples of several labels and one is always answered, also "only_answer": it.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
     found = precision_recall_fscore_support(truth, answers, labels=range(len(labels)), zero_division=np.nan)
     precision, recall, f1, examples = (np.asarray(values, np.float64) for values in found)
     there = examples > 0
-    rows = zip(labels, precision, recall, f1, examples, strict=True)
+    given = np.bincount(answers, minlength=len(labels))
+    rows = zip(labels, precision, recall, f1, examples, given, strict=True)
+    only = [label for label, number in zip(labels, given, strict=True) if number]
     return {
         "balanced_accuracy": float(recall[there].mean()),
         "macro_f1": float(np.nan_to_num(f1[there]).mean()),
         "accuracy_interval": list(wilson_interval(int((truth == answers).sum()), len(truth))),
         "per_label": {
-            label: {"precision": _or_none(p), "recall": _or_none(r), "f1": _or_none(f), "examples": int(number)}
-            for label, p, r, f, number in rows
+            label: {
+                "precision": _or_none(p),
+                "recall": _or_none(r),
+                "f1": _or_none(f),
+                "examples": int(number),
+                "answered": int(times),
+                "recall_interval": list(wilson_interval(round(r * number), int(number))) if number else None,
+            }
+            for label, p, r, f, number, times in rows
         },
+        **({"only_answer": only[0]} if len(only) == 1 and there.sum() > 1 else {}),
     }
 
 

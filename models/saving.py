@@ -16,6 +16,7 @@ from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import replacing, shown
 from convmedia.models import archives
 from convmedia.models.answer import Answer, wrong_description
+from convmedia.models.audio import renewed
 from convmedia.models.keras_internals import variables_within
 from convmedia.models.predicting import Predictor, every_layer
 
@@ -131,7 +132,7 @@ def read(path: str | Path) -> keras.Model:
     if reason:
         raise InputError(f"{shown(path)} was altered: {reason}; give the model.keras of a run.")
     _refuse_no_numbers(model, path)
-    return model
+    return renewed(model)
 
 
 def _refuse_no_numbers(model: keras.Model, path: Path) -> None:
@@ -185,10 +186,8 @@ def shipped(app: str) -> Predictor:
     """
     files = resources.files(WEIGHTS)
     if not (files / f"{app}.keras").is_file():
-        names = sorted(Path(file.name).stem for file in files.iterdir() if file.name.endswith(".keras"))
         raise InputError(
-            f"No weights are shipped for {app!r} (only for: {', '.join(names) or 'none'}), "
-            "and no file or folder has that name; train first, then give the run folder."
+            f"No weights are shipped for {app!r}; train first, then give --model the run folder or its model.keras."
         )
     with resources.as_file(files / f"{app}.keras") as path:
         return Predictor(read(path), path)

@@ -242,7 +242,7 @@ def test_several_labels_are_learned_with_thresholds(small_epochs, tmp_path, caps
     assert code == 0
     metrics = json.loads((tmp_path / "run" / "run.json").read_text())["metrics"]["test"]
     assert metrics["mean_average_precision"] > 0.8
-    assert set(metrics) == {"mean_average_precision", "f1", "exact", "examples"}
+    assert set(metrics) == {"mean_average_precision", "f1", "exact", "exact_interval", "examples"}
     assert len(load(tmp_path / "run").details["thresholds"]) == 2
     _, out, _ = run(capsys, "predict", tmp_path / "2.wav", tmp_path / "0.wav", "--model", tmp_path / "run", "--json")
     rows = json.loads(out)
@@ -279,8 +279,8 @@ def test_a_run_killed_twice_ends_with_the_same_weights(folder, tmp_path):
         (["train", "--data", "/nowhere/at/all", "--out", "x"], "does not exist"),
         (["train", "--data", "/nowhere/table.csv", "--out", "x"], "there is no table"),
         (["train", "--data", "esc10", "--split", "speaker", "--out", "x"], "--split speaker is for fsdd"),
-        (["predict", "--model", "nothing"], "give files or folders, or --stream"),
-        (["predict", "a.wav", "--stream", "--model", "nothing"], "one of the two"),
+        (["predict"], "give files or folders, or --stream"),
+        (["predict", "a.wav", "--stream"], "one of the two"),
         (["predict", "sound.wav", "--model", "nothing"], "nothing"),
     ],
 )

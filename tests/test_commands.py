@@ -1,6 +1,7 @@
 """What every command shares: exit codes, one-line errors, strict JSON, tables."""
 
 import errno
+import io
 import json
 import os
 import subprocess
@@ -11,7 +12,8 @@ import typer
 from typer.main import get_command
 
 from convmedia.apps import __main__ as main
-from convmedia.apps import _commands
+from convmedia.apps import _commands, _complaints, _verbs, audio, mnist, transfer
+from convmedia.data import text
 from convmedia.data.errors import InputError
 
 
@@ -120,7 +122,107 @@ def test_ctrl_c_that_a_module_turned_into_another_error_is_one_line(capsys):
             raise ImportError("numpy._core.multiarray failed to import") from error
 
     assert _commands.exit_code(command, []) == 130
-    assert capsys.readouterr().err.strip() == "interrupted; what was done is kept"
+    assert capsys.readouterr().err.strip() == "interrupted"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a.png\nb c.png\n",
+        b"\xef\xbb\xbfa.png\r\nb c.png\r\n\r\n",
+        "a.png\r\nb c.png\r\n".encode("utf-16"),
+        "a.png\r\nb c.png\r\n".encode("utf-16-le"),
+        b'"a.png"\n b c.png \n',
+        b".\\a.png\nb c.png",
+    ],
+)
+def test_lists_of_files_are_read_however_they_are_written(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b c.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "list.txt").write_bytes(content)
+    found = _commands.given(None, tmp_path / "list.txt")
+    assert [name.removeprefix("./") for name in found] == ["a.png", "b c.png"]
+
+
+def test_names_that_are_not_utf8_stay_the_bytes_that_they_are(tmp_path):
+    (tmp_path / "list.txt").write_bytes(b"k\xe4se.png\n")
+    assert [os.fsencode(name) for name in _commands.given(["x"], tmp_path / "list.txt")] == [b"x", b"k\xe4se.png"]
+
+
+def test_json_keeps_letters_and_escapes_what_is_no_letter():
+    name = os.fsdecode(b"K\xc3\xa4tzchen \xe9 \x1b\xe2\x80\xa8")
+    text = _commands.to_json({"file": name, "label": "\u732b"})
+    assert text == '{"file": "K\u00e4tzchen \\udce9 \\u001b\\u2028", "label": "\u732b"}'
+    assert json.loads(text.encode())["file"] == name
+
+
+def test_json_is_ascii_where_standard_output_is(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    assert _commands.to_json("\u00e4") == '"\\u00e4"'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--epochs", "abc"], "--epochs abc: give a whole number"),
+        (["--epochs", "1.5"], "--epochs 1.5: give a whole number"),
+        (["--seed", "-1"], "--seed -1: give 0 or more"),
+        (["--network", "foo"], "--network foo: is not one of 'convnet', 'lenet5'"),
+        (["--data", "nope"], "no data set is named 'nope', and there is no such file or folder"),
+        (["--data", "./nope"], "--data ./nope does not exist"),
+        (["--weights", "nope"], "there are no weights nope"),
+        (["--out", "."], ". exists and is not a run folder"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_words_before_keras_is_loaded(capsys, monkeypatch, tmp_path, arguments, said):
+    (tmp_path / "theirs").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mnist, "use_backend", lambda *_: pytest.fail("Keras is loaded"))
+    assert _commands.exit_code(mnist.command, ["train", "--out", "x", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("app", [mnist, transfer, audio])
+def test_missing_models_and_files_are_said_before_keras_is_loaded(capsys, monkeypatch, tmp_path, app):
+    for module in (app, _verbs):
+        monkeypatch.setattr(module, "use_backend", lambda *_: pytest.fail("Keras is loaded"))
+    assert _commands.exit_code(app.command, ["predict", "x.png", "--model", "nope"]) == 2
+    assert "there is no model nope" in capsys.readouterr().err
+    code = _commands.exit_code(app.command, ["predict", "x.wav", "--json"])
+    printed = capsys.readouterr()
+    if app is transfer:
+        assert code == 2
+        assert "No weights are shipped for 'transfer'; train first" in printed.err
+        assert "mnist" not in printed.err
+    else:
+        assert code == 1
+        [row] = json.loads(printed.out)
+        assert row["file"] == "x.wav"
+        assert "No such file" in row["error"] or "does not exist" in row["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["mnist", "train", "--out", "there"], "complete epochs are kept: the same command with --resume goes on"),
+        (["mnist", "train", "--out", "new"], "nothing was written"),
+        (["audio", "predict", "a.wav", "--out", "there"], "the same command goes on"),
+        (["audio", "predict", "a.wav"], "interrupted"),
+    ],
+)
+def test_what_is_said_after_ctrl_c_names_how_to_go_on(monkeypatch, tmp_path, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    assert said in _complaints.interruption(arguments)
+    assert ("--resume" in _complaints.interruption(arguments)) == ("there" in arguments and "train" in arguments)
+
+
+def test_one_is_said_in_the_singular():
+    assert (text.plural(1, "picture"), text.plural(1200, "picture")) == ("1 picture", "1,200 pictures")
 
 
 PATHS = ("out", "data", "model", "weights", "files_from", "content", "styles", "mask", "animation", "start")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import signal
 import sys
 import time
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from convmedia.apps import _inspect
+from convmedia.data import quiet
 from convmedia.data.errors import InputError
-from convmedia.models import exporting, formats, predicting, probes, saving, verifying
+from convmedia.models import describing, exporting, formats, predicting, probes, saving, verifying
 from convmedia.models.answer import Answer
 from convmedia.models.exporting import export
 
@@ -99,6 +102,33 @@ def test_every_format_answers_unseen_sizes_as_keras_does(exported, file, answers
     expected = predictor(batch)
     assert expected.shape == (shape[0], 2)
     np.testing.assert_allclose(answers(out / file, batch), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("file", ["saved_model", "model.onnx", "model.tflite"])
+def test_what_inspect_says_goes_in_is_what_the_runtime_takes(exported, file):
+    facts = describing.exported(exported[1] / file)
+    assert facts["inputs"] == [{"name": "image", "dtype": "uint8", "shape": [None, None, None, 3]}]
+    assert "takes        image uint8 (any, any, 3)" in _inspect.exported_text(facts).splitlines()
+
+
+def test_what_converters_print_is_held_back(capfd):
+    with quiet.silenced():
+        os.write(1, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n")
+        os.write(2, b"fully_quantize: 0\n")
+        print("inside")
+    os.write(1, b"after\n")
+    os.write(2, b"words\n")
+    assert capfd.readouterr() == ("after\n", "words\n")
+
+
+def test_outputs_have_one_name_in_all_formats(exported):
+    import onnxruntime
+    from ai_edge_litert.interpreter import Interpreter
+
+    session = onnxruntime.InferenceSession(exported[1] / "model.onnx")
+    assert [entry.name for entry in session.get_outputs()] == ["output_0"]
+    interpreter = Interpreter(str(exported[1] / "model.tflite"))
+    assert interpreter.get_signature_list()["serving_default"]["outputs"] == ["output_0"]
 
 
 def test_parity_states_what_was_measured(exported):

@@ -518,3 +518,20 @@ def test_real_photos_equal_pillow() -> None:
                 np.testing.assert_array_equal(images.decode(path), np.asarray(image))
                 compared += 1
     assert compared == 20
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"])
+def test_what_libtiff_says_of_a_damaged_file_is_in_the_error_alone(tmp_path, capfd, compression):
+    path = tmp_path / "damaged.tif"
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path, compression=compression)
+    content = bytearray(path.read_bytes())
+    with Image.open(path) as image:
+        [start, *_] = image.tag_v2[273]
+    content[start + 200 : start + 600] = b"\xff\x00\xfe\x81" * 100
+    path.write_bytes(content)
+    try:
+        images.decode(path)
+    except InputError as error:
+        assert "damaged.tif" in str(error)
+    assert capfd.readouterr().err == ""

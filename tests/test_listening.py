@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from convmedia.models import audio
+from convmedia.data import clips
+from convmedia.models import audio, saving
 from convmedia.models.listening import BATCH, Listener, cut, scores_of
 from convmedia.models.predicting import Predictor
 
@@ -63,7 +64,7 @@ def test_files_of_any_length_get_the_answers_of_the_saved_file(listener, tmp_pat
 
 
 def test_rows_are_in_order_with_errors_between_them(listener, tmp_path):
-    files = [written(tmp_path / f"{number:03}.wav", sound(number % 9000 + 1)) for number in range(0, 3000, 30)]
+    files = [written(tmp_path / f"{number:03}.wav", sound(number + 500)) for number in range(0, 3000, 30)]
     (tmp_path / "004.wav").write_text("no sound")
     files.insert(4, tmp_path / "004.wav")
     rows = listener.predictor.predict_files(files, top=3)
@@ -126,3 +127,54 @@ def test_labels_above_their_thresholds_are_named(listener):
     named = tagger.named(np.array([0.6, 0.4, 0.7, 0.2, 0.8] + [0.0] * 5))
     del tagger.predictor.details["thresholds"]
     assert [entry["label"] for entry in named["labels"]] == ["2", "0", "3"]
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return Listener(saving.shipped("audio"))
+
+
+@pytest.mark.parametrize("centre", [0.5, 2.25, 3.0])
+def test_a_word_is_found_in_the_noise_of_a_room(shipped, convmedia_data, tmp_path, centre):
+    rng, files = np.random.default_rng(3), []
+    for digit in range(10):
+        spoken = clips.read(convmedia_data / "audio" / "fsdd" / "recordings" / f"{digit}_jackson_0.wav", 8000)
+        values = rng.normal(0, 1e-3, 40_000)
+        start = round(8000 * centre) - len(spoken) // 2
+        values[start : start + len(spoken)] += spoken
+        files.append(written(tmp_path / f"{digit}.wav", values.astype("float32")))
+    assert [row["label"] for row in shipped.rows(files)] == LABELS
+
+
+def test_silence_gets_no_label(listener, tmp_path):
+    noise = np.random.default_rng(1).normal(0, 1e-3, 30_000).astype("float32")
+    files = [written(tmp_path / "zero.wav", 0 * noise), written(tmp_path / "room.wav", noise)]
+    for row, words in zip(listener.rows(files), ("as good as 0", "at -59 dB"), strict=True):
+        assert set(row) == {"file", "error"}
+        assert "is silent" in row["error"]
+        assert words in row["error"]
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_windows_without_sound_are_listed_without_a_label(listener, live):
+    values = np.random.default_rng(1).normal(0, 1e-3, 32_000).astype("float32")
+    values[8000:16_000] += sound(8000)
+    heard = list(listener.heard([("-", blocks_of(values, 3000))], every=8000, live=live))
+    assert [row["label"] is None for _, row in heard if row is not None] == [True, False, True, True]
+
+
+def test_noise_before_a_loud_sound_is_listed_without_a_label(listener, tmp_path):
+    """Noise that would be a sound by itself is none beside a word that follows it."""
+    values = np.random.default_rng(1).normal(0, 10 ** (-42 / 20), 32_000).astype("float32")
+    values[24_000:] += sound(8000)
+    (row,) = listener.rows([written(tmp_path / "late.wav", values)], every_seconds=1)
+    assert [window["label"] is None for window in row["windows"]] == [True, True, True, False]
+
+
+def test_the_place_in_a_batch_changes_no_bit(listener):
+    windows = np.stack([sound(8000, seed) for seed in range(BATCH)])
+    heard = np.full(BATCH, 8000, np.int32)
+    expected = listener.scores(windows, heard)
+    for shift in (1, 5, 13):
+        order = np.roll(np.arange(BATCH), shift)
+        np.testing.assert_array_equal(listener.scores(windows[order], heard[order]), expected[order])

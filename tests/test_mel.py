@@ -10,7 +10,7 @@ import librosa
 import numpy as np
 import pytest
 
-from convmedia.data import clips
+from convmedia.data import clips, silence
 from convmedia.data.spectra import Spectrum
 from convmedia.models import formats, mel, saving, verifying
 from convmedia.models.answer import Answer
@@ -125,6 +125,33 @@ def test_every_sample_is_in_one_window(samples, expected):
     windows, heard = map(numbers, mel.Windows(3)(np.ones((1, samples), "float32")))
     assert heard.tolist() == expected
     assert windows.sum() == samples
+
+
+@pytest.mark.parametrize(
+    ("size", "samples", "expected"),
+    [(4, 1, [1]), (4, 4, [4]), (4, 5, [4, 3]), (4, 9, [4, 4, 4, 3]), (5, 5, [5]), (5, 6, [5, 3]), (5, 9, [5, 5, 3])],
+)
+def test_windows_overlap_by_half_until_one_reaches_the_end(size, samples, expected):
+    values = np.arange(1, samples + 1, dtype="float32")[None]
+    windows, heard = map(numbers, mel.Windows(size, overlapping=True)(values))
+    hop = (size + 1) // 2
+    cut = [np.pad(values[0], (0, size))[hop * n : hop * n + size].tolist() for n in range(len(expected))]
+    assert windows.tolist() == cut
+    assert heard.tolist() == expected
+
+
+def test_the_mean_by_energy_is_that_of_flat_memory():
+    rng = np.random.default_rng(0)
+    windows = rng.normal(size=(12, 400)) * 10 ** rng.uniform(-2, 0, (12, 1)) + 0.3
+    heard = np.array([400, 400, 400, 400, 400, 230] * 2, "int32")
+    windows = (windows * (np.arange(400) < heard[:, None])).astype("float32")
+    scores = rng.uniform(size=(12, 3)).astype("float32")
+    found = numbers(mel.MeanByEnergy()([scores, heard, windows, np.zeros((2, 9), "float32")]))
+    for row in range(2):
+        flat = silence.MeanByEnergy(400)
+        for place in range(6 * row, 6 * row + 6):
+            flat.add(windows[place, : heard[place]], scores[place])
+        np.testing.assert_allclose(found[row], flat.result(), atol=1e-5)
 
 
 def test_standardised_values_and_their_mask_by_hand():

@@ -2,12 +2,13 @@
 
 import json
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from convmedia.apps import _commands, mnist
+from convmedia.apps import _commands, _runs, mnist
 
 
 def run(capsys, *arguments):
@@ -365,3 +366,13 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, capsy
         assert not list(disk.rglob("*.partial*"))
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize(("small", "number"), [(5000, 3), (60, 4)])
+def test_compare_trains_once_on_sets_that_are_equal(tmp_path, monkeypatch, capsys, small, number):
+    monkeypatch.setattr(_runs, "open_part", lambda *_: SimpleNamespace(complete=True))
+    options = {"data": "digits", "network": "lenet5", "epochs": 1, "seed": 1, "small": small}
+    names = [name for name, _ in mnist.trainings(SimpleNamespace(arguments=options, folder=tmp_path))]
+    assert len(names) == number
+    assert ("small set" in names) == (number == 4)
+    assert ("--small 5000 is all of the" in capsys.readouterr().err) == (number == 3)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convmedia.apps import _clips
-from convmedia.models import audio, explanation, formats, saving, verifying
+from convmedia.models import audio, explanation, formats, mel, saving, verifying
 from convmedia.models.predicting import Predictor
 
 LABELS = [str(digit) for digit in range(10)]
@@ -81,11 +81,42 @@ def test_a_clip_scores_the_same_alone_and_in_a_batch(compact):
     np.testing.assert_allclose(predictor(batch[:1]), predictor(batch)[:1], atol=1e-6)
 
 
-def test_a_long_sound_is_the_mean_of_its_windows(compact):
+def test_a_long_sound_is_the_mean_of_its_windows_by_their_energy(compact):
     predictor = Predictor(compact[1])
     sound = waveforms(20_000, 1)
-    parts = [predictor(sound[:, start : start + 8000])[0] for start in (0, 8000, 16_000)]
-    np.testing.assert_allclose(predictor(sound)[0], np.average(parts, axis=0, weights=[2, 2, 1]), atol=1e-6)
+    sound[:, 8000:12_000] *= 0.01
+    parts = [sound[0, start : start + 8000] for start in (0, 4000, 8000, 12_000)]
+    energies = np.array([part.var() * len(part) for part in parts])
+    asked = max(min(2 * energies.min(), energies.max() / 2), energies.max() / 100)
+    weights = np.maximum(energies - asked, 0)
+    scores = [predictor(part[None])[0] for part in parts]
+    np.testing.assert_allclose(predictor(sound)[0], np.average(scores, axis=0, weights=weights), atol=1e-5)
+
+
+def test_how_much_silence_is_before_and_after_a_sound_changes_nothing(compact):
+    predictor = Predictor(compact[1])
+    sound = np.zeros((2, 40_000), "float32")
+    sound[:, 16_000:24_000] = waveforms(8000, 2)
+    np.testing.assert_allclose(predictor(sound), predictor(sound[:, 8000:32_000]), atol=1e-6)
+    np.testing.assert_allclose(predictor(np.zeros((1, 40_000), "float32")).sum(), 1.0, atol=1e-6)
+
+
+def test_files_of_before_answer_as_new_ones_do(tmp_path, compact):
+    network, model = compact
+    parts = {layer.name: layer for layer in model.layers}
+    raw = keras.Input((None,), name="sound")
+    windows, heard = mel.Windows(8000, name="windows")(raw)
+    scores = network(parts["standardised"]([parts["log_mel"](windows), heard]))
+    scores = mel.MeanOfWindows(name="mean_of_windows")([scores, heard, raw])
+    saving.save(keras.Model(raw, parts["answer"](scores)), tmp_path / "old.keras")
+    old = keras.saving.load_model(tmp_path / "old.keras")
+    renewed = saving.load(tmp_path / "old.keras")
+    sound = waveforms(30_000, 1)
+    sound[:, 9000:20_000] *= 0.01
+    np.testing.assert_allclose(renewed(sound), Predictor(model)(sound), atol=1e-6)
+    assert np.abs(renewed(sound) - keras.ops.convert_to_numpy(old(sound))).max() > 1e-3
+    saving.save(renewed.model, tmp_path / "new.keras")
+    np.testing.assert_allclose(saving.load(tmp_path / "new.keras")(sound), renewed(sound), atol=1e-6)
 
 
 def test_the_level_of_a_recording_does_not_matter(compact):

@@ -500,7 +500,7 @@ def renamed(model) -> None:
 
 def output_renamed(model) -> None:
     for node in model.graph.node:
-        node.output[:] = ["scores" if name == "Identity:0" else name for name in node.output]
+        node.output[:] = ["scores" if name == "output_0" else name for name in node.output]
     model.graph.output[0].name = "scores"
 
 

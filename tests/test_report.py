@@ -250,9 +250,9 @@ def test_classification_shows_figures_per_label(tmp_path):
     page = read(classification(Report("x"), PROBABILITIES, TRUTH, ["a", "b", "c"]), tmp_path)
     cells = page.texts("td")[-12:]
     dash = "\N{EN DASH}"
-    assert cells[:4] == ["50.0 %", "33.3 %", "40.0 %", "3"]
-    assert cells[4:8] == ["25.0 %", "50.0 %", "33.3 %", "2"]
-    assert cells[8:] == [dash, "0.0 %", "0.0 %", "1"]  # c was never answered: no precision
+    assert cells[:4] == ["50.0 % (1 of 2)", "33.3 % (1 of 3)", "40.0 %", "3"]
+    assert cells[4:8] == ["25.0 % (1 of 4)", "50.0 % (1 of 2)", "33.3 %", "2"]
+    assert cells[8:] == [dash, "0.0 % (0 of 1)", "0.0 %", "1"]  # c was never answered: no precision
     assert page.all("img")[0][0]["alt"] == "2 of 6 answers are right."
 
 

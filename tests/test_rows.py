@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from convmedia.apps import _commands, _rows, mnist, super_resolution
+from convmedia.apps import _commands, _rows, audio, cats_vs_dogs, mnist, super_resolution, transfer
 from convmedia.data.errors import InputError
 
 SCORED = {"label": "7", "score": 0.75, "top": [{"label": "7", "score": 0.75}, {"label": "1", "score": 0.1}]}
@@ -179,6 +179,61 @@ def test_parquet_holds_the_same_rows_and_is_continued(tmp_path, monkeypatch):
         assert [_rows._without_null(row) for row in table.to_pylist()] == ROWS[:number]
     assert table.column("score").to_pylist() == [0.75, None, 0.75, None]
     assert [file.name for file in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+FLAT = """file,label,score,error,label_2,score_2,labels,windows
+a.png,7,0.75,,1,0.1,,
+b.png,,,damaged,,,,
+c.wav,7,0.75,,1,0.1,,"[{""start"": 0.0, ""end"": 1.0, ""label"": ""7"", ""score"": 0.5}]"
+d.wav,7,0.75,,1,0.1,,
+Kätzchen.wav,7,0.75,,1,0.1,7;1,
+"""
+
+
+def test_csv_holds_the_same_rows_and_is_continued(tmp_path):
+    out = tmp_path / "rows.CSV"
+    rows = [*ROWS, {"file": "Kätzchen.wav", "labels": SCORED["top"], "top": SCORED["top"]}]
+    for number in (2, 5, 5):
+        files = [row["file"] for row in rows[:number]]
+        _rows.to_file(lambda files: [row for row in rows if row["file"] in files], files, False, out)
+    assert out.read_text(encoding="utf-8") == FLAT
+    assert [file.name for file in tmp_path.iterdir()] == ["rows.CSV"]
+
+
+def test_csv_that_was_cut_short_is_continued(tmp_path):
+    out = tmp_path / "rows.csv"
+
+    def killed(files):
+        yield ROWS[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _rows.to_file(killed, ["a.png", "b.png"], False, out)
+    assert not out.exists()
+    asked = []
+    _rows.to_file(lambda files: asked.append(files) or [ROWS[1]], ["a.png", "b.png"], False, out)
+    assert asked == [["b.png"]]
+    assert out.read_text().splitlines()[1:] == ["a.png,7,0.75,,1,0.1", "b.png,,,damaged,,"]
+
+
+@pytest.mark.parametrize("theirs", ["name,price\na,1\n", "file,label,score,error\na,b,c,d,e\n", "\xe9\n"])
+def test_other_csv_is_left_as_it_is(tmp_path, theirs):
+    out = tmp_path / "theirs.csv"
+    out.write_bytes(theirs.encode("latin-1"))
+    with pytest.raises(InputError, match="something else"):
+        _rows.to_file(lambda files: [], ["a"], False, out)
+    assert out.read_bytes() == theirs.encode("latin-1")
+
+
+@pytest.mark.parametrize("command", [mnist.command, audio.command, transfer.command, cats_vs_dogs.command])
+@pytest.mark.parametrize("name", ["rows.txt", "rows", "rows.xlsx"])
+def test_rows_are_refused_another_suffix_before_any_work(capsys, tmp_path, monkeypatch, command, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_commands, "use_backend", lambda *_: pytest.fail("work was begun"))
+    code, out, err = run(capsys, command, "predict", "nowhere", "--out", name)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"--out {name}: rows are written as" in err
+    assert not list(tmp_path.iterdir())
 
 
 def test_names_that_parquet_cannot_hold_are_not_repeated(tmp_path, capsys):

@@ -179,6 +179,15 @@ def test_a_write_that_fails_leaves_the_last_state(opened, tmp_path):
     assert [path.name for path in (tmp_path / "run" / "checkpoint").iterdir()] == ["state.npz"]
 
 
+def test_a_second_training_is_told_that_the_first_one_runs(tmp_path):
+    run = _runs.new_run("mnist", tmp_path / "run", {})
+    with run.begin(), pytest.raises(InputError, match="is in use by another training: wait for it"):
+        _runs.refuse_existing(run.folder)
+    with pytest.raises(InputError, match="exists: continue with --resume, replace it with --overwrite"):
+        _runs.refuse_existing(run.folder)
+    assert _runs.refuse_existing(run.folder, overwrite=True) is None
+
+
 def begun(opened, tmp_path):
     """A run folder with a checkpoint of one epoch."""
     run = closed(opened())
@@ -311,9 +320,9 @@ def needing():
 def test_what_is_recorded_need_not_be_given_again(needing, tmp_path, capsys):
     assert needing("--out", tmp_path / "run", "a.png")[0] == 2
     assert "Missing option '--data'" in capsys.readouterr().err
-    code, [run] = needing("--out", tmp_path / "run", "a.png", "--data", "photos")
+    code, [run] = needing("--out", tmp_path / "run", "a.png", "--data", "digits")
     closed(run)
     code, [run] = needing("--out", tmp_path / "run", "--resume")
-    assert (code, run.arguments) == (0, {"styles": ["a.png"], "data": "photos"})
-    assert needing("--out", tmp_path / "run", "--resume", "--data", "others")[0] == 2
+    assert (code, run.arguments) == (0, {"styles": ["a.png"], "data": "digits"})
+    assert needing("--out", tmp_path / "run", "--resume", "--data", "mnist")[0] == 2
     assert needing("--out", tmp_path / "new", "a.png")[0] == 2

@@ -322,7 +322,7 @@ def test_names_find_shipped_weights_and_paths_go_first(run, tmp_path, monkeypatc
     monkeypatch.setattr(saving.resources, "files", lambda name: package)
     monkeypatch.chdir(tmp_path)
     assert load("mnist").details == {"shipped": True}
-    with pytest.raises(InputError, match=r"No weights are shipped for 'audio' \(only for: mnist\)"):
+    with pytest.raises(InputError, match=r"No weights are shipped for 'audio'; train first, then give --model"):
         load("audio")
     (tmp_path / "mnist").symlink_to(run)
     assert load("mnist").details["seed"] == 3

@@ -1,0 +1,110 @@
+"""Progress on standard error: one line that is written over at a terminal, a line a minute where it is none."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+LIVE_SECONDS, LASTING_SECONDS = 0.2, 60.0
+"""From one line to the next at a terminal, and in a pipe or file."""
+
+BAR = 20
+
+
+def columns() -> int:
+    """Width of the terminal that standard error is, now."""
+    if os.environ.get("COLUMNS", "").isdecimal():
+        return int(os.environ["COLUMNS"])
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):  # none
+        return shutil.get_terminal_size().columns
+
+
+def fitted(first: str, figures: Sequence[str], last: str, width: int) -> str:
+    """The first and the last part of a line, and between them as many figures as there is room for; cut at `width`."""
+    chosen = list(figures)
+    while chosen and len("  ".join([first, *chosen, last])) > width:
+        chosen.pop()
+    return "  ".join(filter(None, [first, *chosen, last]))[:width]
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+class Line:
+    """A line of progress.
+
+    Attributes:
+        live: whether standard error is a terminal, where the line is written over.
+    """
+
+    def __init__(self) -> None:
+        self.live = sys.stderr.isatty()
+        self.began = time.perf_counter()
+        self.shown = self.began
+
+    def due(self) -> bool:
+        """Whether it is time for the next line."""
+        now = time.perf_counter()
+        if now - self.shown < (LIVE_SECONDS if self.live else LASTING_SECONDS):
+            return False
+        self.shown = now
+        return True
+
+    def show(self, first: str, figures: Sequence[str] = (), last: str = "") -> None:
+        """Write the line; at a terminal the next one takes its place."""
+        if self.live:
+            print(f"\r{fitted(first, figures, last, columns() - 1)}\x1b[K", end="", file=sys.stderr, flush=True)
+        else:
+            self.keep(first, figures, last)
+
+    def keep(self, first: str, figures: Sequence[str] = (), last: str = "") -> None:
+        """Write a line that stays."""
+        if self.live:
+            print(f"\r{fitted(first, figures, last, columns() - 1)}\x1b[K", file=sys.stderr, flush=True)
+        else:
+            print("  ".join(filter(None, [first, *figures, last])), file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Leave nothing of what is not to stay."""
+        if self.live:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A line with the share that is done and the time left; give it (done, total), total None where it is not known."""
+    line = Line()
+
+    def update(done: int, total: int | None) -> None:
+        if not line.due():
+            return
+        if not total:
+            line.show(label, [f"{done:,}"])
+            return
+        left = (time.perf_counter() - line.began) * (total - done) / max(done, 1)
+        bar = "#" * (BAR * done // total)
+        figures = [f"{100 * done // total} %", *([f"[{bar:<{BAR}}]"] if line.live else [])]
+        line.show(label, figures, f"{clock(left)} left")
+
+    if line.live:
+        line.show(f"{label} ...")
+    try:
+        yield update
+    finally:
+        line.clear()
+
+
+def counted(items: Iterable, total: int, label: str) -> Iterator:
+    """The same items, with a line of progress."""
+    with progress(label) as update:
+        for done, item in enumerate(items, start=1):
+            yield item
+            update(done, total)

@@ -7,6 +7,7 @@ import keras
 
 from convmedia.apps import _stylizing
 from convmedia.apps._album import ANIMATIONS, Album
+from convmedia.apps._commands import note
 from convmedia.apps._pictures import sample_photos
 from convmedia.apps._stylizing import Wanted
 from convmedia.data import originals
@@ -29,7 +30,8 @@ def painted(options: dict[str, Any]) -> dict[str, Any]:
     keras.utils.set_random_seed(options["seed"])
     quiet()
     wanted = _stylizing.read(
-        options["content"], options["styles"], options["mask"], options["start"], blend, options["size"]
+        *(options["content"], options["styles"], options["mask"], options["start"], blend, options["size"]),
+        told=lambda path, remark: note(f"{shown(path)}: {remark}"),
     )
     fits(wanted, options["out"])
     seen = extractor(options)

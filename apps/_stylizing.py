@@ -61,9 +61,18 @@ class Moment:
 
 
 def read(
-    content: Path, styles: Sequence[Path], masks: Sequence[Path], start: str, blend: Sequence[float], size: int
+    content: Path,
+    styles: Sequence[Path],
+    masks: Sequence[Path],
+    start: str,
+    blend: Sequence[float],
+    size: int,
+    told: Callable[[Path, str], None] = lambda path, remark: None,
 ) -> Wanted:
     """Read all that a picture is made of.
+
+    Args:
+        told: called with a file and each remark about what is done to it.
 
     Raises:
         InputError: a file that cannot be read, a mask of another size than the content, a wrong number of masks or
@@ -71,10 +80,18 @@ def read(
     """
     if masks and len(masks) not in (1, len(styles)):
         raise InputError(f"give --mask once, or once for each of the {len(styles)} styles; received {len(masks)}")
+
+    def decoded(path: Path) -> np.ndarray:
+        return images.decode(path, told=partial(told, path)).astype(np.float32)
+
     original = originals.read(content)
+    for remark in original.notes:
+        told(content, remark)
+    if len(found := images.frames(content)) > 1:
+        told(content, f"has {len(found)} frames or pages; the first one is painted")
     drawn = [_mask(path, content, original.colour.shape[:2]) for path in masks]
-    paintings = [images.decode(path).astype(np.float32) for path in styles]
-    begun = images.decode(start).astype(np.float32) if start not in ("content", "noise") else None
+    paintings = [decoded(path) for path in styles]
+    begun = decoded(Path(start)) if start not in ("content", "noise") else None
     colour = in_rgb(original)
     height, width = fitted(colour.shape[:2], size)
     scaled = partial(resized, size=(height, width))

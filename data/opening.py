@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, cast
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 
+from convmedia.data import extras
 from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import shown
 from convmedia.data.quiet import mute
@@ -192,7 +193,7 @@ def _unknown(head: bytes) -> str:
     brand = _FTYP.fullmatch(head)
     kind = _TO_CONVERT.get(brand[1]) if brand else None
     if kind == "HEIC" and not WITH_HEIF:
-        return "is HEIC, which is not read here; run: pip install 'convmedia[heif]', or save it as JPEG"
+        return f"is HEIC, which is not read here; run: {extras.command('heif')}, or save it as JPEG"
     if kind == "AVIF" and "AVIF" not in FORMATS:
         return "is AVIF, which this Pillow does not read; install a newer Pillow, or save it as PNG"
     return f"holds no picture of a known format; give a complete file, one of {', '.join(_formats())}"

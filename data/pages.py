@@ -33,12 +33,12 @@ def inside(picture: np.ndarray) -> np.ndarray:
     Returns:
         A view of it.
     """
-    part = picture
+    part, working = picture, _working(picture)
     for cut in (_border, _frame):
-        top, bottom, left, right = cut(part)
+        top, bottom, left, right = _in_pixels(part, working, *cut(_apart(working)))
         smaller = part[top:bottom, left:right]
         if smaller.size and smaller.shape != part.shape and not is_blank(smaller):
-            part = smaller
+            part, working = smaller, _working(smaller)
     return part
 
 
@@ -47,7 +47,9 @@ def is_blank(picture: np.ndarray) -> bool:
     from scipy import ndimage
 
     residual = _residual(_working(picture))
-    noise = 1.4826 * float(np.median(np.abs(residual - np.median(residual))))
+    step = 3 if min(picture.shape[:2]) >= SMOOTHED_PX else 1
+    some = residual[::step, ::step]
+    noise = 1.4826 * float(np.median(np.abs(some - np.median(some))))
     if min(picture.shape[:2]) >= SMOOTHED_PX:  # noise becomes a third, strokes stay
         residual, noise = ndimage.uniform_filter(residual, (3, 3, 1)), noise / 3.0
     return float(np.abs(residual).max()) < max(LEAST_CONTRAST, 6.0 * min(noise, MOST_NOISE))
@@ -65,24 +67,25 @@ def _working(picture: np.ndarray) -> np.ndarray:
 
 def _residual(working: np.ndarray) -> np.ndarray:
     """What light that changes evenly over the picture, a plane, does not explain."""
-    height, width = working.shape[:2]
-    rows, columns = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    basis = np.stack([np.ones_like(rows), rows, columns], axis=-1).reshape(-1, 3)
-    flat = working.reshape(-1, 3)
-    found = np.linalg.lstsq(basis, flat, rcond=None)[0]
-    return (flat - basis @ found).reshape(working.shape)
+    mean = working.mean(axis=(0, 1), dtype=np.float64).astype(np.float32)
+    residual = working - mean
+    for axis, length in enumerate(working.shape[:2]):
+        place = np.linspace(-1, 1, length, dtype=np.float32)  # its sum is 0, so each slope is found on its own
+        profile = residual.mean(axis=1 - axis)
+        slope = place @ profile / max(float(place @ place), 1e-9)
+        residual -= np.expand_dims(np.outer(place, slope), 1 - axis) if length > 1 else np.float32(0)
+    return residual
 
 
 def _apart(working: np.ndarray) -> np.ndarray:
     """How far each pixel is from the commonest colour, of 255: (height, width)."""
-    paper = np.median(working.reshape(-1, 3), axis=0)
+    step = 2 if min(working.shape[:2]) >= SMOOTHED_PX else 1
+    paper = np.median(working[::step, ::step].reshape(-1, 3), axis=0).astype(np.float32)
     return np.abs(working - paper).max(axis=2)
 
 
-def _border(picture: np.ndarray) -> tuple[int, int, int, int]:
+def _border(apart: np.ndarray) -> tuple[int, int, int, int]:
     """Rows and columns that are left where lines of another colour lie along the picture's edges."""
-    working = _working(picture)
-    apart = _apart(working)
     edges = []
     for lines in (apart, apart[::-1], apart.T, apart.T[::-1]):
         foreign = (lines > STEP).mean(axis=1) > 0.9
@@ -90,15 +93,13 @@ def _border(picture: np.ndarray) -> tuple[int, int, int, int]:
         level = np.median(lines, axis=1)
         sharp = number and level[number - 1] - level[min(number + 1, len(level) - 1)] > STEP
         edges.append(number + 2 if sharp and number < len(lines) // 3 else 0)
-    return _in_pixels(picture, working, edges[0], len(apart) - edges[1], edges[2], apart.shape[1] - edges[3])
+    return edges[0], len(apart) - edges[1], edges[2], apart.shape[1] - edges[3]
 
 
-def _frame(picture: np.ndarray) -> tuple[int, int, int, int]:
+def _frame(apart: np.ndarray) -> tuple[int, int, int, int]:
     """Rows and columns inside of the largest frame, or of a sheet that lies on something of another colour."""
     from scipy import ndimage
 
-    working = _working(picture)
-    apart = _apart(working)
     marked = apart > max(LEAST_CONTRAST, 0.4 * float(apart.max()))
     numbers, _ = ndimage.label(marked, np.ones((3, 3)))
     best = (0, marked.shape[0], 0, marked.shape[1])
@@ -113,7 +114,7 @@ def _frame(picture: np.ndarray) -> tuple[int, int, int, int]:
             continue
         largest = own.size
         best = (rows.start + margin, rows.stop - margin, columns.start + margin, columns.stop - margin)
-    return _in_pixels(picture, working, *best)
+    return best
 
 
 def _frame_px(own: np.ndarray) -> int | None:

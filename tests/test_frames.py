@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convmedia.apps import _stylizing
 from convmedia.apps._making import Made, made
 from convmedia.data import frames, images, originals
 from convmedia.data.originals import Original
@@ -117,3 +118,14 @@ def test_colours_for_printing_become_rgb_with_a_note(tmp_path: Path) -> None:
     assert row["notes"] == ["its colours for printing, CMYK, become RGB"]
     with Image.open(row["out"]) as result:
         assert result.mode == "RGB" and result.getpixel((1, 1))[0] > 240
+
+
+def test_what_stylize_does_to_its_files_is_told(tmp_path: Path) -> None:
+    content, style = animation(tmp_path / "a.gif"), tmp_path / "b.tif"
+    originals.write(Original(np.tile(np.arange(0, 4000, 100, dtype=np.uint16)[:, None, None], (1, 12, 1))), style)
+    remarks: list[tuple[Path, str]] = []
+    _stylizing.read(content, [style], [], "content", [1.0], 0, lambda *remark: remarks.append(remark))
+    assert remarks == [
+        (content, "has 3 frames or pages; the first one is painted"),
+        (style, "its 16 bits hold 12: 4,095 is taken for white"),
+    ]

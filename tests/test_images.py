@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.data import images, originals
+from convmedia.data import extras, images, originals
 from convmedia.data.errors import InputError
 
 SUFFIX = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "GIF": ".gif", "WEBP": ".webp", "TIFF": ".tif"}
@@ -489,7 +489,7 @@ def test_heic_is_no_damaged_file_but_says_what_to_do(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(HEIC)
         with pytest.raises(InputError) as error:
             images.decode(tmp_path / name)
-        one_line(error, f"{name} is HEIC", "pip install 'convmedia[heif]'", "JPEG")
+        one_line(error, f"{name} is HEIC", f"run: {extras.command('heif')}", "JPEG")
     assert [path.name for path in images.find([tmp_path])] == ["a.HEIC", "b.jpg"]
 
 

@@ -29,6 +29,11 @@ def bordered(page, top=0, bottom=0, left=0, right=0, colour=0):
     return np.pad(page, ((top, bottom), (left, right), (0, 0)), constant_values=colour)
 
 
+@pytest.fixture(scope="module")
+def reader():
+    return shipped("mnist")
+
+
 AROUND = {
     "scanner's border at two sides": bordered(seven(), top=25, left=18),
     "scanner's border at one side": bordered(seven(), right=30),
@@ -49,9 +54,9 @@ AROUND = {
 
 
 @pytest.mark.parametrize("name", AROUND)
-def test_the_digit_is_read_inside_of_what_surrounds_it(name, tmp_path):
+def test_the_digit_is_read_inside_of_what_surrounds_it(name, reader, tmp_path):
     images.encode(AROUND[name], tmp_path / "a.png")
-    [row] = shipped("mnist").predict_files([tmp_path / "a.png"])
+    [row] = reader.predict_files([tmp_path / "a.png"])
     assert row["label"] == "7" and row["score"] > 0.9, row
 
 
@@ -71,10 +76,10 @@ def test_what_shows_nothing_is_blank(name):
     assert pages.is_blank(np.clip(BLANK[name], 0, 255).astype(np.uint8))
 
 
-def test_a_blank_page_is_an_error_row_and_no_digit(tmp_path):
+def test_a_blank_page_is_an_error_row_and_no_digit(reader, tmp_path):
     images.encode(np.full((300, 200, 3), 240, np.uint8), tmp_path / "a.png")
     images.encode(seven(), tmp_path / "b.png")
-    first, second = shipped("mnist").predict_files([tmp_path / "a.png", tmp_path / "b.png"])
+    first, second = reader.predict_files([tmp_path / "a.png", tmp_path / "b.png"])
     assert first == {
         "file": str(tmp_path / "a.png"),
         "error": f"{tmp_path}/a.png shows no digit: the page is blank; give a picture of one",

@@ -1,6 +1,7 @@
 """Rows of many files, one for each, as JSON Lines, CSV or Parquet: written as they come, continued after a kill."""
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,13 +67,19 @@ def added(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path],
 
 @contextmanager
 def appending(path: Path) -> Iterator[Callable[[Row], None]]:
-    """Gives what appends a row to a JSON Lines file, on disk before the next one is asked for."""
+    """Gives what appends a row to a JSON Lines file, in the file before the next one is asked for; of a row that could
+    not be written nothing stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as stream:
+    with path.open("ab", buffering=0) as file:  # a buffer would write what failed once more when it is closed
 
         def append(row: Row) -> None:
-            stream.write(to_json(row) + "\n")
-            stream.flush()
+            before, left = file.seek(0, os.SEEK_END), f"{to_json(row)}\n".encode()
+            try:
+                while left:
+                    left = left[file.write(left) :]
+            except BaseException:
+                file.truncate(before)
+                raise
 
         yield append
 

@@ -14,7 +14,6 @@ import importlib.util
 import json
 import os
 import shutil
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import numpy as np
 import platformdirs
 
 from convmedia.data import images
+from convmedia.data.arrays import DAMAGED
 from convmedia.data.catalogue import BUNDLED, SOURCES, Source
 from convmedia.data.download import Expected, Progress, Unreachable, download, unpack
 from convmedia.data.errors import InputError
@@ -165,7 +165,7 @@ def _check_mnist(path: Path) -> None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             received = {key: _idx_digest(arrays[key]) for key in _MNIST_IDX}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         reason = " ".join(str(error).split())
         _refuse(SOURCES["mnist"], path, f"arrays {' '.join(_MNIST_IDX)} in an npz file", f"another file ({reason})")
     for key, want in _MNIST_IDX.items():

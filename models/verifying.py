@@ -11,6 +11,7 @@ Imports neither Keras nor this package: what runs here is what a user of the exp
 that the package's own imports do not run either.
 """
 
+import errno
 import json
 import resource
 import sys
@@ -55,8 +56,16 @@ def write_arrays(path: str | Path, arrays: Iterable[np.ndarray], compression: in
 
 
 def read_arrays(path: str | Path) -> Iterator[np.ndarray]:
-    """The arrays that `write_arrays` wrote, in order, one in memory at a time."""
-    with zipfile.ZipFile(path) as archive:
+    """The arrays that `write_arrays` wrote, in order, one in memory at a time.
+
+    Raises:
+        OSError: the file cannot be read, or is no such file, which `zipfile` does not tell apart.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise OSError(errno.EIO, f"no complete archive ({error})", str(path)) from error
+    with archive:
         for name in sorted(archive.namelist()):
             with archive.open(name) as file:
                 yield np.lib.format.read_array(file, allow_pickle=False)

@@ -1,6 +1,8 @@
 """Rows of many files: half rows, other content, Parquet, folders of results, a killed process, Ray."""
 
 import contextlib
+import errno
+import io
 import json
 import os
 import signal
@@ -44,6 +46,25 @@ def digits(tmp_path_factory):
         Image.fromarray(digit).resize((40 + 8 * (place // 30), 48)).save(folder / f"{place:02}.png")
     (folder / "05.png").write_bytes(b"damaged")
     return folder
+
+
+def test_of_a_row_that_could_not_be_written_nothing_stays(tmp_path, monkeypatch):
+    class Full(io.FileIO):
+        """Takes 3 bytes of the second row."""
+
+        def write(self, content):
+            if b"b.png" in content:
+                super().write(content[:3])
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(content[:20])
+
+    rows = tmp_path / "rows.jsonl"
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(_rows.Path, "open", lambda path, mode, buffering: Full(path, mode))
+        with _rows.appending(rows) as append:
+            for row in ROWS:
+                append(row)
+    assert rows.read_bytes() == (json.dumps(ROWS[0]) + "\n").encode()
 
 
 def test_half_a_row_is_cut_off_and_the_complete_ones_are_kept(tmp_path):

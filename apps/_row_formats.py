@@ -16,7 +16,7 @@ def rows_file(path: Path | None) -> Path | None:
     Raises:
         InputError: its suffix is of no format that rows are written in, or what writes it is not installed.
     """
-    if path is None or any(map(special, (path, *str(path).split("+")))):  # what is no file has a message of its own
+    if path is None or any(special(part) for part in (str(path), *str(path).split("+"))):  # what is no file has a message of its own
         return path
     suffix = path.suffix.lower()
     if suffix not in (CSV, PARQUET, *JSON_LINES):

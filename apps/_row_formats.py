@@ -16,8 +16,8 @@ def rows_file(path: Path | None) -> Path | None:
     Raises:
         InputError: its suffix is of no format that rows are written in, or what writes it is not installed.
     """
-    if path is None or any(special(part) for part in (str(path), *str(path).split("+"))):  # what is no file has a message of its own
-        return path
+    if path is None or any(special(part) for part in (str(path), *str(path).split("+"))):
+        return path  # what is no file has a message of its own
     suffix = path.suffix.lower()
     if suffix not in (CSV, PARQUET, *JSON_LINES):
         formats = "JSON Lines (.jsonl), .csv and .parquet"

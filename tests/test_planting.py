@@ -33,6 +33,7 @@ from convmedia.models.answer import PICTURE
 from convmedia.models.evidence import Evidence
 from convmedia.models.formats import FORMATS, Refused
 from convmedia.models.layers import Resize
+from convmedia.models.mel import MeanOfWindows
 from convmedia.models.predicting import Predictor
 
 LABELS = ["cat", "dog", "owl"]
@@ -166,7 +167,7 @@ def listener(before=None, scores=None, joined=None):
 
     Args:
         before, scores: change the waveform and each window's scores.
-        joined: takes scores, samples heard and waveforms in place of `MeanOfWindows`.
+        joined: takes scores, samples heard and waveforms in place of `MeanByEnergy`.
     """
     keras.utils.set_random_seed(3)
     spectrum, size = audio.heard_as("compact", RATE, WINDOW / RATE)
@@ -191,8 +192,12 @@ def listener(before=None, scores=None, joined=None):
     raw = keras.Input((None,), name="sound")
     windows, heard = model.get_layer("windows")(Changed(before)(raw) if before else raw)
     prepared = model.get_layer("standardised")([model.get_layer("log_mel")(windows), heard])
-    join = Changed(joined) if joined else model.get_layer("mean_of_windows")
-    return keras.Model(raw, model.get_layer("answer")(join([network(prepared), heard, raw])))
+    answers = network(prepared)
+    if joined:
+        mean = Changed(joined)([answers, heard, raw])
+    else:
+        mean = model.get_layer("mean_of_windows")([answers, heard, windows, raw])
+    return keras.Model(raw, model.get_layer("answer")(mean))
 
 
 BUILDERS = {
@@ -448,6 +453,7 @@ def first_window(given):
 HEARD = {
     "the greatest of all windows": {"joined": greatest_of_windows},
     "windows counted by number": {"joined": plain_mean_of_windows},
+    "windows counted by length": {"joined": MeanOfWindows()},
     "the first window alone": {"joined": first_window},
     "windows a hop later": {"before": lambda x: ops.concatenate([0 * x[:, :1], x[:, :-1]], 1)},
     "twice the level, clipped": {"before": lambda x: ops.clip(2 * x, -1.0, 1.0)},

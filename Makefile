@@ -53,7 +53,7 @@ $(READY): pyproject.toml constraints.txt
 constraints:
 	$(PYTHON) -m venv --clear build/resolving
 	build/resolving/bin/python -m pip install --quiet --upgrade pip
-	build/resolving/bin/python -m pip install --dry-run --ignore-installed '.[dev,jax,torch,ray]' >build/resolving/log
+	build/resolving/bin/python -m pip install --dry-run --ignore-installed '.[dev,jax,torch,ray,heif]' >build/resolving/log
 	sed -n '/^#/p' constraints.txt >build/resolving/constraints.txt
 	sed -n 's/^Would install //p' build/resolving/log | tr ' ' '\n' | sed 's/-\([^-]*\)$$/==\1/; s/+.*//' \
 	    | grep -Ev '^(convmedia|cuda-|nvidia-|triton)' | LC_ALL=C sort -f >>build/resolving/constraints.txt

@@ -77,7 +77,7 @@ def add(
 
         required(app, model)
         named = given(inputs, files_from)
-        missing = all_missing(named, decode) if out is None else []
+        missing = all_missing(named, decode) if out is None and model is None else []
         if missing:
             return printed(missing, as_json, line_of)
         use_backend(None)

@@ -269,7 +269,7 @@ def predict(
     if stream and out is not None:
         raise InputError("--stream prints its answers and --out is for files: leave one of them out")
     named = [] if stream else given(inputs, files_from)
-    missing = all_missing(named, clips.rate_of) if out is None else []
+    missing = all_missing(named, clips.rate_of) if out is None and model is None else []
     if missing:
         return _verbs.printed(missing, as_json, _verbs.line_of)
     use_backend(None)

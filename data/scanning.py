@@ -106,7 +106,7 @@ def examine(path: Path, decode: Decode, extensions: Collection[str]) -> Content:
         InputError: another suffix, refused by `decode`, or a JPEG or PNG that ends before its end marker.
         OSError: as reading raises it.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         raise InputError(f"{shown(path)} does not exist")
     if path.suffix.lower() not in extensions:
         raise InputError(f"{shown(path)} has the suffix {shown(path.suffix)!r}, which is not read")

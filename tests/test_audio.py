@@ -156,7 +156,13 @@ def test_rows_go_to_a_file_and_go_on_there(trained, wav, tmp_path, capsys):
     shared = ("--model", trained, "--out", tmp_path / "rows.jsonl", "--every", "0.2", "--json")
     run(capsys, "predict", files[0], *shared)
     _, out, _ = run(capsys, "predict", *files, *shared)
-    assert json.loads(out) == {"out": str(tmp_path / "rows.jsonl"), "files": 3, "skipped": 1, "errors": 0}
+    assert json.loads(out) == {
+        "out": str(tmp_path / "rows.jsonl"),
+        "files": 3,
+        "skipped": 1,
+        "errors": 0,
+        "device": "CPU",
+    }
     assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 3
 
 
@@ -252,6 +258,7 @@ def test_several_labels_are_learned_with_thresholds(small_epochs, tmp_path, caps
     assert json.loads(out)["metrics"]["test"] == metrics
 
 
+@pytest.mark.slow
 def test_a_run_killed_twice_ends_with_the_same_weights(folder, tmp_path):
     weights = []
     for name, kills in (("whole", 0), ("killed", 2)):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -115,6 +116,7 @@ def test_explain_writes_filters_maps_and_grad_cam(seven, tmp_path, capsys):
     assert not np.array_equal(left, right)
 
 
+@pytest.mark.slow
 def test_the_filters_before_training_are_those_the_training_began_with(tmp_path, monkeypatch):
     """A training that does nothing leaves the initial filters in the file: those are the ones shown as "before"."""
     from convmedia.apps import _training
@@ -132,6 +134,7 @@ def test_the_filters_before_training_are_those_the_training_began_with(tmp_path,
     assert np.array_equal(mnist.filters_before(predictor), filters(predictor.model))
 
 
+@pytest.mark.slow
 def test_fine_tuning_starts_from_what_was_learned(trained, tmp_path, capsys):
     options = ("--data", "digits", "--network", "lenet5", "--limit", 60, "--no-augment", "--epochs", 1)
     assert run(capsys, "train", *options, "--weights", trained, "--out", tmp_path / "tuned")[0] == 0
@@ -187,6 +190,7 @@ def test_photographs_for_validation_follow_from_the_seed():
     assert (first[12:] != other[12:]).any(axis=(1, 2, 3)).all()
 
 
+@pytest.mark.slow
 def test_a_run_from_before_there_was_a_choice_continues_as_it_was(tmp_path, capsys):
     small = ("--data", "digits", "--network", "lenet5", "--limit", 60, "--no-augment", "--monitor", "accuracy")
     small += ("--no-class-weights",)
@@ -210,11 +214,21 @@ def picture(path, size):
     return path
 
 
-def test_tiny_pictures_are_answered(trained, tmp_path, capsys):
-    files = [picture(tmp_path / f"{w}x{h}.png", (w, h)) for w, h in ((1, 1), (1, 50), (3, 2))]
+def test_tiny_pictures_are_answered_where_they_show_something(trained, tmp_path, capsys):
+    files = []
+    for width, height in ((1, 1), (1, 50), (3, 2)):
+        files.append(picture(tmp_path / f"{width}x{height}.png", (width, height)))
+        with Image.open(files[-1]) as blank:
+            blank.putpixel((0, 0), 0)
+            blank.save(tmp_path / f"marked{width}x{height}.png")
+        files.append(tmp_path / f"marked{width}x{height}.png")
     code, out, _ = run(capsys, "predict", *files, "--model", trained, "--json")
-    assert code == 0
-    assert all(np.isfinite(row["score"]) for row in json.loads(out))
+    rows = json.loads(out)
+    assert code == 1
+    blank = [row for row in rows if "error" in row]
+    assert [Path(row["file"]).name for row in blank] == ["1x1.png", "marked1x1.png", "1x50.png", "3x2.png"]
+    assert all("the page is blank" in row["error"] for row in blank)
+    assert all(np.isfinite(row["score"]) for row in rows if row not in blank)
 
 
 def truncated(path):

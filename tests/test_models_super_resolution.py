@@ -170,7 +170,10 @@ def test_saved_and_loaded_it_answers_the_same(name, tmp_path):
     np.testing.assert_array_equal(again(pictures(9, 14)), model(pictures(9, 14)))
 
 
-@pytest.mark.parametrize(("name", "scale"), [("srcnn", 2), ("vdsr", 3), ("carn", 4), ("carn-m", 3)])
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [("srcnn", 2), *(pytest.param(*one, marks=pytest.mark.slow) for one in (("vdsr", 3), ("carn", 4), ("carn-m", 3)))],
+)
 def test_exported_files_take_any_size_and_agree(name, scale, tmp_path):
     examples = [np.uint8(pictures(*size)[0]) for size in ((24, 24), (17, 41), (33, 12))]
     names = ["saved-model", "onnx", "litert"]

@@ -741,6 +741,7 @@ ENTERED = [
     Fault("classifier", "saved-model", "no serve_bytes", "its entries|its runtime failed", write=without_bytes),
 ]
 
+ALWAYS = 3  # every so many-th fault is planted by `make test`, all of them by `make test-all`
 FAULTS = [
     *of_model("classifier", TURNS, {**PREPARED, **WEIGHED, **ANSWERED}),
     *of_model("resized", ["onnx"], RESIZED),
@@ -759,7 +760,17 @@ def test_there_are_more_than_a_hundred_of_them_each_once():
     assert len({(fault.subject, fault.format, fault.name) for fault in FAULTS}) == len(FAULTS) > 100
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.subject}-{fault.format}-{fault.name}")
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(
+            fault,
+            id=f"{fault.subject}-{fault.format}-{fault.name}",
+            marks=[pytest.mark.slow] if place % ALWAYS else [],
+        )
+        for place, fault in enumerate(FAULTS)
+    ],
+)
 def test_a_planted_fault_is_refused(prove, fault):
     with pytest.raises(Refused, match=fault.reason) as caught:
         prove(fault.subject, fault.format, fault)

@@ -422,6 +422,7 @@ def test_pictures_are_measured_in_decibels_to_keras_where_nothing_else_is_known(
     assert [one[0] for one in types] == ["FLOAT32", "INT8", "FLOAT32"]  # all but the outermost
 
 
+@pytest.mark.slow
 def test_the_command_keeps_what_loses_less_than_its_tolerance(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("CONVMEDIA_DATA", raising=False)
     arguments = ["--network", "srcnn", "--format", "litert", "--quantize", "int8", "--quantize", "float16"]
@@ -472,6 +473,7 @@ RECORDINGS = Path(os.environ.get("CONVMEDIA_DATA", "nowhere"), "audio", "fsdd")
 
 
 @pytest.mark.skipif(not RECORDINGS.exists(), reason="fsdd is not here")
+@pytest.mark.slow
 def test_the_included_sounds_network_keeps_its_accuracy_in_a_third_of_the_bytes(tmp_path, capsys):
     arguments = [
         "audio",

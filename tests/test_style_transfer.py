@@ -264,6 +264,7 @@ def test_a_run_folder_holds_what_the_contract_names(trained):
     assert load(trained).details["styles"] == ["painting"]
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_with_the_same_weights(photos, folder, small_vgg, trained, tmp_path):
     arguments = [folder / "painting.png", "--data", photos, "--weights", small_vgg, "--out", tmp_path / "run"]
     command = [sys.executable, "-m", "convmedia.apps", "style-transfer", "train", *map(str, arguments), *TRAINING]

@@ -126,6 +126,7 @@ def test_networks_of_one_scale_are_trained_one_after_the_other(folder, tmp_path,
     assert "x3  PSNR" in out
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_with_the_same_weights(folder, trained, tmp_path):
     command = [sys.executable, "-m", "convmedia.apps", "super-resolution", "train", "--data", str(folder), *QUICK]
     command += ["--out", str(tmp_path / "run")]
@@ -326,10 +327,10 @@ def test_folders_keep_their_structure_and_nothing_is_replaced_twice(bicubic, tmp
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--scale", "5"], "'5' is not one of"),
+        (["--scale", "5"], "--scale 5: is not one of '2', '3', '4'"),
         (["--scale", "3"], "is of scale 2; leave it out"),
         (["--network", "vdsr"], "is of network srcnn; leave it out"),
-        (["--tile", "0"], "greater than or equal to 16"),
+        (["--tile", "0"], "--tile 0: give 16 or more"),
     ],
     ids=str,
 )

@@ -13,6 +13,7 @@ from convmedia.apps import _digits
 from convmedia.data import digits
 from convmedia.models import load
 
+pytestmark = pytest.mark.slow
 needs_jax = pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
 

@@ -170,6 +170,7 @@ def test_three_labels_of_unequal_frequency_are_learned_too(folder, tmp_path, cap
     assert {entry["label"] for entry in row["top"]} == {"lying", "plain", "standing"}
 
 
+@pytest.mark.slow
 def test_a_run_killed_twice_ends_with_the_same_weights(folder, trained, tmp_path):
     command = [sys.executable, "-m", "convmedia.apps", "cats-vs-dogs", "train", "--data", str(folder), *SMALL]
     command += ["--epochs", "14", "--out", str(tmp_path / "run")]

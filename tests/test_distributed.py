@@ -88,6 +88,7 @@ def assert_same_curve(one, other):
 
 
 @needs_jax
+@pytest.mark.slow
 def test_two_processes_one_of_them_killed_and_resumed_train_as_one_does(alone, start_pair, tmp_path):
     shared, states = tmp_path / "shared", [tmp_path / "0.npz", tmp_path / "1.npz"]
     pair = start_pair(TRAIN, lambda rank: (states[rank], "--distribute", "--out", shared))

@@ -169,6 +169,15 @@ def test_operators_of_a_saved_model(saved_model_graphs, tmp_path):
 
 
 @needs_tensorflow
+@trying("saved_model_inputs")
+def test_what_a_saved_model_takes(saved_model_inputs, tmp_path):
+    model = keras.Sequential([keras.Input((3,), name="levels"), layers.Dense(2)])
+    model.export(tmp_path / "saved", format="tf_saved_model", verbose=False)
+    [(name, dtype, shape)] = saved_model_inputs((tmp_path / "saved" / "saved_model.pb").read_bytes())
+    assert (name, dtype, shape) == ("levels", np.float32, [-1, 3])
+
+
+@needs_tensorflow
 @trying("converter_error")
 def test_the_error_of_an_operation_that_litert_has_not(converter_error):
     import tensorflow as tf

@@ -145,6 +145,7 @@ def history_without_seconds(folder):
     return [line.rsplit(",", 1)[0] for line in (folder / "history.csv").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_five_random_moments_ends_with_the_same_weights(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     finished(train(whole))

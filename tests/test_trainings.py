@@ -23,7 +23,8 @@ TRAININGS = """
 import contextlib, os, shlex, shutil, sys
 from pathlib import Path
 from convmedia.apps import _commands
-_commands.use_backend(sys.argv[1])
+# Processes that train together go on in a child of theirs, which comes here again.
+_commands.use_backend(sys.argv[1], distribute="KERAS_DISTRIBUTION_PROCESS_ID" in os.environ)
 from convmedia.apps import _classifiers, _clips, _distributed, _heard, _runs
 from convmedia.apps import _style_training, _super_resolution, _transfer
 from convmedia.apps import audio, cats_vs_dogs, mnist, style_transfer, super_resolution, transfer

@@ -186,6 +186,7 @@ def test_find_lr_draws_a_curve_and_no_run(folder, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_stage_two_ends_with_the_same_weights(folder, trained, tmp_path):
     command = [sys.executable, "-m", "convmedia.apps", "transfer", "train", "--data", str(folder), *QUICK]
     command += ["--epochs", "2", "--out", str(tmp_path / "run")]

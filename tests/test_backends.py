@@ -87,7 +87,7 @@ def by_tensorflow(tmp_path_factory):
     return answers("tensorflow", tmp_path_factory.mktemp("answers"))
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", [pytest.param("jax", marks=pytest.mark.slow), "torch"])
 def test_another_backend_answers_alike(backend, by_tensorflow, tmp_path):
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")

@@ -201,7 +201,7 @@ def on_tensorflow(small_vgg):
     return on_backend("tensorflow", small_vgg)
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", [pytest.param("jax", marks=pytest.mark.slow), "torch"])
 def test_other_backends_give_the_same_losses(backend, on_tensorflow, small_vgg):
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")

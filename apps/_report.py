@@ -44,12 +44,12 @@ p{max-width:44rem;margin:.75rem 0}
 .subtitle{margin:.35rem 0 0}
 nav{margin:1.5rem 0 0;font-size:.9rem;display:flex;flex-wrap:wrap;gap:.25rem 1.1rem}
 a{color:var(--accent)}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.75rem;margin:1.75rem 0}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:.75rem;margin:1.75rem 0}
 .cards div{background:var(--card);border-radius:.6rem;padding:.9rem 1.1rem;break-inside:avoid;display:flex;
 flex-direction:column-reverse;justify-content:flex-end}
 .cards dt{color:var(--soft);font-size:.9rem}
-.cards dd{margin:0;font-size:1.7rem;font-weight:650;line-height:1.25;font-variant-numeric:tabular-nums;
-overflow-wrap:anywhere}
+.cards dd{margin:0;font-size:1.4rem;font-weight:650;line-height:1.25;font-variant-numeric:tabular-nums;
+overflow-wrap:break-word}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums}
 th,td{padding:.35rem .9rem .35rem 0;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}

@@ -30,7 +30,7 @@ SMALL_VGG = "--weights VGG --content-layer block2_conv2 --style-layer block1_con
 # What a test adds, so that a training takes seconds: the last of two equal options counts.
 SHORTER = {
     "mnist train": "--limit 60 --epochs 1",
-    "mnist compare": "--data digits --limit 60 --epochs 1",
+    "mnist compare": "--data digits --epochs 1",
     "cats-vs-dogs train": "--limit 24 --epochs 1 --batch-size 8",
     "transfer train": "--weights none --side 64 --limit 24 --epochs 1 --batch-size 8",
     "super-resolution train": "--limit 16 --epochs 1 --batch-size 4",

@@ -11,7 +11,6 @@ from typing import BinaryIO, NamedTuple
 
 PCM, EXTENSIBLE = 0x0001, 0xFFFE  # wFormatTag
 MOST_64 = 2**63 - 1
-W64_GUID = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0O\x8e\xdb\x8a"
 OGG_PAGE_BYTES = 65_307  # the greatest size of a page (RFC 3533, section 6)
 
 

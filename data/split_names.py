@@ -10,7 +10,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 
-_WORDS = {
+WORDS = {
     **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
     **dict.fromkeys(("validation", "validate", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing", "tst", "eval", "evaluation", "holdout", "heldout"), "test"),
@@ -65,11 +65,11 @@ def _split_and_rest(name: str) -> tuple[str, tuple[str, ...]] | None:
 
 def _split_of(token: str) -> str | None:
     """The split of a word, also where something is added without a gap: trainset, testdata."""
-    if token in _WORDS:
-        return _WORDS[token]
-    for word in sorted(_WORDS, key=len, reverse=True):
+    if token in WORDS:
+        return WORDS[token]
+    for word in sorted(WORDS, key=len, reverse=True):
         if (token.startswith(word) and token[len(word) :] in _ADDED) or (
             token.endswith(word) and token[: -len(word)] in _ADDED
         ):
-            return _WORDS[word]
+            return WORDS[word]
     return None

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 
-from convmedia.data import text
+from convmedia.data import split_names, text
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.data.layouts import SPLITS
@@ -34,12 +34,6 @@ FILE_COLUMNS = (
 LABEL_COLUMNS = ("labels", "label", "category", "class", "classes", "tags")
 GROUP_COLUMNS = ("group", "speaker", "patient", "subject", "recording")
 DELIMITERS = ",;\t|"
-
-_SPLITS = {
-    **dict.fromkeys(("train", "training", "trn"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing", "tst", "eval", "evaluation"), "test"),
-}
 
 
 @dataclass(frozen=True)
@@ -191,10 +185,10 @@ def _row(file: Path, values: dict[str, str], alone: set[str], where: str) -> Row
     split = values.get("split", "")
     if not labels:
         raise Unusable("has no label")
-    if split and split.casefold() not in _SPLITS:
+    if split and split.casefold() not in split_names.WORDS:
         raise Unusable(f"has the split {split!r}, not one of {', '.join(SPLITS)}")
     fold, group = values.get("fold", ""), values.get("group", "")
-    return Row(file, labels, _SPLITS.get(split.casefold(), ""), fold, group, where)
+    return Row(file, labels, split_names.WORDS.get(split.casefold(), ""), fold, group, where)
 
 
 def _labels(cell: str, alone: set[str]) -> tuple[str, ...]:

@@ -16,12 +16,6 @@ from keras import ops
 from convmedia.data.colouring import LUMA
 from convmedia.models.mel import MFCC, LogMel  # noqa: F401  their names here
 
-
-def axis_size(tensor, axis):
-    """Length of one axis as a float32 scalar; works for axes whose length is known only at run time."""
-    return ops.cast(ops.shape(tensor)[axis], "float32")
-
-
 _true_size: ContextVar[tuple[Any, Any] | None] = ContextVar("true_size", default=None)
 
 

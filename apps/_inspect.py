@@ -40,7 +40,7 @@ def show(facts: dict[str, Any]) -> None:
     lines = {
         "application": facts["app"],
         "takes": takes(facts["input"]),
-        "gives": gives(facts["labels"]),
+        "gives": gives(facts),
         "made with": ", ".join(f"{name} {value}" for name, value in facts["details"].items()),
         "parameters": f"{facts['parameters']:,}",
         "size": f"{facts['bytes']:,} bytes",
@@ -62,7 +62,7 @@ def exported_text(facts: dict[str, Any]) -> str:
     if said is None:
         lines |= {"says": "nothing of itself: no file of this program", "takes": taken(facts["inputs"])}
     else:
-        lines |= {"application": said["app"], "takes": taken(facts["inputs"]), "gives": gives(said["labels"])}
+        lines |= {"application": said["app"], "takes": taken(facts["inputs"]), "gives": gives(said)}
         lines |= {"made with": listed(said["details"]), "model sha256": str(said["model_sha256"])}
     rows = [[name, str(count)] for name, count in facts["operators"].items()]
     return "\n".join([*(f"{name:12} {value}" for name, value in lines.items()), "", table(["operator", "times"], rows)])
@@ -79,9 +79,14 @@ def taken(inputs: list[dict[str, Any]]) -> str:
     return ", ".join(takes({**one, "kind": one["name"], "shape": one["shape"][1:]}) for one in inputs)
 
 
-def gives(labels: list[str] | None) -> str:
-    """What comes out."""
-    return f"{len(labels)} probabilities: {', '.join(labels)}" if labels else "pictures"
+def gives(said: dict[str, Any]) -> str:
+    """What comes out; of a file that is older than the names of kinds by its labels."""
+    from convmedia.models.outputs import KINDS, kind_named
+
+    name = said.get("kind")
+    if name is not None and name not in KINDS:
+        return f"{name}, a kind of answer that this version does not know"
+    return kind_named(name, said["labels"]).gives(said["labels"])
 
 
 def listed(values: dict[str, Any]) -> str:

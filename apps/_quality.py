@@ -1,7 +1,7 @@
 """Measuring enlarged pictures as the papers do: PSNR and SSIM of luma against the original, beside bicubic."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from convmedia.models import metrics
 from convmedia.models.predicting import Predictor
 from convmedia.models.super_resolution import NETWORKS
 from convmedia.models.tiling import whole_picture
-from convmedia.models.trials import Trial
+from convmedia.models.trials import Answers, Trial
 from convmedia.models.verifying import peak_bytes
 
 FIGURES = ("psnr", "ssim", "bicubic_psnr", "bicubic_ssim")
@@ -165,8 +165,8 @@ def psnr_of(predictor: Predictor, scale: int, colours: Sequence[np.ndarray], sai
     def inputs() -> Iterator[np.ndarray]:
         return (np.clip(np.round(shrunk(original, kind, scale)), 0, 255).astype(np.uint8) for original in cut)
 
-    def score(answers: Iterable[np.ndarray], _: Iterable[np.ndarray]) -> float:
-        pairs = zip(cut, (picture for answer in answers for picture in answer), strict=True)
+    def score(answers: Answers, _: Answers) -> float:
+        pairs = zip(cut, (picture for enlarged, *_ in answers for picture in enlarged), strict=True)
         planes = ((as_batch(luma_of(one)), as_batch(luma_answered(answer, one, kind))) for one, answer in pairs)
         return float(np.mean([float(metrics.psnr(wanted, found, scale)[0]) for wanted, found in planes]))
 

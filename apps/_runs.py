@@ -110,7 +110,8 @@ class Run:
 
         def noted(beside: Path) -> None:
             there = [digest(path)] if path.exists() else []
-            self.write(models={**self.record.get("models", {}), path.name: [*there, digest(beside)]})
+            models = {**self.record.get("models", {}), path.name: [*there, digest(beside)]}
+            self.write(kind=model.layers[-1].kind.name, models=models)
 
         save(model, path, noted)
 
@@ -191,6 +192,7 @@ def recorded(folder: Path) -> dict[str, Any] | None:
 
 RECORDED: dict[str, type] = {  # of what is read again: what it must be, where it is there
     "app": str,
+    "kind": str,
     "arguments": dict,
     "status": str,
     "versions": dict,

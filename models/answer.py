@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from convmedia.models.outputs import Kind, kind_named
+
 PICTURE: dict[str, Any] = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
 """The input of every file that takes pictures: RGB, 0..255, of any height and width."""
 
@@ -13,7 +15,7 @@ PICTURE: dict[str, Any] = {"kind": "image", "dtype": "float32", "shape": [None, 
 class Answer(keras.layers.Layer):
     """Identity that carries the description of a saved file in its config.
 
-    Input and output: any tensor, returned as float32 and otherwise unchanged.
+    Input and output: any tensor, returned as float32 and otherwise unchanged; or several in a list.
 
     Args:
         app: name of the application as its command has it, such as "mnist".
@@ -22,9 +24,12 @@ class Answer(keras.layers.Layer):
         input: description of the raw input, such as
             {"kind": "image", "dtype": "float32", "shape": [None, None, 3]} (without the batch).
         details: further values that JSON can hold: network, seed, preparation.
+        kind: what the answers are, a name of `outputs.KINDS`; None for "probabilities" where there are labels and for
+            "picture" where there are none.
 
     Raises:
         TypeError: a value that JSON cannot hold.
+        ValueError: no such kind.
     """
 
     def __init__(
@@ -33,14 +38,15 @@ class Answer(keras.layers.Layer):
         labels: list[str] | None = None,
         input: dict[str, Any] | None = None,  # the name that run.json uses
         details: dict[str, Any] | None = None,
+        kind: str | None = None,
         **kwargs: Any,
     ):
         kwargs.setdefault("dtype", "float32")  # answers stay float32 whatever precision the network computes in
         super().__init__(**kwargs)
+        self.kind: Kind = kind_named(kind, labels)
         # Kept as text: Keras would wrap lists and dictionaries in tracking types, and a loaded layer must equal this.
-        self._description = json.dumps(
-            {"app": app, "labels": labels, "input": input or {}, "details": details or {}}, allow_nan=False
-        )
+        described = {"app": app, "kind": self.kind.name, "labels": labels, "input": input or {}}
+        self._description = json.dumps({**described, "details": details or {}}, allow_nan=False)
 
     def call(self, inputs):
         return inputs
@@ -68,17 +74,11 @@ class Answer(keras.layers.Layer):
         return {**super().get_config(), **json.loads(self._description)}
 
 
-def full_scale(labels: list[str] | None) -> float:
-    """The greatest value of an answer: 1 of probabilities, which models with labels give, and 255 of pictures. Answers
-    are compared in fractions of it."""
-    return 255.0 if labels is None else 1.0
-
-
-def wrong_description(answer: Answer, shape: tuple[int | None, ...]) -> str | None:
+def wrong_description(answer: Answer, shapes: list[tuple[int | None, ...]]) -> str | None:
     """What an altered file says of itself that cannot be, if it does.
 
     Args:
-        shape: of the model's answer.
+        shapes: of the tensors of the model's answer, with the batch.
     """
     described, details = answer.input_description, answer.details
     if not isinstance(answer.app, str) or not isinstance(details, dict):
@@ -90,17 +90,17 @@ def wrong_description(answer: Answer, shape: tuple[int | None, ...]) -> str | No
         return "its input has another shape or dtype than pictures or sounds"
     if type(rate) is not int or rate < 1:
         return "its sample rate is no number of Hz"
-    return wrong_labels(answer.labels, shape[-1])
+    return wrong_labels(answer.labels) or answer.kind.wrong(answer.labels, shapes)
 
 
-def wrong_labels(labels: Any, scores: int | None) -> str | None:
-    """What is wrong with the labels of so many scores, if anything is."""
+def wrong_labels(labels: Any) -> str | None:
+    """What is wrong with labels, if anything is."""
     if labels is None:
         return None
     if not isinstance(labels, list) or not all(isinstance(label, str) and label for label in labels):
         return "its labels are not a list of names"
-    if not labels or len(set(labels)) < len(labels) or scores != len(labels):
-        return f"it has {len(labels)} labels, not all of them different, for {scores} scores"
+    if not labels or len(set(labels)) < len(labels):
+        return f"it has {len(labels)} labels, not all of them different"
     return None
 
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.data import images
-from convmedia.data.errors import InputError
 from convmedia.models import probes
-from convmedia.models.evidence import Evidence, Measured
+from convmedia.models.evidence import Evidence, Measured, Part, grouped
 from convmedia.models.formats import Refused, promised
+from convmedia.models.outputs import Kind, Mismatch, Outputs
 from convmedia.models.verifying import read_arrays, unpacked
 
 REPEAT_TOLERANCE = 1e-5  # between two runs of one file on one input: rounding of threads, no random numbers
@@ -56,46 +55,44 @@ def compared(
         Refused: another signature, other shapes, NaN, random answers, a larger difference.
     """
     answers = begun(answering, evidence, runtimes[0])
-    found = list(_differences(answers, evidence.plain.expected, evidence.scale))
+    found = list(_differences(answers, evidence, evidence.plain))
     seconds, repeated, costs = answers
-    unequal = float(repeated) / evidence.scale
+    unequal = float(repeated) / evidence.least_scale
     if not unequal <= REPEAT_TOLERANCE:
         raise Refused(f"random: two runs on the same input differ by {unequal:.3g}")
-    found += _differences(begun(probed, evidence, runtimes[1]), evidence.probes.expected, evidence.scale)
+    found += _differences(begun(probed, evidence, runtimes[1]), evidence, evidence.probes)
     counted = found[: evidence.batches + evidence.varied]
     greatest = max(difference for difference, _ in (counted if tolerance is None else found))
     if tolerance is not None and not greatest <= tolerance:
         raise Refused(f"answers differ from Keras by {greatest:.3g}, more than {tolerance:g}")
-    same = np.concatenate([each.ravel() for _, each in counted])
+    same = [each.ravel() for _, each in counted if each is not None]
     at_1, at_32, peak_bytes = costs.tolist()
     return {
         "max_abs_diff": greatest,
-        "same_top1": None if evidence.predictor.labels is None else float(same.mean()),
+        "same_top1": float(np.concatenate(same).mean()) if same else None,
         "seconds_per_example": float(seconds.sum() / evidence.examples),
         **{"seconds_at_1": at_1, "seconds_at_32": at_32, "peak_bytes": int(peak_bytes)},
     }
 
 
 def bytes_compared(answering: Path, evidence: Evidence, tolerance: float) -> float:
-    """The largest difference between answers to encoded files and Keras's, scaled to 0..1; of pictures, which come as
-    PNG, beyond their rounding.
+    """The largest difference between answers to encoded files and Keras's, in fractions of the scale; of pictures,
+    which come as PNG, beyond their rounding.
 
     Raises:
         Refused: another signature, other labels, no PNG, a larger difference than `tolerance`.
     """
-    labels, scale = evidence.predictor.labels, evidence.scale
-    answers, expecting = begun(answering, evidence, "serve-bytes"), read_arrays(evidence.encoded.expected)
+    kind, labels = evidence.predictor.kind, evidence.predictor.labels
+    answers = grouped(begun(answering, evidence, "serve-bytes"), len(kind.served))
+    expecting = evidence.answers_in(evidence.encoded)
     greatest = 0.0
-    for number in evidence.encoded_batches():
+    for number, given in zip(evidence.encoded_batches(), answers, strict=True):
         expected = list(itertools.islice(expecting, number))
-        if labels is None:
-            found = _pictures(unpacked(next(answers)))
-            apart = [_beyond_rounding(*pair) for pair in zip(_same_number(found, number), expected, strict=True)]
-        else:
-            _refuse_other_labels(next(answers), labels, number)
-            found = list(_same_number(next(answers)[:, np.newaxis], number))
-            apart = [_difference(*pair) for pair in zip(found, expected, strict=True)]
-        greatest = max(greatest, *(each / scale for each in apart))
+        try:
+            apart = kind.served_difference(tuple(map(_strings, given)), expected, labels)
+        except Mismatch as error:
+            raise Refused(f"serve_bytes {error}") from error
+        greatest = max(greatest, apart)
     if not greatest <= tolerance:
         raise Refused(f"serve_bytes differs from Keras by {greatest:.3g}, more than {tolerance:g}")
     return greatest
@@ -108,7 +105,8 @@ def worth(answering: Path, evidence: Evidence, runtime: str, measured: Measured)
         Refused: too little.
     """
     trial, before = measured.trial, measured.before
-    after = trial.score(begun(answering, evidence, runtime), read_arrays(evidence.tried.expected))
+    answers = grouped(begun(answering, evidence, runtime), len(evidence.predictor.kind.outputs))
+    after = trial.score(answers, evidence.answers_in(evidence.tried))
     lost = trial.lost(before, after)
     if not lost <= measured.may_lose:
         asked = f"{trial.asked:g} are asked" if trial.asked else f"{before:.6g} before, {lost:.3g} {trial.unit} lost"
@@ -126,54 +124,37 @@ def refuse_mistaken(answering: Path, evidence: Evidence, runtime: str) -> None:
     """
     inputs = ["as it is", *probes.mistaken(evidence.predictor.input["kind"])]
     errors = dict.fromkeys(inputs, 0.0) | dict.fromkeys(REORDERED, 0.0)
-    expecting = read_arrays(evidence.mistaken.expected)
-    for answer in begun(answering, evidence, runtime):
+    kind, expecting = evidence.predictor.kind, evidence.answers_in(evidence.mistaken)
+    for answer in grouped(begun(answering, evidence, runtime), len(kind.outputs)):
         expected = dict(zip(inputs, itertools.islice(expecting, len(inputs)), strict=True))
-        expected |= {name: change(expected["as it is"]) for name, change in REORDERED.items()}
+        first, *others = expected["as it is"]
+        expected |= {name: (change(first), *others) for name, change in REORDERED.items()}
         for name, each in expected.items():
-            _difference(answer, each)
-            errors[name] += float(np.square(answer - each, dtype=np.float64).sum())
+            _difference(kind, answer, each)
+            pairs = zip(kind.outputs, answer, each, strict=True)
+            errors[name] += sum(float(np.square((a - e) / one.scale, dtype=np.float64).sum()) for one, a, e in pairs)
     least = min(errors, key=lambda name: errors[name])
     if errors[least] < MISTAKEN * errors["as it is"]:
         raise Refused(f"answers an input as Keras answers it with {least}")
 
 
-def _differences(answers: Iterator[np.ndarray], expecting: Path, scale: float) -> Iterator[tuple[float, np.ndarray]]:
-    """For each batch the largest difference, and which of its rows are greatest at the same place."""
-    for expected in read_arrays(expecting):
-        answer = next(answers)
-        yield _difference(answer, expected) / scale, answer.argmax(-1) == expected.argmax(-1)
+def _differences(
+    answers: Iterator[np.ndarray], evidence: Evidence, part: Part
+) -> Iterator[tuple[float, np.ndarray | None]]:
+    """For each batch the largest difference, and which parts of the answers say the same."""
+    kind = evidence.predictor.kind
+    for expected in evidence.answers_in(part):
+        answer = tuple(itertools.islice(answers, len(expected)))
+        yield _difference(kind, answer, expected), kind.same(answer, expected)
 
 
-def _difference(answer: np.ndarray, expected: np.ndarray) -> float:
-    if answer.shape != expected.shape:
-        raise Refused(f"answers {answer.shape} where Keras answers {expected.shape}")
-    if not np.isfinite(answer).all():
-        raise Refused("answers NaN or infinity")
-    return float(np.max(np.abs(answer.astype(np.float64) - expected)))
-
-
-def _beyond_rounding(answer: np.ndarray, expected: np.ndarray) -> float:
-    """How far whole levels are from an answer, beyond the half that rounding may take."""
-    return max(_difference(answer[np.newaxis], np.clip(expected, 0, 255)) - 0.5, 0.0)
-
-
-def _pictures(contents: list[bytes]) -> list[np.ndarray]:
+def _difference(kind: Kind, answer: Outputs, expected: Outputs) -> float:
     try:
-        return [images.decode(content) for content in contents]
-    except InputError as error:
-        raise Refused(f"serve_bytes gives no picture: {error}") from error
+        return kind.difference(answer, expected)
+    except Mismatch as error:
+        raise Refused(str(error)) from error
 
 
-def _same_number(answers: Any, number: int) -> Any:
-    if len(answers) != number:
-        raise Refused(f"serve_bytes gives {len(answers)} answers to {number} files")
-    return answers
-
-
-def _refuse_other_labels(names: np.ndarray, labels: list[str], number: int) -> None:
-    if names.shape != (number, len(labels)):
-        raise Refused(f"serve_bytes gives {number} files labels of shape {names.shape}, not {len(labels)} each")
-    given = [name.decode(errors="replace") for name in unpacked(names)]
-    if given != labels * number:
-        raise Refused(f"serve_bytes gives the labels {given[: len(labels)]} where {labels} are meant")
+def _strings(array: np.ndarray) -> np.ndarray:
+    """Byte strings of any length from what `verifying.packed` made of them; other arrays as they are."""
+    return np.array(unpacked(array), object).reshape(array.shape) if array.dtype.kind == "S" else array

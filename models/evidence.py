@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from convmedia.models import probes, serving
-from convmedia.models.answer import full_scale
 from convmedia.models.formats import Refused
+from convmedia.models.outputs import Outputs
 from convmedia.models.predicting import Predictor, every_layer, in_batches
 from convmedia.models.proving import first_line
 from convmedia.models.stylizing import StyleNormalization
@@ -84,9 +84,13 @@ class Evidence:
             self._write_encoded(examples)
 
     @property
-    def scale(self) -> float:
-        """Of the model's answers, what is 1 where they are compared."""
-        return full_scale(self.predictor.labels)
+    def least_scale(self) -> float:
+        """The smallest of what differences of the model's answers are divided by before they are compared."""
+        return float(min(np.min(output.scale) for output in self.predictor.kind.outputs))
+
+    def answers_in(self, part: Part) -> Iterator[Outputs]:
+        """Keras's answers to the batches of a part."""
+        return grouped(read_arrays(part.expected), len(self.predictor.kind.outputs))
 
     @property
     def plain(self) -> Part:
@@ -118,8 +122,8 @@ class Evidence:
         write_arrays(part.batches, itertools.chain.from_iterable(batches))
         changes = [lambda batch: batch, *probes.mistaken(kind).values()]
         with full_precision():
-            answers = (self.predictor(change(one), *others) for one, *others in batches for change in changes)
-            write_arrays(part.expected, answers)
+            answers = (self.predictor.outputs(change(one), *others) for one, *others in batches for change in changes)
+            write_arrays(part.expected, itertools.chain.from_iterable(answers))
         return part
 
     def measured(self, trial: Trial, may_lose: float, calibrating: Sequence[np.ndarray]) -> Measured:
@@ -127,7 +131,7 @@ class Evidence:
         batches = map(self._with_others, trial.batches())
         write_arrays(self.tried.batches, itertools.chain.from_iterable(batches))
         self._write_answers(self.tried)
-        before = trial.score(*(read_arrays(self.tried.expected) for _ in range(2)))
+        before = trial.score(*(self.answers_in(self.tried) for _ in range(2)))
         return Measured(trial, before, may_lose, calibrating)
 
     def batched(self, examples: Sequence[np.ndarray]) -> Iterator[Batch]:
@@ -151,19 +155,19 @@ class Evidence:
             self._write_answers(self.plain)
         except (ValueError, tf.errors.OpError) as error:
             raise Refused(f"the model itself fails on an example: {first_line(str(error))}") from error
-        answers = list(map(_is_finite, read_arrays(self.plain.expected)))
+        answers = list(map(_is_finite, self.answers_in(self.plain)))
         if not all(answers):
             raise Refused("the model itself answers NaN or infinity")
         return len(answers)
 
     def _write_answers(self, part: Part) -> None:
         with full_precision():
-            read = zip(*[read_arrays(part.batches)] * self.inputs, strict=True)
-            write_arrays(part.expected, (self.predictor(*batch) for batch in read))
+            answers = (self.predictor.outputs(*batch) for batch in grouped(read_arrays(part.batches), self.inputs))
+            write_arrays(part.expected, itertools.chain.from_iterable(answers))
 
     def _write_probes(self, examples: Sequence[np.ndarray]) -> int:
         """Probes that the model itself has no answer to, such as one of fewer pixels than it needs, are left out."""
-        kept: list[tuple[Batch, np.ndarray]] = []
+        kept: list[tuple[Batch, Outputs]] = []
         with full_precision():
             kept += self._answered(probes.varied(examples))
             number = len(kept)
@@ -172,22 +176,22 @@ class Evidence:
             if self.predictor.input["kind"] == "image":
                 kept += self._answered([probes.large(self._seconds_per_pixel([batch for batch, _ in kept]))])
         write_arrays(self.probes.batches, (array for batch, _ in kept for array in batch))
-        write_arrays(self.probes.expected, (answer for _, answer in kept))
+        write_arrays(self.probes.expected, (tensor for _, answer in kept for tensor in answer))
         return number
 
-    def _answered(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Batch, np.ndarray]]:
+    def _answered(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Batch, Outputs]]:
         import tensorflow as tf
 
         for batch in map(self._with_others, batches):
             with contextlib.suppress(ValueError, tf.errors.OpError):
-                answer = self.predictor(*batch)
+                answer = self.predictor.outputs(*batch)
                 if _is_finite(answer) and self._steady(batch, answer):
                     yield batch, answer
 
-    def _steady(self, batch: Batch, answer: np.ndarray) -> bool:
+    def _steady(self, batch: Batch, answer: Outputs) -> bool:
         """Whether rounding alone cannot tell runtimes apart, as it does where the maps of a picture are normalised by
         a deviation of nearly 0, those of a single pixel or of equal ones."""
-        if self.predictor.labels is not None:
+        if not self.predictor.kind.amplifies:
             return True
         if batch[0].shape[1:3] == (1, 1) and any(
             isinstance(layer, StyleNormalization) for layer in every_layer(self.predictor.model)
@@ -195,7 +199,7 @@ class Evidence:
             return False
         nudges = NUDGE * np.random.default_rng(0).choice([-1.0, 1.0], batch[0].shape)
         nudged = self.predictor((batch[0] + nudges).astype(np.float32), *batch[1:])
-        return float(np.abs(nudged - answer).max()) <= MOST_GAIN * NUDGE
+        return float(np.abs(nudged - answer[0]).max()) <= MOST_GAIN * NUDGE
 
     def _seconds_per_pixel(self, batches: Sequence[Batch]) -> float:
         if not batches:
@@ -220,16 +224,21 @@ class Evidence:
         write_arrays(self.encoded.batches, itertools.chain.from_iterable(batches))
         with full_precision():
             answers = (
-                self.predictor(raw[np.newaxis], *(other[place : place + 1] for other in others))
+                self.predictor.outputs(raw[np.newaxis], *(other[place : place + 1] for other in others))
                 for group, (_, *others) in zip(groups, batches, strict=True)
                 for place, (_, raw) in enumerate(group)
             )
-            write_arrays(self.encoded.expected, answers)
+            write_arrays(self.encoded.expected, itertools.chain.from_iterable(answers))
 
     def encoded_batches(self) -> Iterator[int]:
         """How many files each batch of `encoded` has."""
         every = read_arrays(self.encoded.batches)
         return (len(unpacked(contents)) for contents in itertools.islice(every, 0, None, self.inputs))
+
+
+def grouped(arrays: Iterable[np.ndarray], number: int) -> Iterator[tuple[np.ndarray, ...]]:
+    """Consecutive arrays, so many together: the inputs or the outputs of a batch."""
+    return zip(*[iter(arrays)] * number, strict=True)
 
 
 def spread(examples: Sequence[np.ndarray], most: int) -> list[np.ndarray]:
@@ -247,8 +256,8 @@ def cut(example: np.ndarray) -> np.ndarray:
     return example[top : top + side, left : left + side]
 
 
-def _is_finite(answer: np.ndarray) -> bool:
-    return bool(np.isfinite(answer).all())
+def _is_finite(answer: Outputs) -> bool:
+    return all(np.isfinite(tensor).all() for tensor in answer)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from convmedia.data.errors import InputError
+from convmedia.models.answer import Answer
 from convmedia.models.keras_internals import calls
 
 CONVOLUTIONS = (
@@ -93,8 +94,11 @@ def grad_cam(model: keras.Model, picture: np.ndarray, label_index: int | None = 
         nothing speaks for the label), and the probability that the model gives the label.
 
     Raises:
-        InputError: no such label, or a network without convolution maps.
+        InputError: no such label, a network without convolution maps, or a model whose answer is of another kind.
     """
+    last = model.layers[-1]
+    if isinstance(last, Answer) and not last.kind.explained:
+        raise InputError(f"Grad-CAM says what speaks for a label; the model answers with a {last.kind.name}")
     answer = ops.convert_to_numpy(_run(model.inputs[0], model.outputs[0], _batch(picture)))[0]
     label = int(answer.argmax()) if label_index is None else label_index
     if not 0 <= label < len(answer):

@@ -26,7 +26,6 @@ from convmedia.models.trials import LOSS_TOLERANCE, Trial
 from convmedia.models.verifying import read_arrays, write_arrays
 
 EXAMPLE_LIMIT = 200
-TOLERANCE = 1e-4  # of an answer scaled to 0..1
 HELD_BACK = 3  # of the examples every such one measures quantised files, where there is nothing else to measure them on
 PARITY_FILE = "parity.json"
 AUGMENTING = {"AugMix", "CutMix", "MixUp", "RandAugment", "Solarization"}  # beside everything called Random...
@@ -75,7 +74,7 @@ def export(
     out: str | Path,
     examples: Iterable[np.ndarray],
     *,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     timeout_seconds: float = 600,
     trial: Trial | Callable[[Sequence[np.ndarray]], Trial] | None = None,
     loss_tolerance: float | None = None,
@@ -94,7 +93,8 @@ def export(
         formats: keys of `FORMATS`.
         out: folder; made where missing.
         examples: raw inputs, uint8 (height, width, 3) or float32 (samples,), sizes may differ.
-        tolerance: largest difference of an answer scaled to 0..1 (pictures: divided by 255).
+        tolerance: largest difference of an answer, in fractions of the scale that its kind has (of probabilities 1,
+            of pictures 255); None for the kind's own.
         timeout_seconds: longest time that one step of a format's verification may take.
         trial: what quantised files are measured by, or what gives it, called with examples that are held back from
             calibration; None measures likeness to Keras on such examples.
@@ -257,7 +257,7 @@ def proved(
     evidence: Evidence,
     measured: Measured | None = None,
     *,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     timeout_seconds: float = 600,
 ) -> dict[str, Any]:
     """Write a file to a path and prove it, as `export` does.
@@ -271,6 +271,7 @@ def proved(
     Raises:
         Refused: it is not to be kept.
     """
+    tolerance = evidence.predictor.kind.tolerance if tolerance is None else tolerance
     _convert(kind, evidence, path, measured)
     inputs = evidence.inputs
     runtimes = (kind.runtime, "entries" if kind.runtime == "saved-model" else kind.runtime)
@@ -338,6 +339,6 @@ def _describe(kind: Format, path: Path, facts: dict[str, Any]) -> None:
 
 
 def description(predictor: Predictor) -> dict[str, Any]:
-    """What an exported file says of itself: application, labels, raw input, details, digest of the model file."""
-    facts = {"app": predictor.app, "labels": predictor.labels, "input": predictor.input}
+    """What an exported file says of itself: application, kind of answer, labels, raw input, details and digest."""
+    facts = {"app": predictor.app, "kind": predictor.kind.name, "labels": predictor.labels, "input": predictor.input}
     return {**facts, "details": predictor.details, "model_sha256": predictor.digest}

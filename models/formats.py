@@ -156,12 +156,12 @@ def promised(model: keras.Model, runtime: str) -> dict[str, Any]:
     raw, *others = model.inputs
     files = serving.takes_files(model)
     first = [raw.name, "uint8" if len(raw.shape) == 4 else "float32", list(raw.shape)]
-    outputs = [["output_0", "float32"]]
+    kind = model.layers[-1].kind
+    outputs = [[f"output_{place}", tensor.dtype] for place, tensor in enumerate(model.outputs)]
     entries = {"saved-model": ["serve", *(["serve_bytes"] if files else []), "serving_default"], "onnx": []}
     if runtime == "serve-bytes":
         first = ["file_bytes", "string", [None]]
-        labelled = model.layers[-1].labels is not None
-        outputs = [["labels", "string"], ["scores", "float32"]] if labelled else [["picture_bytes", "string"]]
+        outputs = [[name, dtype] for name, dtype in sorted(kind.served.items())]
     return {
         "inputs": sorted([first, *([tensor.name, "float32", list(tensor.shape)] for tensor in others)]),
         "outputs": outputs,

@@ -19,6 +19,7 @@ from convmedia.data.parallel import THREADS, in_order
 from convmedia.models.ink import FindInk
 from convmedia.models.keras_internals import direct_layers
 from convmedia.models.layers import Grey, Resize, padded
+from convmedia.models.outputs import Kind, Outputs
 
 BATCH_VALUES = 12_000_000  # most input values of one batch, 48 MB as float32: bounds memory on large pictures
 
@@ -165,7 +166,7 @@ class Predictor:
 
     Attributes:
         model: the `keras.Model`, raw input to answer.
-        app, labels, input, details: as its `Answer` layer has them.
+        app, labels, input, details, kind: as its `Answer` layer has them.
         path: the file it came from, or None.
     """
 
@@ -177,6 +178,7 @@ class Predictor:
         self.labels: list[str] | None = answer.labels
         self.input: dict[str, Any] = answer.input_description
         self.details: dict[str, Any] = answer.details
+        self.kind: Kind = answer.kind
 
     @cached_property
     def digest(self) -> str | None:
@@ -206,11 +208,15 @@ class Predictor:
             others: what the model's further inputs take, float32 (n, values) each, in its order.
 
         Returns:
-            float32; classifiers (n, labels) probabilities.
+            float32; classifiers (n, labels) probabilities. The first tensor, where the kind of answer has several.
 
         Raises:
             ValueError: another shape.
         """
+        return self.outputs(batch, *others)[0]
+
+    def outputs(self, batch: np.ndarray, *others: np.ndarray) -> Outputs:
+        """As calling it: all tensors of the answer."""
         batch = np.asarray(batch)
         if self.input["kind"] == "image":
             batch = _three_channels(batch)
@@ -222,7 +228,7 @@ class Predictor:
         # Converted here: TensorFlow would wrap a lack of memory in an error about the signature. JAX converts what
         # was padded, as it compiles a program for each size that it converts.
         convert = np.asarray if keras.backend.backend() == "jax" else ops.convert_to_tensor
-        return ops.convert_to_numpy(self._call(*map(convert, given)))
+        return tuple(map(ops.convert_to_numpy, keras.tree.flatten(self._call(*map(convert, given)))))
 
     def finite(self, batch: np.ndarray, *others: np.ndarray, what: str = "a picture") -> np.ndarray:
         """As calling it, where an answer that is no number is of no use.
@@ -250,21 +256,22 @@ class Predictor:
             top: how many labels a row names, best first; None means five, or all where there are fewer.
 
         Yields:
-            {"file", "label", "score", "top": [{"label", "score"}, ...]}, or {"file", "error"} for a file that cannot
-            be used; also "notes", lines on what was done to the file, where there are some. Scores are Python
-            floats, 0..1.
+            {"file", "label", "score", "top": [{"label", "score"}, ...]}, or what else the kind of answer says of a
+            file, or {"file", "error"} for a file that cannot be used; also "notes", lines on what was done to the file,
+            where there are some. Scores are Python floats, 0..1.
 
         Raises:
-            InputError: the model is no classifier.
+            InputError: the model does not speak of labels.
         """
-        if self.labels is not None and self.input["kind"] == "sound":
+        if self.labels is None:
+            raise InputError(f"The model of {self.app!r} does not label files; see its other commands.")
+        if self.input["kind"] == "sound":
             from convmedia.models.listening import Listener
 
             yield from Listener(self).rows(files, top)
             return
-        if self.labels is None or self.input["kind"] != "image":
-            raise InputError(f"The model of {self.app!r} does not label files; see its other commands.")
-        read = partial(_decoded, most_pixels=MOST_PIXELS if self.shrinks else None, page=self.finds_ink)
+        reduces = self.shrinks and not self.kind.located
+        read = partial(_decoded, most_pixels=MOST_PIXELS if reduces else None, page=self.finds_ink)
         decoded = enumerate(in_order(read, files, 2 * THREADS, images.pixels, PIXELS_AHEAD))
         # Batches end at multiples of their size, whatever pictures they hold: parts of a list are answered as the list.
         for _, part in groupby(decoded, lambda numbered: numbered[0] // batch_size):
@@ -286,7 +293,7 @@ class Predictor:
                 if pictures:  # TensorFlow ends the process where it gets none
                     pixels = len(pictures) * math.prod(pictures[0].shape[:2])
                     memory.require(ANSWERED_BYTES * pixels, f"{len(pictures)} pictures")
-                scores = iter(self(np.stack(pictures)) if pictures else ())
+                answers = zip(*self.outputs(np.stack(pictures)), strict=True) if pictures else iter(())
         except InputError:
             if len(batch) > 1:
                 for one in batch:
@@ -295,28 +302,27 @@ class Predictor:
                 yield {"file": batch[0][0], "error": no_memory(shown(batch[0][0]))}
             return
         for file, picture, error, notes in batch:
-            row = {"file": file, "error": error} if picture is None else self._row(file, next(scores), top)
+            row = {"file": file, "error": error} if picture is None else self._row(file, picture, next(answers), top)
             yield row | ({"notes": notes} if notes else {})
 
-    def _row(self, file: str, scores: np.ndarray, top: int | None) -> dict[str, Any]:
-        assert self.labels is not None
-        if not np.isfinite(scores).all():
+    def _row(self, file: str, picture: np.ndarray, answer: Outputs, top: int | None) -> dict[str, Any]:
+        if not all(np.isfinite(tensor).all() for tensor in answer):
             return {"file": file, "error": no_number(shown(file))}
-        order = np.argsort(-scores, kind="stable")[: 5 if top is None else top]
-        best = [{"label": self.labels[index], "score": float(scores[index])} for index in order]
-        return {"file": file, **best[0], "top": best}
+        height, width = picture.shape[:2]
+        return {"file": file, **self.kind.row(answer, self.labels or [], (width, height), top)}
 
     def describe(self) -> dict[str, Any]:
         """What `convmedia inspect` shows: JSON values only.
 
         Returns:
-            {"app", "input", "labels", "parameters", "details", "bytes", "sha256", "layers": [{"name", "type",
+            {"app", "kind", "input", "labels", "parameters", "details", "bytes", "sha256", "layers": [{"name", "type",
             "parameters"}, ...]}; bytes and sha256 are None without a file. Layers of nested models are listed one by
             one.
         """
         layers = [part for part in every_layer(self.model) if not isinstance(part, keras.Model)]
         return {
             "app": self.app,
+            "kind": self.kind.name,
             "input": self.input,
             "labels": self.labels,
             "parameters": _parameters(self.model),

@@ -16,7 +16,6 @@ import keras
 import numpy as np
 
 from convmedia.models import flatbuffer, keras_internals
-from convmedia.models.answer import full_scale
 from convmedia.models.rounding import Batches, Kernel, kernels
 
 LEAST_VALUES = 1024  # of a constant that is stored as float16: smaller ones would gain nothing
@@ -50,10 +49,9 @@ class Node:
 
 
 def chosen_kernels(model: keras.Model) -> list[Kernel]:
-    """The kernels of a model that are quantised: all of a classifier's; all but the outermost two of a model that gives
-    pictures, whose values going in and out 8 bits would round visibly."""
+    """The kernels of a model that are quantised: all, or all but the outermost two, by the kind of its answer."""
     found = kernels(model)
-    return found[1:-1] if full_scale(model.layers[-1].labels) > 1 else found
+    return found if model.layers[-1].kind.outer_kernels else found[1:-1]
 
 
 def network_of(

@@ -33,23 +33,25 @@ def assemble(
     input: dict[str, Any],
     details: dict[str, Any],
     beside: Mapping[str, int] | None = None,
+    kind: str | None = None,
 ) -> keras.Model:
     """Join preparation, network and answer into the model that is saved. Weights are shared with `network`.
 
     Args:
         network: takes what the last preparation layer gives; for a classifier it answers (batch, labels)
-            probabilities, or (batch, 1), the probability of the second of two labels.
+            probabilities, or (batch, 1), the probability of the second of two labels. A list of tensors where the kind
+            of answer has several.
         preparation: layers from raw input to the network's input, in order.
-        app, labels, input, details: as `Answer` has them. `input["shape"]` and `input["dtype"]` (float32) make the
-            model's input, which is named by `input["kind"]`: pictures (batch, height, width, 3) in 0..255, waveforms
-            (batch, samples) in -1..1.
+        app, labels, input, details, kind: as `Answer` has them. `input["shape"]` and `input["dtype"]` (float32) make
+            the model's input, which is named by `input["kind"]`: pictures (batch, height, width, 3) in 0..255,
+            waveforms (batch, samples) in -1..1.
         beside: further inputs by name, float32 (batch, values) of so many values, which the network takes as they are.
 
     Returns:
         Uncompiled functional model. A one-unit answer became [1 - p, p], (batch, 2).
 
     Raises:
-        ValueError: the network's answer does not fit the labels.
+        ValueError: the network's answer does not fit the kind or the labels.
     """
     raw = keras.Input(tuple(input["shape"]), dtype=input["dtype"], name=input["kind"])
     prepared = raw
@@ -57,20 +59,19 @@ def assemble(
         prepared = layer(prepared)
     others = [keras.Input((values,), name=name) for name, values in (beside or {}).items()]
     answer = network([prepared, *others] if others else prepared)
-    if labels is not None:
-        answer = _one_score_per_label(answer, len(labels))
-    answer = Answer(app, labels, input, details, name="answer")(answer)
-    return keras.Model([raw, *others] if others else raw, answer, name=app.replace("-", "_"))
+    last = Answer(app, labels, input, details, kind, name="answer")
+    if last.kind.name == "probabilities":
+        answer = _one_score_per_label(answer, len(labels or []))
+    reason = last.kind.wrong(labels, [tensor.shape for tensor in keras.tree.flatten(answer)])
+    if reason:
+        raise ValueError(f"{app}: {reason}")
+    return keras.Model([raw, *others] if others else raw, last(answer), name=app.replace("-", "_"))
 
 
 def _one_score_per_label(answer, labels: int):
-    units = answer.shape[-1]
-    if units == 1 and labels == 2:
+    """The probability of the second of two labels, (batch, 1), as those of both."""
+    if len(answer.shape) == 2 and answer.shape[-1] == 1 and labels == 2:
         return ops.concatenate([1.0 - answer, answer], axis=-1)
-    if len(answer.shape) != 2 or units != labels:
-        raise ValueError(
-            f"A network for {labels} labels answers (batch, {labels}), or (batch, 1) for two. Received: {answer.shape}"
-        )
     return answer
 
 
@@ -128,7 +129,7 @@ def read(path: str | Path) -> keras.Model:
             f"{shown(path)} is a Keras model that this program did not write (it has no answer layer); "
             "give the model.keras of a run."
         )
-    reason = wrong_description(model.layers[-1], model.output.shape)
+    reason = wrong_description(model.layers[-1], [tensor.shape for tensor in model.outputs])
     if reason:
         raise InputError(f"{shown(path)} was altered: {reason}; give the model.keras of a run.")
     _refuse_no_numbers(model, path)

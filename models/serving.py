@@ -39,9 +39,8 @@ def write(model: keras.Model, path: Path, signature: list) -> None:
 
 
 def takes_files(model: keras.Model) -> bool:
-    """Whether its SavedModel has `serve_bytes`: scores of labels and pictures are answers that it gives."""
-    last, rank = model.layers[-1], len(model.output_shape)
-    return isinstance(last, Answer) and rank == (4 if last.labels is None else 2)
+    """Whether its SavedModel has `serve_bytes`: every kind of answer says what that gives."""
+    return isinstance(model.layers[-1], Answer)
 
 
 def add_bytes(archive: Any, model: keras.Model) -> None:
@@ -56,32 +55,32 @@ def endpoint(model: keras.Model) -> Callable[..., dict[str, Any]]:
     """Encoded files, a string each, and further inputs of the model to its answers.
 
     Returns:
-        Function of (n,) strings to {"scores": float32 (n, labels), "labels": strings (n, labels)}, the labels once for
-        each file, because TensorFlow Serving wants as many rows of each output; or for models that give pictures
-        {"picture_bytes": (n,) strings, PNG}.
+        Function of (n,) strings to what the kind of answer serves: {"scores": float32 (n, labels), "labels": strings
+        (n, labels)}, the labels once for each file, because TensorFlow Serving wants as many rows of each output; of
+        models that give pictures {"picture_bytes": (n,) strings, PNG}.
     """
     import tensorflow as tf
 
     description = model.layers[-1]
+    kind = description.kind
+    names = [name for name in kind.served if name != "labels"]
+    types = tuple(tf.as_dtype(kind.served[name]) for name in names)
+    given_as = types if len(types) > 1 else types[0]
     rate = description.input_description.get("sample_rate")
 
     def answer(given):
         content, *others = given
         raw = decoded_picture(content) if rate is None else decoded_sound(content, rate)
         batch = [raw[tf.newaxis], *(other[tf.newaxis] for other in others)]
-        answered = model(batch if others else batch[0], training=False)[0]
-        if description.labels is not None:
-            return answered
-        return tf.io.encode_png(tf.cast(tf.round(tf.clip_by_value(answered, 0.0, 255.0)), tf.uint8))
-
-    given_as = tf.float32 if description.labels is not None else tf.string
+        answered = tf.nest.flatten(model(batch if others else batch[0], training=False))
+        return kind.as_served([tensor[0] for tensor in answered])
 
     def serve_bytes(file_bytes, *others):
-        answers = tf.map_fn(answer, [file_bytes, *others], fn_output_signature=given_as)
-        if description.labels is None:
-            return {"picture_bytes": answers}
-        labels = tf.tile([description.labels], [tf.size(file_bytes), 1])
-        return {"scores": answers, "labels": labels}
+        answers = tf.nest.flatten(tf.map_fn(answer, [file_bytes, *others], fn_output_signature=given_as))
+        served = dict(zip(names, answers, strict=True))
+        if "labels" in kind.served:
+            served["labels"] = tf.tile([description.labels], [tf.size(file_bytes), 1])
+        return served
 
     return serve_bytes
 

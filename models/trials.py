@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from convmedia.models.outputs import Outputs
 from convmedia.models.predicting import in_batches
 
-Answers = Iterable[np.ndarray]
+Answers = Iterable[Outputs]
 LOSS_TOLERANCE = {"dB": 0.1, "points": 0.5}
-LIKE_KERAS_DB = 30.0  # asked of pictures that nothing but the model's own can be compared with
 BATCH = 32
 
 
@@ -23,7 +23,7 @@ class Trial:
         unit: of a loss: "points" (hundredths of a fraction) or "dB".
         data: what it is measured on, for people.
         inputs: raw inputs, uint8 (height, width, 3) or float32 (samples,), one by one at each call.
-        score: the figure of answers (n, ...) in the order of `inputs`, given with Keras's own answers.
+        score: the figure of answers to batches in the order of `inputs`, given with Keras's own answers.
         asked: the figure that losses are counted from; None for that of Keras's answers.
     """
 
@@ -52,25 +52,12 @@ def accuracy(data: str, inputs: Callable[[], Iterable[np.ndarray]], truth: np.nd
     """
 
     def score(answers: Answers, _: Answers) -> float:
-        return float((np.concatenate([answer.argmax(-1) for answer in answers]) == truth).mean())
+        return float((np.concatenate([scores.argmax(-1) for scores, *_ in answers]) == truth).mean())
 
     return Trial("accuracy", "points", data, inputs, score)
 
 
 def likeness(predictor: Any, examples: Sequence[np.ndarray]) -> Trial:
-    """What can be said without a truth: the share of examples that get Keras's label, or of pictures the PSNR, dB, of
-    values in 0..255 to Keras's answer."""
-    data = f"{len(examples)} held-back examples, against Keras"
-    if predictor.labels is None:
-        return Trial("psnr_to_keras", "dB", data, lambda: examples, _mean_psnr, LIKE_KERAS_DB)
-    return Trial("agreement", "points", data, lambda: examples, _same_labels)
-
-
-def _same_labels(answers: Answers, expected: Answers) -> float:
-    same = [a.argmax(-1) == e.argmax(-1) for a, e in zip(answers, expected, strict=True)]
-    return float(np.concatenate(same).mean())
-
-
-def _mean_psnr(answers: Answers, expected: Answers) -> float:
-    errors = [np.square(a - e, dtype=np.float64).mean((1, 2, 3)) for a, e in zip(answers, expected, strict=True)]
-    return float(np.mean(10 * np.log10(255.0**2 / np.maximum(np.concatenate(errors), 1e-9))))
+    """What can be said without a truth: how like Keras's the answers are, as the kind of answer has it."""
+    data, kind = f"{len(examples)} held-back examples, against Keras", predictor.kind
+    return Trial(kind.metric, kind.unit, data, lambda: examples, kind.likeness, kind.asked)

@@ -124,7 +124,7 @@ def _given_in_order(function: Any, batch: Sequence[np.ndarray]) -> Outputs:
     import tensorflow as tf
 
     given = [tf.constant(array) for array in batch]
-    return (function(*given if len(given) == 1 else [given]).numpy(),)
+    return tuple(answer.numpy() for answer in tf.nest.flatten(function(*given if len(given) == 1 else [given])))
 
 
 def _given_by_name(loaded: Any, entry: str, batch: Sequence[np.ndarray]) -> Outputs:

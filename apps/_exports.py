@@ -1,15 +1,41 @@
 """The `export` verb that all applications share: which files, what they are measured by, what is said of them."""
 
+import inspect
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from convmedia.apps._commands import Format, Smaller, say, tell, to_json
+import typer
+
+from convmedia.apps._commands import (
+    Examples,
+    ExportOut,
+    Format,
+    Formats,
+    Json,
+    MayLose,
+    Model,
+    Quantize,
+    Smaller,
+    say,
+    tell,
+    to_json,
+    use_backend,
+)
+from convmedia.apps._early import required
 from convmedia.apps._parity import print_parity
 from convmedia.apps._progress import clock
+from convmedia.apps._task import Task
 from convmedia.data.errors import InputError
 from convmedia.data.text import plural
+
+if TYPE_CHECKING:
+    from convmedia.models.predicting import Predictor
+
+
+EXPORT_HELP = "Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."
 
 
 def with_smaller(formats: Sequence[Format], quantize: Sequence[Smaller]) -> list[str]:
@@ -62,44 +88,104 @@ def tested_on(model: str | None, data: str | None, bundled: str | None = None) -
     return name if at_hand else None
 
 
-def export_of(
-    predictor,
-    model: str | None,
-    formats: list[str],
-    out: Path | None,
-    data,
-    as_json: bool,
-    *,
-    trial: Callable[[Sequence], Any],
-    loss_tolerance: float | None = None,
-    **limits: float,
-) -> int:
-    """The `export` verb of every application: write, verify in a child process, say what was refused.
+def add_export(
+    command: typer.Typer,
+    task: Task,
+    choose: Callable[..., "Predictor"] | None = None,
+    choice: Mapping[str, tuple[Any, Any]] | None = None,
+) -> None:
+    """Add `export`.
 
     Args:
-        data: gives raw examples where the model has no `examples.npz` beside it.
-        trial: gives what quantised files are measured by, called with the examples: a trial, or what gives one of
-            examples that are held back from calibration; None measures likeness to Keras on such examples.
-        loss_tolerance: what a quantised file may lose; None for what is usual of the trial's unit.
-        limits: `tolerance`, where it is not what `exporting.export` has.
+        choose: gives the predictor of --model and of the options of `choice`; None for the model that --model names, or
+            that is shipped for the application.
+        choice: further options that name the model: annotation and default.
     """
-    from convmedia.models.exporting import export as write
-    from convmedia.models.exporting import read_examples
+    chosen = choose or partial(model_of, task.name)
+
+    def body(
+        model: str | None,
+        format: Sequence[Format],
+        quantize: Sequence[Smaller],
+        tolerance: float | None,
+        out: Path | None,
+        data: str | None,
+        as_json: bool,
+        **choice: Any,
+    ) -> int:
+        if choose is None:
+            required(task.name, model)
+        use_backend(None)
+        names = with_smaller(format, quantize)
+        predictor = chosen(model, **choice)
+        parity, folder = exported(task, predictor, model, names, out, data, tolerance)
+        if as_json:
+            tell(to_json(parity, indent=2))
+        else:
+            print_parity(parity, folder)
+        return int(any("refused" in figures for figures in parity.values()))
+
+    model_option = {"model": (Model, None)}
+    others: dict[str, tuple[Any, Any]] = {
+        "format": (Formats, []),
+        "quantize": (Quantize, []),
+        "tolerance": (MayLose, None),
+        "out": (ExportOut, None),
+        "data": (Examples, None),
+        "as_json": (Json, False),
+    }
+    taken = {**model_option, **(choice or {}), **others}
+    body.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+            for name, (annotation, default) in taken.items()
+        ]
+    )
+    body.__doc__ = EXPORT_HELP
+    command.command("export")(body)
+
+
+def exported(
+    task: Task,
+    predictor: "Predictor",
+    model: str | None,
+    formats: list[str],
+    out: Path | None = None,
+    data: str | None = None,
+    loss_tolerance: float | None = None,
+) -> tuple[dict[str, dict[str, Any]], Path]:
+    """Write files of a model and prove each in a child process, as `exporting.export` does.
+
+    Args:
+        model: where the model came from: a run folder or a file; None for shipped weights.
+        formats: names of `exporting.FORMATS`.
+        out: the folder; None for `export` in the run folder, or `APPLICATION-export`.
+        data: the set that gives examples where the model has none beside it, and on whose test split quantised files
+            are measured.
+        loss_tolerance: what a quantised file may lose; None for what is usual of the trial's unit.
+
+    Returns:
+        The content of `parity.json`, and the folder.
+    """
+    from convmedia.models.exporting import export, read_examples
     from convmedia.models.formats import FORMATS
 
     run = None if model is None else Path(model) if Path(model).is_dir() else Path(model).parent
     kept = run / "examples.npz" if run else None
-    examples = read_examples(kept) if kept and kept.exists() else data()
-    measured = trial(examples) if any(FORMATS[name].quantised for name in formats) else None
-    default = run / "export" if run and (run / "run.json").exists() else Path(f"{predictor.app}-export")
+    examples = read_examples(kept) if kept and kept.exists() else task.examples(predictor, data)
+    quantised = any(FORMATS[name].quantised for name in formats)
+    trial = task.trial(predictor, model, data, examples) if quantised else None
+    folder = out or (run / "export" if run and (run / "run.json").exists() else Path(f"{predictor.app}-export"))
     say(f"exporting {', '.join(formats)} and verifying each on {plural(len(examples), 'example')} ...")
-    how: dict[str, Any] = {"trial": measured, "loss_tolerance": loss_tolerance, "told": steps_said(formats), **limits}
-    parity = write(predictor, formats, out or default, examples, **how)
-    if as_json:
-        tell(to_json(parity, indent=2))
-    else:
-        print_parity(parity, out or default)
-    return int(any("refused" in figures for figures in parity.values()))
+    how: dict[str, Any] = {"trial": trial, "loss_tolerance": loss_tolerance, "told": steps_said(formats)}
+    return export(predictor, formats, folder, examples, tolerance=task.tolerance, **how), folder
+
+
+def model_of(app: str, model: str | None) -> "Predictor":
+    """The predictor that `--model` names, or the one that this package ships for the application."""
+    from convmedia.models import load, shipped
+
+    return shipped(app) if model is None else load(model, app=app)
 
 
 def steps_said(formats: Sequence[str]) -> Callable[[str], None]:

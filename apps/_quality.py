@@ -201,22 +201,42 @@ def written(figures: dict[str, Any]) -> list[str]:
     return [f"{figures[name]:.{2 if 'psnr' in name else 4}f}" for name in FIGURES]
 
 
-def evaluate(predictor: Predictor, scale: int, data: str, ensemble: bool, precision: str, as_json: bool) -> int:
-    """The `evaluate` verb: a table for each set that `data` names; 1 if a picture could not be measured."""
-    predictor, precision = at_precision(predictor, scale, precision), precision_here(precision)
+def evaluated(
+    predictor: Predictor,
+    scale: int,
+    data: str,
+    ensemble: bool,
+    precision: str,
+    told: Callable[[str, list[dict[str, Any]], dict[str, float]], None] = lambda name, rows, mean: None,
+) -> tuple[dict[str, dict[str, float]], list[dict[str, Any]]]:
+    """Means of the figures for each set that `data` names, and the rows of all pictures.
+
+    Args:
+        told: called with each set's name, rows and means.
+    """
+    predictor = at_precision(predictor, scale, precision)
     means: dict[str, dict[str, float]] = {}
     every: list[dict[str, Any]] = []
     for name, files in picture_sets(data).items():
-        mean, rows = measured(predictor, files, scale, ensemble)
-        means[name] = mean
+        means[name], rows = measured(predictor, files, scale, ensemble)
         every += rows
+        told(name, rows, means[name])
+    return means, every
+
+
+def evaluate(predictor: Predictor, scale: int, data: str, ensemble: bool, precision: str, as_json: bool) -> int:
+    """The `evaluate` verb: a table for each set that `data` names; 1 if a picture could not be measured."""
+    network, used = predictor.details["network"], precision_here(precision)
+
+    def told(name: str, rows: list[dict[str, Any]], mean: dict[str, float]) -> None:
         if not as_json:
-            said = ", ensemble" * ensemble + ", bfloat16" * (precision == "bfloat16")
-            tell(f"{name}, {predictor.details['network']} x{scale}{said}")
+            tell(f"{name}, {network} x{scale}{', ensemble' * ensemble}{', bfloat16' * (used == 'bfloat16')}")
             tell(quality_table(rows, mean))
+
+    means, every = evaluated(predictor, scale, data, ensemble, precision, told)
     failed = [row for row in every if "error" in row]
     if as_json:
-        facts = {"network": predictor.details["network"], "scale": scale, "ensemble": ensemble, "precision": precision}
+        facts = {"network": network, "scale": scale, "ensemble": ensemble, "precision": used}
         facts |= {"peak_bytes": peak_bytes(), "model": predictor.digest, "device": device()}
         tell(to_json({**facts, "metrics": means, "images": every}, indent=2))
         return int(bool(failed))

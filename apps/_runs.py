@@ -13,18 +13,18 @@ from enum import Enum
 from importlib import metadata
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin
 
 import numpy as np
 
 from convmedia.apps._commands import to_json
+from convmedia.apps._given import Given
 from convmedia.data import arrays
 from convmedia.data.errors import InputError
 from convmedia.data.files import alone, digest, replacing, shown
 
 OURS = ("model.keras", "checkpoint", "history.csv", "report.html", "examples.npz", "export", "compare.json")
 STATE = Path("checkpoint") / "state.npz"
-NOT_RECORDED = ("out", "resume", "overwrite", "backend", "distribute", "as_json", "inputs")
 
 
 class Run:
@@ -248,23 +248,19 @@ def group_of(model: str | None, data: str) -> str | None:
     return arguments.get("group") if same else None
 
 
-def open_run(app: str, context, out: Path, resume: bool, overwrite: bool) -> Run:
-    """The run folder of a `train` command, new, continued or replaced; nothing is written yet.
-
-    Args:
-        context: the command's Typer context; its parameters are the run's arguments.
+def open_run(app: str, given: Given) -> Run:
+    """The run folder `out` of a training, new, continued or replaced; nothing is written yet.
 
     Raises:
         InputError: the folder exists and neither `resume` nor `overwrite` is given; it is not a run folder, or of
             another application; `resume` with other arguments than the recorded ones.
     """
-    given = {name: value for name, value in context.params.items() if name not in NOT_RECORDED}
-    if resume and overwrite:
+    if given.values.get("resume") and given.values.get("overwrite"):
         raise InputError("--resume and --overwrite exclude each other: give one of them")
-    if resume:
-        return resumed(app, context, out, given)
-    refuse_existing(out, overwrite)
-    return new_run(app, out, given)
+    if given.values.get("resume"):
+        return resumed(app, given)
+    refuse_existing(given.out, bool(given.values.get("overwrite")))
+    return new_run(app, given.out, given.arguments)
 
 
 def refuse_existing(out: Path, overwrite: bool = False) -> None:
@@ -309,18 +305,18 @@ def open_part(run: Run, name: str, arguments: dict[str, Any]) -> Run:
     return new_run(run.record["app"], folder, arguments)
 
 
-def resumed(app, context, out, given) -> Run:
+def resumed(app: str, given: Given) -> Run:
     """Continue with the recorded arguments; another value is refused, except more epochs."""
+    out = given.out
     if not (out / "run.json").is_file():
         raise InputError(f"--resume: {shown(out)} is not a run folder; leave --resume out to start there")
     record = read_record(out)
     if record["app"] != app:
         raise InputError(f"--resume: {shown(out)} is a run of {record['app']}, not of {app}")
     arguments = dict(record["arguments"])
-    check_arguments(out, arguments, context)
-    for name, value in given.items():
-        explicit = context.get_parameter_source(name).name == "COMMANDLINE"
-        if not explicit or to_json(value) == to_json(arguments.get(name)):
+    check_arguments(out, arguments, given.kinds)
+    for name, value in given.arguments.items():
+        if name not in given.explicit or to_json(value) == to_json(arguments.get(name)):
             continue
         if name != "epochs" or value < arguments["epochs"]:
             option, kept = written(name, value), written(name, arguments.get(name))
@@ -329,9 +325,8 @@ def resumed(app, context, out, given) -> Run:
     return Run(out, {**record, "arguments": arguments}, fresh=False)
 
 
-def check_arguments(out: Path, arguments: dict[str, Any], context) -> None:
+def check_arguments(out: Path, arguments: dict[str, Any], kinds: dict[str, Any]) -> None:
     """Raises InputError where a recorded argument cannot be one of the command's."""
-    kinds = get_type_hints(context.command.callback)
     for name, value in arguments.items():
         if name in kinds and not fits(value, kinds[name]):
             option = name.replace("_", "-")

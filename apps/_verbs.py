@@ -1,28 +1,23 @@
-"""The verbs that applications share: `predict` for every classifier, `export` for all."""
+"""The verbs that applications share."""
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from convmedia.apps._commands import (
     Engine,
     EngineChoice,
-    Examples,
-    ExportOut,
     FilesFrom,
     Folder,
-    Formats,
     Inputs,
     InputsOrList,
     Json,
-    MayLose,
     Model,
-    Quantize,
     Rows,
     Top,
     Workers,
@@ -37,29 +32,32 @@ from convmedia.apps._commands import (
     use_backend,
 )
 from convmedia.apps._early import all_missing, required
-from convmedia.apps._exports import export_of, smaller_of, tested_on, with_smaller  # noqa: F401  a verb, too
+from convmedia.apps._exports import add_export, model_of
+from convmedia.apps._given import Given, given_in
 from convmedia.apps._notes import remarked
 from convmedia.apps._shares import doubts
+from convmedia.apps._task import Task
+from convmedia.apps._train_options import verb
 from convmedia.data.files import locked, shown
 from convmedia.data.text import plural
+
+if TYPE_CHECKING:
+    from convmedia.apps._runs import Run
 
 
 def add(
     command: typer.Typer,
-    app: str,
-    examples: Callable[[str | None], Sequence],
-    labelled: Callable[[str, str | None], Any],
+    task: Task,
     before: Callable[[Any], Any],
-    bundled: str | None = None,
+    in_place_of_train: Callable[[Given], int | None] = lambda given: None,
 ) -> None:
-    """Add `predict`, `export` and `explain` to a classifier of pictures.
+    """Add `train`, `predict`, `export` and `explain` to a classifier of pictures.
 
     Args:
-        examples: gives raw pictures of a set, or of the bundled one, to verify exports with.
-        labelled: gives a set, with the groups of `--group`, on whose test split quantised files are measured.
-        bundled: the set that the shipped weights are measured on without --data.
         before: gives the first filters before training of a predictor, or None where they are not known.
+        in_place_of_train: as of `add_train`.
     """
+    add_train(command, task, in_place_of_train)
 
     @command.command("predict")
     def predict_files(
@@ -75,7 +73,7 @@ def add(
         """Say what each picture shows."""
         from convmedia.data.images import decode, find
 
-        required(app, model)
+        required(task.name, model)
         named = given(inputs, files_from)
         missing = all_missing(named, decode) if out is None and model is None else []
         if missing:
@@ -84,70 +82,58 @@ def add(
         from convmedia.apps._engines import Answering
 
         files = find(named, note)
-        return predict(Answering(app, model, top), files, as_json, out, engine, workers)
+        return predict(Answering(task.name, model, top), files, as_json, out, engine, workers)
 
-    @command.command("export")
-    def export_files(
-        model: Model = None,
-        format: Formats = [],  # noqa: B006
-        quantize: Quantize = [],  # noqa: B006
-        tolerance: MayLose = None,
-        out: ExportOut = None,
-        data: Examples = None,
-        as_json: Json = False,
-    ) -> int:
-        """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
-        required(app, model)
-        use_backend(None)
-        from convmedia.apps._classifiers import trial
-        from convmedia.apps._runs import group_of
-
-        names = with_smaller(format, quantize)
-        predictor = model_of(app, model)
-        tested = tested_on(model, data, bundled)
-        return export_of(
-            predictor,
-            model,
-            names,
-            out,
-            lambda: examples(data),
-            as_json,
-            trial=lambda _: trial(predictor, labelled, tested, tested and group_of(model, tested)),
-            loss_tolerance=tolerance,
-        )
+    add_export(command, task)
 
     @command.command("explain")
     def explain_files(inputs: Inputs, out: Folder, model: Model = None) -> int:
         """Draw the first filters before and after training, each layer's maps and Grad-CAM for each picture."""
-        return explain(app, inputs, out, model, before)
+        return explain(task.name, inputs, out, model, before)
 
 
-def train(
-    app: str,
-    context: typer.Context,
-    out: Path,
-    resume: bool,
-    overwrite: bool,
-    train_run: Callable[..., dict[str, Any]],
-    line: Callable[[str, dict[str, Any]], str] | None = None,
-    *,
-    distribute: bool,
+def add_train(
+    command: typer.Typer, task: Task, in_place_of_train: Callable[[Given], int | None] = lambda given: None
 ) -> None:
-    """The `train` verb: `train_run` makes a run complete and gives its record, `line` says one row of its metrics."""
+    """Add `train`, which takes the application's options.
+
+    Args:
+        in_place_of_train: does something else and gives an exit code, or gives None for a training.
+    """
+
+    def body(context: typer.Context) -> int | None:
+        given = given_in(context)
+        use_backend(given.values["backend"], given.values["distribute"])
+        code = in_place_of_train(given)
+        if code is not None:
+            return code
+        run, trained = train(task, given)
+        if trained:
+            print_trained(given.out, run.record["metrics"], task.line)
+        return None
+
+    command.command("train")(verb(task.options, body))
+
+
+def train(task: Task, given: Given) -> "tuple[Run, bool]":
+    """Make a run complete.
+
+    Returns:
+        The run, and whether this process trained it and is the one to say so, of several that train together.
+    """
     load_pipelines()
     from convmedia.apps import _distributed
     from convmedia.apps._runs import open_run
 
-    opened = partial(open_run, app, context, out, resume, overwrite)
-    with _distributed.joined(distribute), _distributed.everywhere(opened) as run:
+    opened = partial(open_run, task.name, given)
+    with _distributed.joined(given.values["distribute"]), _distributed.everywhere(opened) as run:
         if run.complete:
             at = run.record.get("diverged")
             more = f"it diverged in epoch {at['epoch']} and goes no further" if at else "more --epochs continue it"
-            say(f"{out} is complete; {more}")
-            return
-        metrics = train_run(run)["metrics"]
-        if _distributed.rank() == 0:
-            print_trained(out, metrics, line)
+            say(f"{given.out} is complete; {more}")
+            return run, False
+        task.train(run)
+        return run, _distributed.rank() == 0
 
 
 def print_trained(out: Path, metrics: dict[str, Any], line: Callable[[str, dict[str, Any]], str] | None) -> None:
@@ -279,10 +265,3 @@ def explain(app: str, inputs: list[str], out: Path, model: str | None, before) -
         failed += isinstance(written, str)
         tell(f"{shown(file)}\terror: {written}" if isinstance(written, str) else "\n".join(map(str, written)))
     return int(failed > 0)
-
-
-def model_of(app: str, model: str | None):
-    """The predictor that `--model` names, or the one that this package ships for the application."""
-    from convmedia.models import load, shipped
-
-    return shipped(app) if model is None else load(model, app=app)

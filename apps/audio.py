@@ -5,6 +5,7 @@ convmedia audio train --data esc10 --folds --out runs/esc10
 convmedia audio predict seven.wav --model runs/fsdd
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -12,38 +13,22 @@ import typer
 
 from convmedia.apps import _commands, _verbs
 from convmedia.apps._commands import (
-    Arithmetic,
     Backend,
     BatchSize,
     ClassWeights,
-    Distribute,
     Engine,
     EngineChoice,
     Epochs,
-    Examples,
-    ExportOut,
     FilesFrom,
     Folder,
-    Format,
-    Formats,
     Group,
     Inputs,
     InputsOrList,
     Json,
-    Limit,
-    MayLose,
     Model,
-    Out,
-    Overwrite,
-    Patience,
-    Precision,
-    Quantize,
-    Resume,
     Rows,
-    Seed,
     SoundMonitorOption,
     Top,
-    Weights,
     Workers,
     application,
     given,
@@ -51,6 +36,9 @@ from convmedia.apps._commands import (
     use_backend,
 )
 from convmedia.apps._early import all_missing
+from convmedia.apps._exports import add_export
+from convmedia.apps._task import Task
+from convmedia.apps._train_options import LabelOptions
 
 APP = "audio"
 EXAMPLES = {
@@ -98,47 +86,33 @@ SplitOption = Annotated[Split, typer.Option(help="speaker: hold each speaker of 
 Fold = Annotated[str | None, typer.Option(help="Test on this fold (or speaker) only; default: the first one.")]
 
 
-@command.command()
-def train(
-    context: typer.Context,
-    out: Out,
-    data: Data = "fsdd",
-    group: Group = None,
-    split: SplitOption = Split.official,
-    folds: Annotated[bool, typer.Option("--folds", help="Train once for each fold; mean and spread.")] = False,
-    fold: Fold = None,
-    network: Annotated[Network, typer.Option(help="The network to train.")] = Network.compact,
-    window: Annotated[
-        float | None,
-        typer.Option(min=0.05, max=60, help="Seconds that the network hears at once; default: by the set."),
-    ] = None,
-    sample_rate: Annotated[
-        int | None, typer.Option(min=1000, max=192_000, help="Hz; default: that of most files, at most 22,050.")
-    ] = None,
-    augment: Annotated[
-        Augment, typer.Option(help="words: small shifts. noises: shifts in a circle, MixUp. auto: by the window.")
-    ] = Augment.auto,
-    weights: Weights = "none",
-    epochs: Epochs = 60,
-    batch_size: BatchSize = 32,
-    limit: Limit = None,
-    seed: Seed = 1,
-    precision: Precision = Arithmetic.auto,
-    class_weights: ClassWeights = None,
-    monitor: SoundMonitorOption = None,
-    patience: Patience = None,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-    backend: Backend = None,
-    distribute: Distribute = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Options(LabelOptions):
     """Train a network, measure its saved file on the test sounds, write the run folder.
 
     Sets of fewer than 800 sounds are gone through several times an epoch. Where a sound may have several labels there
     are no class weights: the threshold of each label is tuned instead.
     """
-    use_backend(backend, distribute)
-    _verbs.train(APP, context, out, resume, overwrite, train_run, figures_line, distribute=distribute)
+
+    data: Data = "fsdd"
+    split: SplitOption = Split.official
+    folds: Annotated[bool, typer.Option("--folds", help="Train once for each fold; mean and spread.")] = False
+    fold: Fold = None
+    network: Annotated[Network, typer.Option(help="The network to train.")] = Network.compact
+    window: Annotated[
+        float | None,
+        typer.Option(min=0.05, max=60, help="Seconds that the network hears at once; default: by the set."),
+    ] = None
+    sample_rate: Annotated[
+        int | None, typer.Option(min=1000, max=192_000, help="Hz; default: that of most files, at most 22,050.")
+    ] = None
+    augment: Annotated[
+        Augment, typer.Option(help="words: small shifts. noises: shifts in a circle, MixUp. auto: by the window.")
+    ] = Augment.auto
+    epochs: Epochs = 60
+    batch_size: BatchSize = 32
+    class_weights: ClassWeights = None
+    monitor: SoundMonitorOption = None
 
 
 def figures_line(split: str, figures: dict[str, Any]) -> str:
@@ -283,32 +257,33 @@ def predict(
     return _predicting.predict_files(answering, named, as_json, out, engine, workers)
 
 
-@command.command()
-def export(
-    model: Model = None,
-    format: Formats = [*Format],  # noqa: B006
-    quantize: Quantize = [],  # noqa: B006
-    tolerance: MayLose = None,
-    out: ExportOut = None,
-    data: Examples = None,
-    as_json: Json = False,
-) -> int:
-    """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
-    use_backend(None)
+def examples(predictor, data: str | None):
+    """Raw sounds to prove an export on."""
     from convmedia.apps import _heard
 
-    names = _verbs.with_smaller(format, quantize)
-    predictor = _verbs.model_of(APP, model)
-    return _verbs.export_of(
-        predictor,
-        model,
-        names,
-        out,
-        lambda: _heard.examples(predictor, data),
-        as_json,
-        trial=lambda _: _heard.trial(predictor, model, _verbs.tested_on(model, data)),
-        loss_tolerance=tolerance,
-    )
+    return _heard.examples(predictor, data)
+
+
+def trial(predictor, model: str | None, data: str | None, _):
+    """The right labels of a set's test sounds, to measure quantised files by."""
+    from convmedia.apps import _heard
+    from convmedia.apps._exports import tested_on
+
+    return _heard.trial(predictor, model, tested_on(model, data))
+
+
+def evaluated(
+    predictor, data: str, split: str | None = None, fold: str | None = None, group: str | None = None
+) -> dict[str, Any]:
+    """Figures of a predictor on the test sounds of a set."""
+    from convmedia.apps import _heard
+
+    return _heard.measure(predictor, _heard.tested(predictor, data, split, fold, group))[0]
+
+
+TASK = Task(APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated, line=figures_line)
+_verbs.add_train(command, TASK)
+add_export(command, TASK)
 
 
 @command.command()

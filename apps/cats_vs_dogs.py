@@ -4,36 +4,17 @@ convmedia cats-vs-dogs train --data my-photos/ --out runs/pets
 convmedia cats-vs-dogs predict photo.jpg
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from convmedia.apps import _commands, _verbs
-from convmedia.apps._commands import (
-    Arithmetic,
-    Backend,
-    BatchSize,
-    ClassWeights,
-    Data,
-    Distribute,
-    Epochs,
-    Group,
-    Json,
-    Limit,
-    Model,
-    Monitor,
-    MonitorOption,
-    Out,
-    Overwrite,
-    Patience,
-    Precision,
-    Resume,
-    Seed,
-    Weights,
-    application,
-    use_backend,
-)
+from convmedia.apps import _photo_tasks as photos
+from convmedia.apps._commands import Backend, BatchSize, Data, Epochs, Group, Json, Model, application, use_backend
+from convmedia.apps._task import Task
+from convmedia.apps._train_options import PhotoOptions
 
 APP = "cats-vs-dogs"
 BANK = 160  # px, at which the pictures are kept that the default network is trained on
@@ -59,39 +40,23 @@ class Augment(StrEnum):
     none = "none"
 
 
-@command.command()
-def train(
-    context: typer.Context,
-    out: Out,
-    data: Data = "dogs-vs-cats",
-    group: Group = None,
-    network: Annotated[Network, typer.Option(help="The network to train.")] = Network.resnet,
+@dataclass(frozen=True, kw_only=True)
+class Options(PhotoOptions):
+    """Train a network, measure its saved file on the test pictures, write the run folder."""
+
+    data: Data = "dogs-vs-cats"
+    network: Annotated[Network, typer.Option(help="The network to train.")] = Network.resnet
     augment: Annotated[
         Augment,
         typer.Option(
             help="photos: rotation 40, shifts, shear and zoom 0.2, flip. strong: crops and colours. randaugment: crops "
             "and two of its operations."
         ),
-    ] = Augment.strong,
-    mixup: Annotated[float, typer.Option(min=0, help="MixUp's alpha; 0 is off.")] = 0.0,
-    cutmix: Annotated[float, typer.Option(min=0, help="CutMix's alpha; 0 is off.")] = 0.0,
-    weights: Weights = "none",
-    epochs: Epochs = 190,
-    batch_size: BatchSize = 32,
-    limit: Limit = None,
-    seed: Seed = 1,
-    precision: Precision = Arithmetic.auto,
-    class_weights: ClassWeights = True,
-    monitor: MonitorOption = Monitor.balanced_accuracy,
-    patience: Patience = None,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-    backend: Backend = None,
-    distribute: Distribute = False,
-) -> None:
-    """Train a network, measure its saved file on the test pictures, write the run folder."""
-    use_backend(backend, distribute)
-    _verbs.train(APP, context, out, resume, overwrite, train_run, distribute=distribute)
+    ] = Augment.strong
+    mixup: Annotated[float, typer.Option(min=0, help="MixUp's alpha; 0 is off.")] = 0.0
+    cutmix: Annotated[float, typer.Option(min=0, help="CutMix's alpha; 0 is off.")] = 0.0
+    epochs: Epochs = 190
+    batch_size: BatchSize = 32
 
 
 def train_run(run) -> dict[str, Any]:
@@ -201,20 +166,6 @@ def evaluate(
     _pictures.evaluate(APP, data, model, as_json, group)
 
 
-def examples(data: str | None):
-    """Raw pictures to verify an export with, of a set or bundled ones."""
-    from convmedia.apps import _pictures
-
-    return _pictures.examples(data)
-
-
-def labelled(data: str, group: str | None):
-    """The set that `--data` names, with the groups of `--group`."""
-    from convmedia.apps import _pictures
-
-    return _pictures.loaded(data, group)
-
-
 def filters_before(predictor):
     """The first filters before training."""
     from convmedia.apps._classifiers import first_filters
@@ -223,7 +174,8 @@ def filters_before(predictor):
     return first_filters(NETWORKS, predictor)
 
 
-_verbs.add(command, APP, examples, labelled, filters_before)
+TASK = Task(APP, Options, train_run, examples=photos.examples, trial=photos.trial, evaluate=photos.evaluated)
+_verbs.add(command, TASK, filters_before)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ convmedia mnist predict photo.jpg
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -12,27 +13,18 @@ import typer
 
 from convmedia.apps import _commands, _verbs
 from convmedia.apps._commands import (
-    Arithmetic,
     Backend,
     BatchSize,
-    ClassWeights,
     Data,
-    Distribute,
     Epochs,
     Group,
     Inputs,
     Json,
-    Limit,
     Model,
-    Monitor,
-    MonitorOption,
     Out,
     Overwrite,
-    Patience,
-    Precision,
     Resume,
     Seed,
-    Weights,
     application,
     note,
     progress,
@@ -41,6 +33,9 @@ from convmedia.apps._commands import (
     to_json,
     use_backend,
 )
+from convmedia.apps._given import given_in
+from convmedia.apps._task import Task
+from convmedia.apps._train_options import PhotoOptions
 
 APP = "mnist"
 EXAMPLES = {
@@ -67,39 +62,23 @@ class Preparation(StrEnum):
 NetworkOption = Annotated[Network, typer.Option(help="The network to train.")]
 
 
-@command.command()
-def train(
-    context: typer.Context,
-    out: Out,
-    data: Data = "mnist",
-    group: Group = None,
-    network: NetworkOption = Network.convnet,
+@dataclass(frozen=True, kw_only=True)
+class Options(PhotoOptions):
+    """Train a network, measure it on the test pictures and their inversions, write the run folder."""
+
+    data: Data = "mnist"
+    network: NetworkOption = Network.convnet
     preparation: Annotated[
         Preparation, typer.Option(help="ink: find the ink and centre it. resize: grey, 28x28, polarity kept.")
-    ] = Preparation.ink,
+    ] = Preparation.ink
     invert: Annotated[
         bool, typer.Option(help="Train on each picture and its inversion. With ink both are the same picture.")
-    ] = True,
-    augment: Annotated[
-        bool, typer.Option(help="Turn, shift, bend; with ink also pictures as a phone takes them.")
-    ] = True,
-    weights: Weights = "none",
-    epochs: Epochs = 24,
-    batch_size: BatchSize = 128,
-    limit: Limit = None,
-    seed: Seed = 1,
-    precision: Precision = Arithmetic.auto,
-    class_weights: ClassWeights = True,
-    monitor: MonitorOption = Monitor.balanced_accuracy,
-    patience: Patience = None,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-    backend: Backend = None,
-    distribute: Distribute = False,
-) -> None:
-    """Train a network, measure it on the test pictures and their inversions, write the run folder."""
-    use_backend(backend, distribute)
-    _verbs.train(APP, context, out, resume, overwrite, train_run, distribute=distribute)
+    ] = True
+    augment: Annotated[bool, typer.Option(help="Turn, shift, bend; with ink also pictures as a phone takes them.")] = (
+        True
+    )
+    epochs: Epochs = 24
+    batch_size: BatchSize = 128
 
 
 def train_run(run) -> dict[str, Any]:
@@ -204,19 +183,34 @@ def evaluate(
     print_figures(predictor, chosen, metrics, as_json)
 
 
-def examples(data: str | None):
-    """Raw pictures to verify an export with, of a set or of the bundled one."""
+def evaluated(predictor, data: str, group: str | None = None) -> dict[str, Any]:
+    """Figures of a predictor on the test pictures of a set and on their inversions."""
+    from convmedia.apps import _digits
+    from convmedia.data import digits
+
+    return _digits.measure(predictor, digits.load(data, group=group).required("test"))[0]
+
+
+def examples(_, data: str | None):
+    """Raw pictures to prove an export on, of a set or of the bundled one."""
     from convmedia.apps._classifiers import raw_examples
     from convmedia.data import digits
 
     return raw_examples(digits.load(data or "digits").train.pictures)
 
 
-def labelled(data: str, group: str | None):
-    """The set that `--data` names, with the groups of `--group`."""
+def trial(predictor, model: str | None, data: str | None, _):
+    """The right labels of a set's test split, to measure quantised files by; of the bundled one for shipped weights."""
+    from convmedia.apps._classifiers import trial
+    from convmedia.apps._exports import tested_on
+    from convmedia.apps._runs import group_of
     from convmedia.data import digits
 
-    return digits.load(data, group=group)
+    def labelled(data: str, group: str | None):
+        return digits.load(data, group=group)
+
+    tested = tested_on(model, data, "digits")
+    return trial(predictor, labelled, tested, tested and group_of(model, tested))
 
 
 def filters_before(predictor):
@@ -227,7 +221,8 @@ def filters_before(predictor):
     return first_filters(NETWORKS, predictor)
 
 
-_verbs.add(command, APP, examples, labelled, filters_before, bundled="digits")
+TASK = Task(APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated)
+_verbs.add(command, TASK, filters_before)
 
 
 @command.command()
@@ -255,7 +250,7 @@ def compare(
     from convmedia.data.errors import InputError
     from convmedia.data.images import find
 
-    run = open_run(APP, context, out, resume, overwrite)
+    run = open_run(APP, given_in(context))
     chosen = inputs or run.record.get("inputs")
     if not chosen:
         raise InputError("no file is named and none is recorded: give files or folders")

@@ -5,36 +5,26 @@ convmedia style-transfer apply photo.jpg --out painted/
 convmedia style-transfer train painting.jpg --data photos/ --out runs/painting
 """
 
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from convmedia.apps import _commands, _verbs
 from convmedia.apps._commands import (
-    Arithmetic,
     Backend,
     BatchSize,
-    Distribute,
     Engine,
     EngineChoice,
     Epochs,
-    Examples,
-    ExportOut,
     FilesFrom,
     Folder,
-    Formats,
     Frames,
     InputsOrList,
     Json,
-    MayLose,
     Model,
-    Out,
-    Overwrite,
-    Precision,
-    Quantize,
-    Resume,
     Seed,
     Workers,
     application,
@@ -44,10 +34,12 @@ from convmedia.apps._commands import (
     to_json,
     use_backend,
 )
+from convmedia.apps._exports import add_export
+from convmedia.apps._task import Task
+from convmedia.apps._train_options import TrainOptions
 from convmedia.data.errors import InputError
 
 APP = "style-transfer"
-TOLERANCE = 1e-3  # of exported files: normalisation over the whole picture adds up roundings
 EXAMPLES = {
     "apply": ("samples/cat.jpg --out painted/", "photos/ --model runs/painter --out painted/"),
     "stylize": (
@@ -152,41 +144,56 @@ def stylize(
     return int(row["stopped"] is not None)
 
 
-@command.command()
-def train(
-    context: typer.Context,
-    styles: Annotated[list[Path], typer.Argument(metavar="STYLE...", help="One painting, or several in one network.")],
-    out: Out,
-    data: Annotated[str, typer.Option(help="A folder of photos, or a named set of pictures; several joined by +.")],
-    weights: Extracting = "imagenet",
-    network: Looking = NetworkName.vgg19,
-    content_layer: ContentLayers = [],  # noqa: B006
-    style_layer: StyleLayers = [],  # noqa: B006
-    content_weight: ContentWeight = 1.0,
-    style_weight: StyleWeight = 100.0,
-    tv_weight: Smoothness = 1e-4,
-    style_size: Annotated[int, typer.Option(min=32, help="Longer side of the paintings, px.")] = 384,
-    filters: Annotated[int | None, typer.Option(min=1, help="Of the outermost layers: more is slower, finer.")] = None,
-    side: Annotated[int, typer.Option(min=32, help="Side of the windows of photos, px.")] = 256,
-    epochs: Epochs = 10,
-    batch_size: BatchSize = 4,
-    limit: Annotated[int | None, typer.Option(min=1, help="Windows an epoch; default: what covers the photos.")] = None,
-    seed: Seed = 1,
-    precision: Precision = Arithmetic.auto,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-    backend: Backend = None,
-    distribute: Distribute = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Options(TrainOptions):
     """Learn to paint in one pass; several styles share one network and can be blended."""
-    use_backend(backend, distribute)
-    load_pipelines()
+
+    styles: Annotated[list[Path], typer.Argument(metavar="STYLE...", help="One painting, or several in one network.")]
+    data: Annotated[str, typer.Option(help="A folder of photos, or a named set of pictures; several joined by +.")]
+    weights: Extracting = "imagenet"
+    network: Looking = NetworkName.vgg19
+    content_layer: ContentLayers = field(default_factory=list)
+    style_layer: StyleLayers = field(default_factory=list)
+    content_weight: ContentWeight = 1.0
+    style_weight: StyleWeight = 100.0
+    tv_weight: Smoothness = 1e-4
+    style_size: Annotated[int, typer.Option(min=32, help="Longer side of the paintings, px.")] = 384
+    filters: Annotated[int | None, typer.Option(min=1, help="Of the outermost layers: more is slower, finer.")] = None
+    side: Annotated[int, typer.Option(min=32, help="Side of the windows of photos, px.")] = 256
+    epochs: Epochs = 10
+    batch_size: BatchSize = 4
+    limit: Annotated[int | None, typer.Option(min=1, help="Windows an epoch; default: what covers the photos.")] = None
+
+
+def train_run(run) -> dict[str, Any]:
+    """From a run's arguments to its complete folder."""
     from convmedia.apps import _style_training
 
-    def line(_, figures):
-        return f"loss {figures['loss']:.4g}"
+    return _style_training.train_run(run)
 
-    _verbs.train(APP, context, out, resume, overwrite, _style_training.train_run, line, distribute=distribute)
+
+def figures_line(_: str, figures: dict[str, Any]) -> str:
+    """The figures of a run for a person."""
+    return f"loss {figures['loss']:.4g}"
+
+
+def examples(_, data: str | None):
+    """Raw pictures to prove an export on."""
+    from convmedia.apps._styling import examples
+
+    return examples(data)
+
+
+TASK = Task(
+    APP,
+    Options,
+    train_run,
+    examples=examples,
+    trial=lambda *_: None,  # a painting has no original: it is compared with Keras's
+    line=figures_line,
+    tolerance=1e-3,  # normalisation over the whole picture adds up roundings
+)
+_verbs.add_train(command, TASK)
 
 
 @command.command()
@@ -217,32 +224,7 @@ def apply(
     return _verbs.make(worker, files, out, settings, engine, workers, as_json)
 
 
-@command.command()
-def export(
-    model: Model = None,
-    format: Formats = [],  # noqa: B006
-    quantize: Quantize = [],  # noqa: B006
-    tolerance: MayLose = None,
-    out: ExportOut = None,
-    data: Examples = None,
-    as_json: Json = False,
-) -> int:
-    """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
-    use_backend(None)
-    from convmedia.apps._styling import examples
-
-    names = _verbs.with_smaller(format, quantize)
-    return _verbs.export_of(
-        _verbs.model_of(APP, model),
-        model,
-        names,
-        out,
-        lambda: examples(data),
-        as_json,
-        trial=lambda _: None,  # a painting has no original: it is compared with Keras's
-        tolerance=TOLERANCE,
-        loss_tolerance=tolerance,
-    )
+add_export(command, TASK)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ convmedia super-resolution upscale photo.jpg --scale 2 --out enlarged/
 convmedia super-resolution train --network vdsr --scale 2 --scale 3 --scale 4 --out runs/vdsr
 """
 
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,28 +15,17 @@ from convmedia.apps._commands import (
     Arithmetic,
     Backend,
     BatchSize,
-    Distribute,
     Engine,
     EngineChoice,
     Epochs,
-    Examples,
-    ExportOut,
     FilesFrom,
     Folder,
-    Formats,
     Frames,
     InputsOrList,
     Json,
     Limit,
-    MayLose,
     Model,
-    Out,
-    Overwrite,
     Patience,
-    Precision,
-    Quantize,
-    Resume,
-    Seed,
     Weights,
     Workers,
     application,
@@ -43,6 +33,9 @@ from convmedia.apps._commands import (
     load_pipelines,
     use_backend,
 )
+from convmedia.apps._exports import add_export
+from convmedia.apps._task import Task
+from convmedia.apps._train_options import TrainOptions
 
 APP = "super-resolution"
 EXAMPLES = {
@@ -83,36 +76,34 @@ ComputedIn = Annotated[
 ScaleChoice = Annotated[Scale | None, typer.Option(help="Default: the model's, or 2 with the shipped weights.")]
 
 
-@command.command()
-def train(
-    context: typer.Context,
-    out: Out,
+@dataclass(frozen=True, kw_only=True)
+class Options(TrainOptions):
+    """Learn to undo bicubic shrinking from patches of pictures; some pictures are held out for validation."""
+
     data: Annotated[
         str, typer.Option(help="A named set (T91, BSD200), a folder of pictures, or several names joined by +.")
-    ] = "T91+BSD200",
-    network: NetworkOption = NetworkName.vdsr,
-    scale: Annotated[list[Scale], typer.Option(help="Repeat it for several.")] = [Scale.two],  # noqa: B006
-    weights: Weights = "none",
-    epochs: Epochs = 20,
-    batch_size: BatchSize = 16,
-    limit: Limit = None,
-    seed: Seed = 1,
-    precision: Precision = Arithmetic.auto,
-    patience: Patience = None,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-    backend: Backend = None,
-    distribute: Distribute = False,
-) -> None:
-    """Learn to undo bicubic shrinking from patches of pictures; some pictures are held out for validation."""
-    use_backend(backend, distribute)
-    load_pipelines()
+    ] = "T91+BSD200"
+    network: NetworkOption = NetworkName.vdsr
+    scale: Annotated[list[Scale], typer.Option(help="Repeat it for several.")] = field(
+        default_factory=lambda: [Scale.two]
+    )
+    weights: Weights = "none"
+    epochs: Epochs = 20
+    batch_size: BatchSize = 16
+    limit: Limit = None
+    patience: Patience = None
+
+
+def train_run(run) -> dict[str, Any]:
+    """From a run's arguments to its complete folder."""
     from convmedia.apps import _super_resolution
 
-    def line(_, figures):
-        return f"PSNR {figures['psnr']:.2f} dB, bicubic {figures['bicubic_psnr']:.2f} dB (held-out pictures)"
+    return _super_resolution.train_run(run)
 
-    _verbs.train(APP, context, out, resume, overwrite, _super_resolution.train_run, line, distribute=distribute)
+
+def figures_line(_: str, figures: dict[str, Any]) -> str:
+    """The figures of one scale for a person."""
+    return f"PSNR {figures['psnr']:.2f} dB, bicubic {figures['bicubic_psnr']:.2f} dB (held-out pictures)"
 
 
 @command.command()
@@ -167,38 +158,6 @@ def upscale(
     return _verbs.make(worker, files, out, settings, engine, workers, as_json)
 
 
-@command.command()
-def export(
-    model: Model = None,
-    network: NetworkChoice = None,
-    scale: ScaleChoice = None,
-    format: Formats = [],  # noqa: B006
-    quantize: Quantize = [],  # noqa: B006
-    tolerance: MayLose = None,
-    out: ExportOut = None,
-    data: Examples = None,
-    as_json: Json = False,
-) -> int:
-    """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
-    use_backend(None)
-    from convmedia.apps import _quality, _super_resolution
-
-    names = _verbs.with_smaller(format, quantize)
-    predictor, factor = chosen(model, network, scale)
-    # Quantised files are calibrated on pictures to learn from, and measured on those that --data names.
-    learned = _super_resolution.at_hand() if quantize else data
-    return _verbs.export_of(
-        predictor,
-        model,
-        names,
-        out,
-        lambda: _super_resolution.examples(learned),
-        as_json,
-        trial=lambda examples: _quality.trial(predictor, factor, data, examples),
-        loss_tolerance=tolerance,
-    )
-
-
 def chosen(model: str | None, network: NetworkName | None, scale: Scale | None):
     """The predictor that the options name, and its scale; without --model the shipped weights.
 
@@ -213,6 +172,34 @@ def chosen(model: str | None, network: NetworkName | None, scale: Scale | None):
 def named(network: NetworkName | None, scale: Scale | None) -> tuple[str | None, int | None]:
     """Network and scale as their options give them."""
     return None if network is None else str(network), None if scale is None else int(scale)
+
+
+def examples(_, data: str | None):
+    """Raw pictures to prove an export on: cuts of a set, or bundled ones."""
+    from convmedia.apps import _super_resolution
+
+    return _super_resolution.examples(data)
+
+
+def trial(predictor, _: str | None, data: str | None, examples):
+    """What quantised files are measured by: the pictures that --data names, without those that calibrate them."""
+    from convmedia.apps import _quality
+
+    return _quality.trial(predictor, predictor.details["scale"], data, examples)
+
+
+def evaluated(predictor, data: str, ensemble: bool = False, precision: str = "float32") -> dict[str, Any]:
+    """PSNR and SSIM of a predictor on sets of pictures, beside bicubic's."""
+    load_pipelines()
+    from convmedia.apps import _quality
+
+    return _quality.evaluated(predictor, predictor.details["scale"], data, ensemble, precision)[0]
+
+
+TASK = Task(APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated, line=figures_line)
+_verbs.add_train(command, TASK)
+CHOICE = {"network": (NetworkChoice, None), "scale": (ScaleChoice, None)}
+add_export(command, TASK, lambda model, network, scale: chosen(model, network, scale)[0], CHOICE)
 
 
 if __name__ == "__main__":

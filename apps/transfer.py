@@ -4,37 +4,30 @@ convmedia transfer train --data my-photos/ --out runs/mine
 convmedia transfer train --data my-photos/ --backbone squeezenet --side 256 --out runs/quick
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from convmedia.apps import _commands, _verbs
+from convmedia.apps import _photo_tasks as photos
 from convmedia.apps._commands import (
-    Arithmetic,
     Backend,
     BatchSize,
-    ClassWeights,
     Data,
-    Distribute,
     Group,
     Json,
-    Limit,
     Model,
-    Monitor,
-    MonitorOption,
-    Out,
-    Overwrite,
-    Patience,
-    Precision,
-    Resume,
-    Seed,
     application,
     load_pipelines,
     tell,
     use_backend,
 )
 from convmedia.apps._early import required
+from convmedia.apps._given import Given
+from convmedia.apps._task import Task
+from convmedia.apps._train_options import PhotoOptions
 from convmedia.data.errors import InputError
 
 APP = "transfer"
@@ -54,53 +47,49 @@ class Augment(StrEnum):
     none = "none"
 
 
-@command.command()
-def train(
-    context: typer.Context,
-    out: Out,
-    data: Data,
-    group: Group = None,
+@dataclass(frozen=True, kw_only=True)
+class Options(PhotoOptions):
+    """Stage 1: a head on the frozen backbone's features. Stage 2: the backbone's upper blocks with it."""
+
     backbone: Annotated[
         str, typer.Option(help="A classifier of keras.applications (vgg16, resnet50, mobilenet-v2 ...) or squeezenet.")
-    ] = "vgg16",
+    ] = "vgg16"
     weights: Annotated[
         str, typer.Option(help="imagenet: from Keras's cache, else downloaded. none: random. Or a weights file.")
-    ] = "imagenet",
-    side: Annotated[int | None, typer.Option(min=32, help="px of the squares it sees; default the backbone's.")] = None,
-    mirror: Annotated[bool, typer.Option(help="Stage 1 also on the features of each picture's mirror image.")] = True,
-    blocks: Annotated[int, typer.Option(min=0, help="Stage 2 trains so many of the backbone's upper blocks.")] = 2,
-    epochs: Annotated[int, typer.Option(min=0, max=4096, help="Of stage 2; 0 leaves it out.")] = 4,
+    ] = "imagenet"
+    side: Annotated[int | None, typer.Option(min=32, help="px of the squares it sees; default the backbone's.")] = None
+    mirror: Annotated[bool, typer.Option(help="Stage 1 also on the features of each picture's mirror image.")] = True
+    blocks: Annotated[int, typer.Option(min=0, help="Stage 2 trains so many of the backbone's upper blocks.")] = 2
+    epochs: Annotated[int, typer.Option(min=0, max=4096, help="Of stage 2; 0 leaves it out.")] = 4
     augment: Annotated[
         Augment, typer.Option(help="Stage 2. light: flips, small turns and zooms. photos: as in cats-vs-dogs.")
-    ] = Augment.light,
-    rate: Annotated[float, typer.Option(min=0, help="Stage 2's greatest learning rate; --find-lr helps.")] = 3e-5,
-    class_weights: ClassWeights = True,
+    ] = Augment.light
+    rate: Annotated[float, typer.Option(min=0, help="Stage 2's greatest learning rate; --find-lr helps.")] = 3e-5
     find_lr: Annotated[
         bool, typer.Option("--find-lr", help="Only draw the loss over learning rates, to OUT-learning-rate.png.")
-    ] = False,
-    batch_size: BatchSize = 32,
-    limit: Limit = None,
-    seed: Seed = 1,
-    precision: Precision = Arithmetic.auto,
-    monitor: MonitorOption = Monitor.balanced_accuracy,
-    patience: Patience = None,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-    backend: Backend = None,
-    distribute: Distribute = False,
-) -> None:
-    """Stage 1: a head on the frozen backbone's features. Stage 2: the backbone's upper blocks with it."""
-    use_backend(backend, distribute)
+    ] = False
+    batch_size: BatchSize = 32
+
+
+def train_run(run) -> dict[str, Any]:
+    """From a run's arguments to its complete folder."""
+    from convmedia.apps import _transfer
+
+    return _transfer.train_run(run)
+
+
+def rates_drawn(given: Given) -> int | None:
+    """With --find-lr: draw the loss over learning rates in place of a training."""
+    if not given.values["find_lr"]:
+        return None
+    if given.values["distribute"]:
+        raise InputError("--find-lr runs in one process: leave --distribute out")
     load_pipelines()
     from convmedia.apps import _transfer
     from convmedia.apps._runs import open_run
 
-    if find_lr:
-        if distribute:
-            raise InputError("--find-lr runs in one process: leave --distribute out")
-        tell(_transfer.rates_drawn(open_run(APP, context, out, resume, overwrite)))
-        return
-    _verbs.train(APP, context, out, resume, overwrite, _transfer.train_run, distribute=distribute)
+    tell(_transfer.rates_drawn(open_run(APP, given)))
+    return 0
 
 
 @command.command()
@@ -119,21 +108,8 @@ def evaluate(
     _pictures.evaluate(APP, data, model, as_json, group)
 
 
-def examples(data: str | None):
-    """Raw pictures to verify an export with, of a set or bundled ones."""
-    from convmedia.apps import _pictures
-
-    return _pictures.examples(data)
-
-
-def labelled(data: str, group: str | None):
-    """The set that `--data` names, with the groups of `--group`."""
-    from convmedia.apps import _pictures
-
-    return _pictures.loaded(data, group)
-
-
-_verbs.add(command, APP, examples, labelled, lambda predictor: None)
+TASK = Task(APP, Options, train_run, examples=photos.examples, trial=photos.trial, evaluate=photos.evaluated)
+_verbs.add(command, TASK, lambda predictor: None, rates_drawn)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from convmedia.apps import _commands, _runs
+from convmedia.apps._given import given_in
 from convmedia.data.errors import InputError
 
 
@@ -30,7 +31,7 @@ def opened(tmp_path):
             resume: _commands.Resume = False,
             overwrite: _commands.Overwrite = False,
         ) -> None:
-            found.append(_runs.open_run("test", context, out, resume, overwrite))
+            found.append(_runs.open_run("test", given_in(context)))
 
         command(["--out", str(tmp_path / "run"), *arguments], standalone_mode=False)
         return found[0]
@@ -309,7 +310,7 @@ def needing():
             data: _commands.Data,
             resume: _commands.Resume = False,
         ) -> None:
-            found.append(_runs.open_run("test", context, out, resume, False))
+            found.append(_runs.open_run("test", given_in(context)))
 
         code = _commands.exit_code(command, list(map(str, arguments)))
         return code, found

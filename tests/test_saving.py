@@ -150,7 +150,7 @@ def test_one_unit_becomes_two_probabilities_in_the_file(tmp_path):
 
 @pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c", "d"], ["a"]])
 def test_labels_that_do_not_fit_the_network_are_refused(labels):
-    with pytest.raises(ValueError, match=rf"A network for {len(labels)} labels"):
+    with pytest.raises(ValueError, match=rf"it has {len(labels)} labels for 3 scores"):
         colours(labels=labels)
 
 

@@ -211,7 +211,14 @@ def test_encoded_sounds_are_read_by_the_standard_library(tmp_path):
     np.testing.assert_array_equal(samples, read / np.float32(32768))
 
 
-SAID = {"app": "transfer", "labels": LABELS, "input": PICTURE, "details": {"network": "small"}, "model_sha256": None}
+SAID = {
+    "app": "transfer",
+    "kind": "probabilities",
+    "labels": LABELS,
+    "input": PICTURE,
+    "details": {"network": "small"},
+    "model_sha256": None,
+}
 
 
 def test_every_format_says_what_it_is_to_its_own_runtime(exported):

@@ -1,0 +1,29 @@
+"""What the applications that learn folders of photos give to the verbs; heavy parts are loaded when they are called."""
+
+from typing import Any
+
+
+def examples(_, data: str | None):
+    """Raw pictures to prove an export on: of a set, or bundled ones."""
+    from convmedia.apps import _pictures
+
+    return _pictures.examples(data)
+
+
+def trial(predictor, model: str | None, data: str | None, _):
+    """The right labels of a set's test split, to measure quantised files by."""
+    from convmedia.apps import _pictures
+    from convmedia.apps._classifiers import trial
+    from convmedia.apps._exports import tested_on
+    from convmedia.apps._runs import group_of
+
+    tested = tested_on(model, data)
+    return trial(predictor, _pictures.loaded, tested, tested and group_of(model, tested))
+
+
+def evaluated(predictor, data: str, group: str | None = None) -> dict[str, Any]:
+    """Figures of a predictor on the test pictures of a set."""
+    from convmedia.apps import _pictures
+    from convmedia.apps._classifiers import measure
+
+    return measure(predictor, _pictures.loaded(data, group).required("test"))[0]

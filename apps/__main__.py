@@ -29,36 +29,89 @@ def interruptible() -> Iterator[None]:
 
 
 with interruptible():
-    from importlib import metadata
+    from collections.abc import Sequence
+    from importlib import import_module
+    from typing import NamedTuple
 
     import typer
+    from typer.core import TyperGroup
 
-    from convmedia.apps import (
-        _data,
-        _inspect,
-        _samples,
-        audio,
-        cats_vs_dogs,
-        mnist,
-        style_transfer,
-        super_resolution,
-        transfer,
-    )
-    from convmedia.apps._commands import application, run
+    from convmedia.apps._application import application, as_examples
+    from convmedia.apps._commands import run
 
+
+class Row(NamedTuple):
+    """What has a command of its own: its name, the module whose `command` it is, and its help in one line."""
+
+    name: str
+    module: str
+    help: str
+
+
+APPLICATIONS = [
+    Row("mnist", "convmedia.apps.mnist", "Read handwritten digits, whether ink is dark or light."),
+    Row(
+        "cats-vs-dogs",
+        "convmedia.apps.cats_vs_dogs",
+        "Tell cats from dogs, or other photos, with a network trained from scratch.",
+    ),
+    Row(
+        "transfer",
+        "convmedia.apps.transfer",
+        "Learn any folder of photos with a network that was trained on ImageNet.",
+    ),
+    Row("style-transfer", "convmedia.apps.style_transfer", "Paint pictures in the style of others."),
+    Row("super-resolution", "convmedia.apps.super_resolution", "Enlarge pictures two, three or four times."),
+    Row("audio", "convmedia.apps.audio", "Label sounds: spoken words, noises, music, from a waveform of any length."),
+]
+"""One row for each application."""
+
+TOOLS = [
+    Row("data", "convmedia.apps._data", "Named data sets, and folders of one's own."),
+    Row("inspect", "convmedia.apps._inspect", "Show what a model takes and gives, its labels, figures and size."),
+    Row("samples", "convmedia.apps._samples", "Copy sample files to a folder to try the commands with."),
+]
 EXAMPLES = {
     "samples": ("samples", "some/folder"),
     "mnist": ("predict samples/seven.jpg",),
     "super-resolution": ("upscale samples/cat.jpg --out enlarged/",),
     "inspect": ("mnist", "runs/mnist --json", "exported/model.onnx"),
 }
+
+
+class Commands(TyperGroup):
+    """The commands of the rows; of each the module is loaded when it is called."""
+
+    def list_commands(self, ctx) -> list[str]:
+        return [row.name for row in (*APPLICATIONS, *TOOLS)]
+
+    def get_command(self, ctx, cmd_name):
+        row = next((row for row in (*APPLICATIONS, *TOOLS) if row.name == cmd_name), None)
+        if row is None:
+            return None
+        found = typer.main.get_command(import_module(row.module).command)
+        if cmd_name in EXAMPLES and not isinstance(found, TyperGroup):
+            found.epilog = as_examples(("convmedia", cmd_name, line) for line in EXAMPLES[cmd_name])
+        return found
+
+    def format_commands(self, ctx, formatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(row.name, row.help) for row in (*APPLICATIONS, *TOOLS)])
+
+
 command = application(
-    "convmedia", "Convolutional media applications: raw input in, a verified file out.", EXAMPLES, completion=True
+    "convmedia",
+    "Convolutional media applications: raw input in, a verified file out.",
+    EXAMPLES,
+    completion=True,
+    group=Commands,
 )
 
 
 def show_version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata
+
         print(f"convmedia {metadata.version('convmedia')}")
         raise typer.Exit
 
@@ -70,15 +123,9 @@ def options(
     pass
 
 
-for module in (mnist, cats_vs_dogs, transfer, style_transfer, super_resolution, audio, _data):
-    command.add_typer(module.command)
-command.command("inspect")(_inspect.inspect)
-command.command("samples")(_samples.samples)
-
-
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `convmedia` script."""
-    run(command)
+    run(command, None if arguments is None else list(arguments))
 
 
 if __name__ == "__main__":

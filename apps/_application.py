@@ -57,7 +57,12 @@ class Application(typer.Typer):
 
 
 def application(
-    name: str, help: str, examples: Mapping[str, Sequence[str]] | None = None, *, completion: bool = False
+    name: str,
+    help: str,
+    examples: Mapping[str, Sequence[str]] | None = None,
+    *,
+    completion: bool = False,
+    group: type[TyperGroup] | None = None,
 ) -> Application:
     """An empty command with the look that all share: plain help that ends with examples.
 
@@ -65,6 +70,7 @@ def application(
         examples: of each command that it will have, what is typed after the command's name; its own help shows the
             first ones.
         completion: whether it has options that install completion for a shell.
+        group: what finds its commands, where they are not those that are added to it.
     """
     given = examples or {}
 
@@ -77,7 +83,7 @@ def application(
 
     first = as_examples((name, verb, lines[0]) for verb, lines in list(given.items())[:3])
     return Application(
-        name=name, help=help, cls=WithExamples, epilog=first, rich_markup_mode=None, add_completion=completion
+        name=name, help=help, cls=group or WithExamples, epilog=first, rich_markup_mode=None, add_completion=completion
     )
 
 

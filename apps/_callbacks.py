@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import keras
 import numpy as np
 
-from convmedia.apps._progress import Line, clock
+from convmedia.apps._progress import Line, clock, listening, tell_listener
 
 
 class Interrupts(keras.callbacks.Callback):
@@ -146,21 +146,28 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.seen += 1
-        if self.shown.due():
+        if not self.told(batch + 1, logs) and self.shown.due():
             done = batch + 1
             share = f"[{'#' * (20 * done // self.steps):<20}]" if self.shown.live else f"step {done}/{self.steps}"
             first, figures, last = self.parts(done, logs)
             self.shown.show(first, [share, *figures], last)
 
     def on_test_batch_end(self, batch, logs=None):
-        if self.shown.due() and not self.shown.live:
+        if self.shown.due() and not self.shown.live and not listening():
             self.shown.show(f"epoch {self.epoch + 1}/{self.epochs}", [f"validating, batch {batch + 1}"])
 
     def on_epoch_end(self, epoch, logs=None):
+        if self.told(self.steps, logs):
+            return
         if self.lasting:
             self.shown.keep(*self.parts(self.steps, logs))
         else:
             self.shown.clear()
+
+    def told(self, done: int, logs) -> bool:
+        """Whether somebody listens, who is told instead."""
+        figures = {name: float(value) for name, value in (logs or {}).items()}
+        return tell_listener(f"epoch {self.epoch + 1}/{self.epochs}", done, self.steps, figures)
 
     def parts(self, done: int, logs) -> tuple[str, list[str], str]:
         """Epoch, figures and time left after `done` steps of the current epoch."""

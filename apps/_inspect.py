@@ -5,9 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps._commands import Json, table, tell, to_json, use_backend
+from convmedia.apps._commands import Json, application, table, tell, to_json, use_backend
+
+command = application("inspect", "Show what a model takes and gives.")
 
 
+@command.command()
 def inspect(
     source: Annotated[
         str,

@@ -6,11 +6,55 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 
 LIVE_SECONDS, LASTING_SECONDS = 0.2, 60.0
 """From one line to the next at a terminal, and in a pipe or file."""
 
 BAR = 20
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far something is.
+
+    Attributes:
+        what: the step, such as "reading pictures" or "epoch 2/8".
+        done, total: of its parts; total is None where it is not known.
+        figures: of a training so far, such as {"loss": 0.31}.
+    """
+
+    what: str
+    done: int
+    total: int | None
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+_listener: ContextVar[Callable[[Progress], None] | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def told_to(listener: Callable[[Progress], None] | None) -> Iterator[None]:
+    """Within the block progress is given to a function, in place of lines on standard error; None changes nothing."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def listening() -> bool:
+    """Whether somebody is told of progress in place of lines."""
+    return _listener.get() is not None
+
+
+def tell_listener(what: str, done: int, total: int | None, figures: dict[str, float] | None = None) -> bool:
+    """Give progress to whoever listens; False where nobody does."""
+    listener = _listener.get()
+    if listener is not None:
+        listener(Progress(what, done, total, dict(figures or {})))
+    return listener is not None
 
 
 def columns() -> int:
@@ -46,7 +90,7 @@ class Line:
     """
 
     def __init__(self) -> None:
-        self.live = sys.stderr.isatty()
+        self.live = sys.stderr.isatty() and _listener.get() is None
         self.began = time.perf_counter()
         self.shown = self.began
 
@@ -84,7 +128,7 @@ def progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
     line = Line()
 
     def update(done: int, total: int | None) -> None:
-        if not line.due():
+        if tell_listener(label, done, total) or not line.due():
             return
         if not total:
             line.show(label, [f"{done:,}"])

@@ -5,9 +5,12 @@ from typing import Annotated
 
 import typer
 
-from convmedia.apps._commands import table, tell
+from convmedia.apps._commands import application, table, tell
+
+command = application("samples", "Sample files.")
 
 
+@command.command()
 def samples(folder: Annotated[Path, typer.Argument(help="Where to copy them; made where missing.")]) -> None:
     """Copy sample files to a folder: digits, a photo and a spoken digit to try the commands with."""
     from convmedia.data import samples

@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Iterable
 from functools import cache
-from importlib import metadata
 from importlib.util import find_spec
 
 from convmedia.data.errors import InputError
@@ -35,6 +34,8 @@ def command(extra: str) -> str:
 
 @cache
 def _packages(extra: str) -> list[str]:
+    from importlib import metadata  # takes a tenth of what a help page may take
+
     try:
         declared = metadata.requires("convmedia") or []
     except metadata.PackageNotFoundError:  # not installed, only on the path

@@ -57,7 +57,7 @@ def activations(model: keras.Model, picture: np.ndarray) -> list[tuple[str, np.n
         batch normalisation) follows as a layer of its own. Layers of a network inside the network (a backbone) are
         named `backbone/layer`.
     """
-    network, _ = _network(model)
+    network, _ = inner_network(model)
     return list(_maps(network, _seen(model, picture)))
 
 
@@ -103,13 +103,13 @@ def grad_cam(model: keras.Model, picture: np.ndarray, label_index: int | None = 
     label = int(answer.argmax()) if label_index is None else label_index
     if not 0 <= label < len(answer):
         raise InputError(f"label_index must be from 0 to {len(answer) - 1}; received {label_index}")
-    network, _ = _network(model)
+    network, _ = inner_network(model)
     seen = _seen(model, picture)
     heat = _heat(network, seen, _scorer(network, label, seen))
     return heat, float(answer[label])
 
 
-def _network(model: keras.Model) -> tuple[keras.Model, keras.KerasTensor]:
+def inner_network(model: keras.Model) -> tuple[keras.Model, keras.KerasTensor]:
     """The inner network and the symbolic tensor that enters it; of a bare network itself and its input.
 
     What follows the inner network has no weights; a backbone is followed by a head that has some.
@@ -130,7 +130,7 @@ def _run(entering: keras.KerasTensor, leaving, batch):
 
 
 def _seen(model: keras.Model, picture: np.ndarray):
-    return _run(model.inputs[0], _network(model)[1], _batch(picture))[:1]
+    return _run(model.inputs[0], inner_network(model)[1], _batch(picture))[:1]
 
 
 def _maps(network: keras.Model, batch, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:

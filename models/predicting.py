@@ -278,6 +278,23 @@ class Predictor:
             for batch in in_batches((item for _, item in part), lambda item: item[1], batch_size):
                 yield from self._answered(batch, top)
 
+    def on_page(self, picture: np.ndarray, name: str = "the picture") -> np.ndarray:
+        """A picture, uint8 (height, width, 3), without what surrounds the page, where the model looks for ink.
+
+        Raises:
+            InputError: it looks for ink, and the page is blank.
+        """
+        return _on_page(picture, name) if self.finds_ink else picture
+
+    def row_of(self, picture: np.ndarray, top: int | None = None, name: str = "the picture") -> dict[str, Any]:
+        """What `predict_rows` says of a picture, uint8 (height, width, 3).
+
+        Raises:
+            InputError: it shows nothing that the model could label.
+        """
+        picture = self.on_page(picture, name)
+        return self._row(name, picture, tuple(one[0] for one in self.outputs(picture[np.newaxis])), top)
+
     def predict_files(
         self, files: Iterable[str | Path], top: int | None = None, batch_size: int = 32
     ) -> list[dict[str, Any]]:
@@ -350,6 +367,13 @@ def _three_channels(pictures: np.ndarray) -> np.ndarray:
     return np.repeat(pictures, 3, axis=-1) if pictures.shape[-1] == 1 else pictures
 
 
+def _on_page(picture: np.ndarray, name: str) -> np.ndarray:
+    picture = pages.inside(picture)
+    if pages.is_blank(picture):
+        raise InputError(f"{name} shows no digit: the page is blank; give a picture of one")
+    return picture
+
+
 def _decoded(
     file: str | Path, most_pixels: int | None, page: bool
 ) -> tuple[str, np.ndarray | None, str | None, list[str]]:
@@ -357,9 +381,7 @@ def _decoded(
     try:
         picture = images.decode(file, most_pixels=most_pixels, told=notes.append)
         if page:
-            picture = pages.inside(picture)
-            if pages.is_blank(picture):
-                raise InputError(f"{shown(file)} shows no digit: the page is blank; give a picture of one")
+            picture = _on_page(picture, shown(file))
         return str(file), picture, None, notes
     except InputError as error:
         return str(file), None, str(error), []

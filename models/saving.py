@@ -1,5 +1,6 @@
 """The saved file: one `.keras` that takes raw input and gives the answer. Joining, writing, reading, loading it."""
 
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from convmedia.models.predicting import Predictor, every_layer
 
 MODEL_FILE = "model.keras"
 WEIGHTS = "convmedia.models.weights"
+DEFAULTS = {"super-resolution": "carn-m_x2"}  # of applications that ship several
+SCALE = re.compile(r"-x(?=\d$)")
 
 
 def assemble(
@@ -151,15 +154,20 @@ def load(source: str | Path, app: str | None = None) -> Predictor:
     """Load what answers: `load("runs/digits")`, `load("model.keras")`, `load("mnist")`.
 
     Args:
-        source: a run folder, a `.keras` file, or the name of an application with shipped weights. A path that exists
-            goes before a name; `shipped` takes names only.
+        source: a run folder, a `.keras` file, or the name of shipped weights: an application ("mnist"), or one of its
+            networks ("super-resolution/vdsr-x2"). A path that exists goes before a name; `shipped` takes names only.
         app: the application it must be of; None takes any.
 
     Raises:
         InputError: nothing there, nothing shipped, damaged, or of another application.
     """
     path = Path(source)
-    if not path.exists() and isinstance(source, str) and path.name == source and not path.suffix:
+    if (
+        not path.exists()
+        and isinstance(source, str)
+        and (shipped_file(source) or path.name == source)
+        and not path.suffix
+    ):
         predictor = shipped(source)
     else:
         predictor = _load_path(path)
@@ -179,16 +187,31 @@ def _load_path(path: Path) -> Predictor:
     return Predictor(read(path), path)
 
 
-def shipped(app: str) -> Predictor:
-    """Load the weights that this package ships for an application, `models/weights/<app>.keras`.
+def shipped(name: str) -> Predictor:
+    """Load weights that this package ships, `models/weights/<name>.keras`.
+
+    Args:
+        name: an application, or one of its networks: "super-resolution/vdsr-x2".
 
     Raises:
         InputError: none are shipped under that name.
     """
-    files = resources.files(WEIGHTS)
-    if not (files / f"{app}.keras").is_file():
+    file = shipped_file(name)
+    if file is None:
         raise InputError(
-            f"No weights are shipped for {app!r}; train first, then give --model the run folder or its model.keras."
+            f"No weights are shipped for {name!r}; train first, then give --model the run folder or its model.keras."
         )
-    with resources.as_file(files / f"{app}.keras") as path:
-        return Predictor(read(path), path)
+    with resources.as_file(resources.files(WEIGHTS) / file) as path:
+        predictor = Predictor(read(path), path)
+    app = name.partition("/")[0]
+    if "/" in name and predictor.app != app:
+        raise InputError(f"No weights of {app!r} are shipped as {name!r}; they are of {predictor.app!r}.")
+    return predictor
+
+
+def shipped_file(name: str) -> str | None:
+    """The file of shipped weights of that name; None where there is none. Of networks for several scales, such as
+    "vdsr-x2", the file has an underscore before the scale."""
+    stem = DEFAULTS.get(name, name.rpartition("/")[2])
+    files = (f"{stem}.keras", f"{SCALE.sub(r'_x', stem)}.keras")
+    return next((file for file in files if (resources.files(WEIGHTS) / file).is_file()), None)

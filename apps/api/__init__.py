@@ -1,0 +1,1 @@
+"""The applications from Python: what `import convmedia` gives."""

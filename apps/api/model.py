@@ -1,0 +1,268 @@
+"""A trained model from Python: ask it, look inside, export it."""
+
+import io
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convmedia.apps._commands import use_backend
+from convmedia.data.errors import InputError
+from convmedia.data.files import shown
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from convmedia.models.predicting import Predictor
+
+Given = "str | os.PathLike[str] | bytes | np.ndarray | Image"
+
+
+def load(source: "str | os.PathLike[str]", app: str | None = None) -> "Model":
+    """Load what answers.
+
+    Args:
+        source: a run folder, a `.keras` file, or the name of weights that the package ships: an application
+            ("mnist"), or one of its networks ("super-resolution/vdsr-x2").
+        app: the application that it must be of; None takes any.
+
+    Raises:
+        InputError: nothing there, nothing shipped, damaged, or of another application.
+    """
+    use_backend(None)
+    from convmedia.models import load as read
+
+    given = source if isinstance(source, str) else Path(source)
+    return Model(read(given, app), str(given) if Path(given).exists() else None)
+
+
+class Model:
+    """A trained model. It takes what files hold, as the commands do, and prepares it as they do.
+
+    Attributes:
+        predictor: what it asks; calling that with a batch of arrays gives the tensors of the answer.
+        source: the run folder or file that it came from; None for shipped weights.
+    """
+
+    def __init__(self, predictor: "Predictor", source: str | None = None):
+        self.predictor, self.source = predictor, source
+
+    def __repr__(self) -> str:
+        return f"Model({self.app!r}, {self.source or 'shipped weights'!r})"
+
+    @property
+    def app(self) -> str:
+        """The application, as its command has it."""
+        return self.predictor.app
+
+    @property
+    def labels(self) -> list[str] | None:
+        """The labels in the order of the scores; None of a model that gives pictures."""
+        return self.predictor.labels
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the file says of itself: "app", "kind" of answer, "labels", "input", "details"."""
+        asked = self.predictor
+        facts = {"app": asked.app, "kind": asked.kind.name, "labels": asked.labels, "input": asked.input}
+        return {**facts, "details": asked.details}
+
+    def predict(self, given: Any, top: int | None = None, sample_rate: int | None = None) -> Any:
+        """Answer one picture or sound, or several.
+
+        Args:
+            given: a path, the bytes of a file, a PIL picture, an array, or a list of these. Pictures are (height,
+                width), (height, width, 1, 3 or 4), uint8 or float in 0..255, which is rounded, or bool; sounds
+                (samples,), float in -1..1 or int16. An array with one dimension more is several of them.
+            top: how many labels a row names; None means five, or all where there are fewer.
+            sample_rate: of an array of samples, Hz; None for the model's own.
+
+        Returns:
+            What `predict --json` says of a file, without its name: {"label", "score", "top": [{"label", "score"},
+            ...]}, or what else the kind of answer has. Of a model that gives pictures: uint8 (height, width, 3). A
+            list where several were given.
+
+        Raises:
+            InputError: it cannot be used, in one line.
+        """
+        if several(given, self.predictor.input["kind"]):
+            return [self.predict(one, top, sample_rate) for one in given]
+        if self.predictor.input["kind"] == "sound":
+            return self._heard(given, top, sample_rate)
+        picture = picture_of(given)
+        if self.labels is None:
+            return self._made(picture)
+        row = self.predictor.row_of(picture, top)
+        if "error" in row:
+            raise InputError(row["error"])
+        return {name: value for name, value in row.items() if name != "file"}
+
+    def predict_files(
+        self, files: "Iterable[str | os.PathLike[str]]", top: int | None = None, batch_size: int = 32
+    ) -> list[dict[str, Any]]:
+        """Rows of files in the order given, as `predict --json` has them: one that cannot be used has an "error"."""
+        return self.predictor.predict_files(map(Path, files), top, batch_size)
+
+    def embed(self, given: Any, sample_rate: int | None = None) -> np.ndarray:
+        """The features of pictures or sounds before the layer that scores labels.
+
+        Args:
+            given, sample_rate: as of `predict`.
+
+        Returns:
+            float32 (features,), or (n, features) where several were given. Of a sound the mean over its windows.
+
+        Raises:
+            InputError: it cannot be used, or the model scores no labels.
+        """
+        if several(given, self.predictor.input["kind"]):
+            return np.stack([self.embed(one, sample_rate) for one in given])
+        if self.predictor.input["kind"] == "sound":
+            return self._features(np.concatenate(list(self._blocks(given, sample_rate))))
+        return self._features(self.predictor.on_page(picture_of(given)))
+
+    def export(
+        self,
+        *formats: str,
+        out: "str | os.PathLike[str] | None" = None,
+        data: str | None = None,
+        tolerance: float | None = None,
+    ) -> dict[str, dict[str, Any]]:
+        """Write files and prove each in its own runtime, in a child process, to answer as the model does.
+
+        Args:
+            formats: "saved-model", "onnx", "litert", "onnx-int8", "litert-float16", "litert-int8"; none for the first
+                three.
+            out: the folder; None for `export` in the run folder, or APPLICATION-export for shipped weights.
+            data: the set that gives examples where the model has none beside it, and on whose test split quantised
+                files are measured.
+            tolerance: what a quantised file may lose: points of accuracy, dB of PSNR; None for what is usual.
+
+        Returns:
+            The content of `parity.json`: of each format its figures, or {"refused": why}.
+
+        Raises:
+            InputError: unknown format, missing packages, no examples.
+        """
+        from convmedia.apps._exports import exported
+        from convmedia.apps.api.training import task_of
+
+        names = list(formats) or ["saved-model", "onnx", "litert"]
+        folder = None if out is None else Path(out)
+        return exported(task_of(self.app), self.predictor, self.source, names, folder, data, tolerance)[0]
+
+    @cached_property
+    def _features(self) -> Callable[[np.ndarray], np.ndarray]:
+        from convmedia.models.embedding import embedder
+
+        return embedder(self.predictor.model)
+
+    @cached_property
+    def _listener(self) -> Any:
+        from convmedia.models.listening import Listener
+
+        return Listener(self.predictor)
+
+    def _made(self, picture: np.ndarray) -> np.ndarray:
+        from convmedia.models.tiling import whole_picture
+
+        scale = self.predictor.details.get("scale")
+        if scale is not None:
+            answer = whole_picture(self.predictor, picture, int(scale))
+        else:
+            others = [np.full((1, n), 1.0 / n, np.float32) for n in self._weights]
+            answer = self.predictor.finite(picture[np.newaxis], *others)[0]
+        return np.clip(np.round(answer), 0, 255).astype(np.uint8)
+
+    @property
+    def _weights(self) -> Sequence[int]:
+        """How many values each further input of the model takes."""
+        return [tensor.shape[1] for tensor in self.predictor.model.inputs[1:]]
+
+    def _heard(self, given: Any, top: int | None, sample_rate: int | None) -> dict[str, Any]:
+        name = shown(Path(given)) if isinstance(given, str | os.PathLike) else "the sound"
+        [(sound, _)] = self._listener.heard([(name, self._blocks(given, sample_rate))])
+        row = self._listener.row(sound, top, False)
+        if "error" in row:
+            raise InputError(row["error"])
+        return {key: value for key, value in row.items() if key != "file"}
+
+    def _blocks(self, given: Any, sample_rate: int | None) -> Iterable[np.ndarray]:
+        """A sound in pieces, float32 (samples,) each, at the model's sample rate."""
+        from convmedia.data import clips
+
+        rate = self._listener.sample_rate
+        if isinstance(given, np.ndarray):
+            own = sample_rate or rate
+            samples = waveform_of(given)
+            yield from [samples] if own == rate else clips.resampled([samples], own, rate)
+        elif isinstance(given, bytes):
+            with tempfile.NamedTemporaryFile(suffix=".sound") as file:
+                file.write(given)
+                file.flush()
+                yield from clips.blocks(file.name, rate)
+        else:
+            yield from clips.blocks(given, rate)
+
+
+def several(given: Any, kind: str) -> bool:
+    """Whether more than one picture or sound is given."""
+    if isinstance(given, list | tuple):
+        return True
+    return isinstance(given, np.ndarray) and given.ndim == (4 if kind == "image" else 2)
+
+
+def picture_of(given: Any) -> np.ndarray:
+    """What `Model.predict` takes for a picture, as uint8 (height, width, 3).
+
+    Raises:
+        InputError: it is no picture.
+    """
+    from PIL import Image
+
+    from convmedia.data import images
+
+    if isinstance(given, Image.Image):
+        return images.decode(as_png(given))
+    if not isinstance(given, np.ndarray):
+        return images.decode(given)
+    values = given[..., 0] if given.ndim == 3 and given.shape[-1] == 1 else given
+    grey, coloured = values.ndim == 2, values.ndim == 3 and values.shape[-1] in (3, 4)
+    if not (grey or coloured) or not values.size:
+        raise InputError(f"a picture is (height, width) or (height, width, 1, 3 or 4); received {given.shape}")
+    if values.dtype == bool:
+        values = values * np.uint8(255)
+    if values.dtype != np.uint8:
+        if not np.issubdtype(values.dtype, np.floating) or not np.isfinite(values).all():
+            raise InputError(f"a picture is uint8, bool or finite float in 0..255; received {given.dtype}")
+        values = np.clip(np.round(values), 0, 255).astype(np.uint8)
+    if values.ndim == 3 and values.shape[-1] == 4:
+        return images.decode(as_png(Image.fromarray(values)))
+    return np.repeat(values[..., np.newaxis], 3, axis=2) if grey else np.ascontiguousarray(values)
+
+
+def as_png(image: "Image") -> bytes:
+    """A PIL picture as the content of a file, which is read as every other file."""
+    content = io.BytesIO()
+    kept = image if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16") else image.convert("RGB")
+    kept.save(content, "PNG", compress_level=1, exif=image.getexif())
+    return content.getvalue()
+
+
+def waveform_of(given: np.ndarray) -> np.ndarray:
+    """Samples as float32 (samples,), -1..1.
+
+    Raises:
+        InputError: another shape or dtype, or NaN.
+    """
+    if given.ndim != 1 or not given.size:
+        raise InputError(f"a sound is (samples,); received {given.shape}")
+    if given.dtype == np.int16:
+        return given.astype(np.float32) / np.float32(2**15)
+    if not np.issubdtype(given.dtype, np.floating) or not np.isfinite(given).all():
+        raise InputError(f"a sound is int16, or finite float in -1..1; received {given.dtype}")
+    return given.astype(np.float32)

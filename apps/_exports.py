@@ -8,42 +8,52 @@ from typing import Any
 from convmedia.apps._commands import Format, Smaller, say, tell, to_json
 from convmedia.apps._parity import print_parity
 from convmedia.apps._progress import clock
+from convmedia.data import extras
 from convmedia.data.errors import InputError
 from convmedia.data.text import plural
 
 
 def with_smaller(formats: Sequence[Format], quantize: Sequence[Smaller]) -> list[str]:
-    """Names of `exporting.FORMATS`: each format, and after it the quantised files that there are of it.
+    """Names of `exporting.FORMATS`: each format, and after it the quantised files that there are of it. Told without
+    loading Keras.
 
     Args:
         formats: none for all that can be written here; which are left out is said.
 
     Raises:
-        InputError: none of the formats has such a file, or what writes a format is not installed.
+        InputError: one of `quantize` is of none of the formats, or what writes a format is not installed.
     """
-    from convmedia.data import extras
-    from convmedia.models.formats import FORMATS
-
+    for smaller in quantize:
+        if formats and not any(smaller in SMALLER[one] for one in formats):
+            raise InputError(f"--quantize {smaller} is for {smaller_of(smaller)}; received {', '.join(formats)}")
     if not formats:
-        lacking = {one: extras.missing(FORMATS[one].modules) for one in Format}
+        lacking = {one: extras.missing(extras.OF_FORMATS.get(one, ())) for one in Format}
         formats = [one for one in Format if not lacking[one]]
         for one in sorted(set(Format) - set(formats)):
-            say(f"left out: {one} needs {', '.join(lacking[one])}; run: {extras.command(FORMATS[one].extra or '')}")
-    pairs = [f"{one}-{smaller}" for one in formats for smaller in quantize]
-    for smaller in quantize:
-        if not any(f"{one}-{smaller}" in FORMATS for one in formats):
-            raise InputError(f"--quantize {smaller} is for {smaller_of(smaller)}; received {', '.join(formats)}")
-    names = [*map(str, formats), *(pair for pair in pairs if pair in FORMATS)]
-    for name in names:
-        extras.require(f"export to {name}", FORMATS[name].extra or "", *FORMATS[name].modules)
+            say(f"left out: {one} needs {', '.join(lacking[one])}; run: {extras.command(one)}")
+        return with_smaller(formats, quantize)
+    names = [*map(str, formats), *(f"{one}-{kind}" for one in formats for kind in quantize if kind in SMALLER[one])]
+    for name, one in zip(names, map(format_of, names), strict=True):
+        extras.require(f"export to {name}", one, *extras.OF_FORMATS.get(one, ()))
     return names
+
+
+def format_of(name: str) -> Format:
+    """The format that a name of `with_smaller` belongs to."""
+    return next(one for one in Format if name == one or name.startswith(f"{one}-"))
 
 
 def smaller_of(smaller: Smaller) -> str:
     """The formats that have such a file."""
-    from convmedia.models.formats import FORMATS
+    return " and ".join(f"--format {one}" for one in Format if smaller in SMALLER[one])
 
-    return " and ".join(f"--format {one}" for one in Format if f"{one}-{smaller}" in FORMATS)
+
+SMALLER: dict[Format, tuple[Smaller, ...]] = {
+    Format.saved_model: (),
+    Format.onnx: (Smaller.int8,),
+    Format.litert: (Smaller.float16, Smaller.int8),
+}
+"""Quantised files that there are of each format, rows of `formats.FORMATS`."""
 
 
 def tested_on(model: str | None, data: str | None, bundled: str | None = None) -> str | None:

@@ -98,11 +98,11 @@ def add(
     ) -> int:
         """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
         required(app, model)
+        names = with_smaller(format, quantize)
         use_backend(None)
         from convmedia.apps._classifiers import trial
         from convmedia.apps._runs import group_of
 
-        names = with_smaller(format, quantize)
         predictor = model_of(app, model)
         tested = tested_on(model, data, bundled)
         return export_of(

@@ -294,10 +294,10 @@ def export(
     as_json: Json = False,
 ) -> int:
     """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
+    names = _verbs.with_smaller(format, quantize)
     use_backend(None)
     from convmedia.apps import _heard
 
-    names = _verbs.with_smaller(format, quantize)
     predictor = _verbs.model_of(APP, model)
     return _verbs.export_of(
         predictor,

@@ -43,6 +43,7 @@ from convmedia.apps._commands import (
     load_pipelines,
     use_backend,
 )
+from convmedia.apps._early import data_given, pictures_given, pictures_of, required
 
 APP = "super-resolution"
 EXAMPLES = {
@@ -88,7 +89,10 @@ def train(
     context: typer.Context,
     out: Out,
     data: Annotated[
-        str, typer.Option(help="A named set (T91, BSD200), a folder of pictures, or several names joined by +.")
+        str,
+        typer.Option(
+            callback=data_given, help="A named set (T91, BSD200), a folder of pictures, or several names joined by +."
+        ),
     ] = "T91+BSD200",
     network: NetworkOption = NetworkName.vdsr,
     scale: Annotated[list[Scale], typer.Option(help="Repeat it for several.")] = [Scale.two],  # noqa: B006
@@ -117,7 +121,10 @@ def train(
 
 @command.command()
 def evaluate(
-    data: Annotated[str, typer.Option(help="Set5, Set14, B100, Urban100, a folder, or several joined by +.")],
+    data: Annotated[
+        str,
+        typer.Option(callback=pictures_of, help="Set5, Set14, B100, Urban100, a folder, or several joined by +."),
+    ],
     model: Model = None,
     network: NetworkChoice = None,
     scale: ScaleChoice = None,
@@ -127,6 +134,7 @@ def evaluate(
     backend: Backend = None,
 ) -> int:
     """Measure PSNR and SSIM as the papers do, beside bicubic; 1 if a picture could not be measured."""
+    shipped_given(model, network, scale)
     use_backend(backend)
     load_pipelines()
     from convmedia.apps import _quality
@@ -155,11 +163,13 @@ def upscale(
     backend: Backend = None,
 ) -> int:
     """Enlarge pictures; alpha, 16 bits, colour profile and Exif are kept. 1 if a file failed; rows: results.jsonl."""
+    files = given(inputs, files_from)
+    pictures_given(files)
+    shipped_given(model, network, scale)
     use_backend(backend)
     load_pipelines()
     from convmedia.apps._upscaling import Enlarging
 
-    files = given(inputs, files_from)
     worker = Enlarging(model, *named(network, scale), tile, compare, str(precision), frames)
     predictor, factor = worker.chosen
     settings = {"model": predictor.digest, "scale": factor, "compare": compare, "precision": str(precision)}
@@ -180,10 +190,11 @@ def export(
     as_json: Json = False,
 ) -> int:
     """Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."""
+    names = _verbs.with_smaller(format, quantize)
+    shipped_given(model, network, scale)
     use_backend(None)
     from convmedia.apps import _quality, _super_resolution
 
-    names = _verbs.with_smaller(format, quantize)
     predictor, factor = chosen(model, network, scale)
     # Quantised files are calibrated on pictures to learn from, and measured on those that --data names.
     learned = _super_resolution.at_hand() if quantize else data
@@ -208,6 +219,12 @@ def chosen(model: str | None, network: NetworkName | None, scale: Scale | None):
     from convmedia.apps import _super_resolution
 
     return _super_resolution.chosen(model, *named(network, scale))
+
+
+def shipped_given(model: str | None, network: NetworkName | None, scale: Scale | None) -> None:
+    """Raises InputError: without --model, no weights are shipped for the network."""
+    if network is not None:
+        required(f"{network}_x{scale or Scale.two}", model)
 
 
 def named(network: NetworkName | None, scale: Scale | None) -> tuple[str | None, int | None]:

@@ -82,7 +82,9 @@ def in_inference(network: keras.Model) -> Callable[..., Any]:
 
         # One trace for every size. XLA would compile anew for each: seconds per size, memory that only grows.
         signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in network.inputs]
-        return tf.function(call, input_signature=signature, autograph=False, jit_compile=False)
+        # TensorFlow counts traces by the code that is traced and warns of five, which so many models would have. A
+        # partial is counted by itself.
+        return tf.function(partial(call), input_signature=signature, autograph=False, jit_compile=False)
     if keras.backend.backend() == "torch":
         import torch
 

@@ -22,7 +22,6 @@ from convmedia.data.files import replacing, shown
 FRAME_PX = 640  # longer side of an animation
 FRAME_MS, LAST_FRAME_MS = 250, 2000
 SHOWN_STEPS = 24
-ANIMATIONS = (".gif", ".webp")
 
 
 class Album:

@@ -15,7 +15,15 @@ import typer
 
 from convmedia.apps._application import application
 from convmedia.apps._complaints import MACHINE, interruption, of_argument
-from convmedia.apps._early import data_given, model_given, to_begin, weights_given
+from convmedia.apps._early import (
+    data_given,
+    engine_given,
+    group_given,
+    model_given,
+    to_begin,
+    to_write_in,
+    weights_given,
+)
 from convmedia.apps._json import finite, to_json  # noqa: F401  what commands say, too
 from convmedia.apps._progress import counted, progress  # noqa: F401
 from convmedia.apps._row_formats import rows_file
@@ -75,8 +83,9 @@ Out = Annotated[Path, typer.Option(help="The run folder to write.")]
 Group = Annotated[
     str | None,
     typer.Option(
+        callback=group_given,
         help="A regular expression: files with the same match in their path below the data folder (of a parenthesised "
-        "part, if there is one) belong together and stay in one split."
+        "part, if there is one) belong together and stay in one split.",
     ),
 ]
 Epochs = Annotated[int, typer.Option(min=1, max=4096, help="Passes over the training examples.")]
@@ -142,7 +151,8 @@ FilesFrom = Annotated[
     Path | None, typer.Option(help="A text file that names files or folders, one a line; - is standard input.")
 ]
 EngineChoice = Annotated[
-    Engine, typer.Option("--engine", help="This process, or the actors of a Ray cluster (extra ray).")
+    Engine,
+    typer.Option("--engine", callback=engine_given, help="This process, or the actors of a Ray cluster (extra ray)."),
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Ray actors; default one for every two CPUs.")]
 Top = Annotated[int | None, typer.Option(min=1, help="How many labels to give for each file.")]
@@ -159,7 +169,9 @@ Formats = Annotated[
 ]
 ExportOut = Annotated[
     Path | None,
-    typer.Option("--out", help="Default: RUN/export, or APPLICATION-export for the shipped weights."),
+    typer.Option(
+        "--out", callback=to_write_in, help="Default: RUN/export, or APPLICATION-export for the shipped weights."
+    ),
 ]
 Quantize = Annotated[
     list[Smaller],
@@ -180,7 +192,7 @@ Examples = Annotated[
         "measured on its test split.",
     ),
 ]
-Folder = Annotated[Path, typer.Option("--out", help="The folder to write to.")]
+Folder = Annotated[Path, typer.Option("--out", callback=to_write_in, help="The folder to write to.")]
 
 __all__ = [
     "application",

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import typer
 
+from convmedia.data import extras
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown, special
+from convmedia.data.model_files import require_model
 
 NONE = "none"  # of --weights
 TABLES = (".csv", ".tsv", ".tab")
@@ -18,9 +20,14 @@ def model_given(path: str | None) -> str | None:
     """The value of `--model`.
 
     Raises:
-        InputError: there is no such file or folder, and nothing is shipped under that name.
+        InputError: there is no such file or folder, and nothing is shipped under that name; or it holds no model.
     """
-    if path is None or _joined_special(path) or Path(path).exists() or _shipped(path):
+    if path is None or _joined_special(path):
+        return path
+    if Path(path).exists():
+        require_model(Path(path))
+        return path
+    if _shipped(path):
         return path
     raise InputError(f"there is no model {shown(path)}; give --model a run folder or the .keras file of one")
 
@@ -32,6 +39,30 @@ def weights_given(path: str) -> str:
     raise InputError(
         f"there are no weights {shown(path)}; give --weights a run folder, a .keras file or a shipped name"
     )
+
+
+def pictures_given(files: Sequence[str]) -> None:
+    """Raises InputError: there are only folders, and they hold no picture."""
+    if all(map(os.path.isdir, files)):
+        from convmedia.data import images
+
+        images.find(files)
+
+
+def pictures_of(context: typer.Context, name: str | None) -> str | None:
+    """The value of a `--data` that names pictures without labels. Raises InputError as `data_given`, and for a folder
+    without pictures and a file that is none."""
+    if data_given(context, name) is None or _joined_special(str(name)):
+        return name
+    name = str(name)
+    for part in [name] if Path(name).is_dir() else name.split("+"):
+        if Path(part).is_dir():
+            pictures_given([part])
+        else:
+            from convmedia.data import sources
+
+            sources.source(part)  # a file is no set
+    return name
 
 
 def required(app: str, model: str | None) -> None:
@@ -67,17 +98,21 @@ def _shipped(name: str) -> bool:
     return (WEIGHTS / f"{name}.keras").is_file()
 
 
-def data_given(name: str | None) -> str | None:
+def data_given(context: typer.Context, name: str | None) -> str | None:
     """The value of `--data`: names of sets, or paths, joined by + where that is meant.
 
     Raises:
-        InputError: there is no such file or folder, and no set of that name.
+        InputError: there is no such file or folder, and no set of that name; the set is of another kind than the
+            application takes.
     """
-    if name and not Path(name).exists():
-        from convmedia.data.catalogue import SOURCES
+    if name and not _joined_special(name) and not Path(name).exists():
+        from convmedia.data.catalogue import SOURCES, require_kind
 
+        app = context.parent.command.name if context.parent else None
         for part in name.split("+"):
-            if part in ("", *SOURCES) or Path(part).exists() or special(part):
+            if app in KINDS and part in SOURCES and not Path(part).exists():
+                require_kind(part, KINDS[app])
+            if part in ("", *SOURCES) or Path(part).exists():
                 continue
             if Path(part).suffix.lower() in TABLES:
                 raise InputError(f"there is no table {shown(part)}; give a CSV file with the columns file and labels")
@@ -88,6 +123,49 @@ def data_given(name: str | None) -> str | None:
 
             sources.source(part)  # says which names there are
     return name
+
+
+KINDS = {
+    "mnist": "digits",
+    "cats-vs-dogs": "photos",
+    "transfer": "photos",
+    "audio": "sounds",
+    "super-resolution": "pictures",
+    "style-transfer": "pictures",
+}
+"""Of the named sets that each application takes."""
+
+
+def to_write_in(folder: Path | None) -> Path | None:
+    """The value of an `--out` that is a folder.
+
+    Raises:
+        InputError: it is a file, or lies below one.
+    """
+    if folder is None or special(folder):  # that has a message of its own
+        return folder
+    for place in (folder, *folder.parents):
+        if place.exists():
+            if not place.is_dir():
+                raise InputError(f"--out {shown(folder)}: {shown(place)} is a file; give a folder")
+            break
+    return folder
+
+
+def group_given(pattern: str | None) -> str | None:
+    """The value of `--group`. Raises InputError: no regular expression."""
+    if pattern is not None:
+        from convmedia.data.splitting import group_pattern
+
+        group_pattern(pattern)
+    return pattern
+
+
+def engine_given(engine: str) -> str:
+    """The value of `--engine`. Raises InputError: Ray is asked for and not installed."""
+    if engine == "ray":
+        extras.require("--engine ray", "ray", "ray")
+    return engine
 
 
 def to_begin(context: typer.Context, overwrite: bool) -> bool:

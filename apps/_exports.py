@@ -28,6 +28,7 @@ from convmedia.apps._early import required
 from convmedia.apps._parity import print_parity
 from convmedia.apps._progress import clock
 from convmedia.apps._task import Task
+from convmedia.data import extras
 from convmedia.data.errors import InputError
 from convmedia.data.text import plural
 
@@ -39,37 +40,46 @@ EXPORT_HELP = "Write SavedModel, ONNX and LiteRT files, each proved in its own r
 
 
 def with_smaller(formats: Sequence[Format], quantize: Sequence[Smaller]) -> list[str]:
-    """Names of `exporting.FORMATS`: each format, and after it the quantised files that there are of it.
+    """Names of `exporting.FORMATS`: each format, and after it the quantised files that there are of it. Told without
+    loading Keras.
 
     Args:
         formats: none for all that can be written here; which are left out is said.
 
     Raises:
-        InputError: none of the formats has such a file, or what writes a format is not installed.
+        InputError: one of `quantize` is of none of the formats, or what writes a format is not installed.
     """
-    from convmedia.data import extras
-    from convmedia.models.formats import FORMATS
-
+    for smaller in quantize:
+        if formats and not any(smaller in SMALLER[one] for one in formats):
+            raise InputError(f"--quantize {smaller} is for {smaller_of(smaller)}; received {', '.join(formats)}")
     if not formats:
-        lacking = {one: extras.missing(FORMATS[one].modules) for one in Format}
+        lacking = {one: extras.missing(extras.OF_FORMATS.get(one, ())) for one in Format}
         formats = [one for one in Format if not lacking[one]]
         for one in sorted(set(Format) - set(formats)):
-            say(f"left out: {one} needs {', '.join(lacking[one])}; run: {extras.command(FORMATS[one].extra or '')}")
-    pairs = [f"{one}-{smaller}" for one in formats for smaller in quantize]
-    for smaller in quantize:
-        if not any(f"{one}-{smaller}" in FORMATS for one in formats):
-            raise InputError(f"--quantize {smaller} is for {smaller_of(smaller)}; received {', '.join(formats)}")
-    names = [*map(str, formats), *(pair for pair in pairs if pair in FORMATS)]
-    for name in names:
-        extras.require(f"export to {name}", FORMATS[name].extra or "", *FORMATS[name].modules)
+            say(f"left out: {one} needs {', '.join(lacking[one])}; run: {extras.command(one)}")
+        return with_smaller(formats, quantize)
+    names = [*map(str, formats), *(f"{one}-{kind}" for one in formats for kind in quantize if kind in SMALLER[one])]
+    for name, one in zip(names, map(format_of, names), strict=True):
+        extras.require(f"export to {name}", one, *extras.OF_FORMATS.get(one, ()))
     return names
+
+
+def format_of(name: str) -> Format:
+    """The format that a name of `with_smaller` belongs to."""
+    return next(one for one in Format if name == one or name.startswith(f"{one}-"))
 
 
 def smaller_of(smaller: Smaller) -> str:
     """The formats that have such a file."""
-    from convmedia.models.formats import FORMATS
+    return " and ".join(f"--format {one}" for one in Format if smaller in SMALLER[one])
 
-    return " and ".join(f"--format {one}" for one in Format if f"{one}-{smaller}" in FORMATS)
+
+SMALLER: dict[Format, tuple[Smaller, ...]] = {
+    Format.saved_model: (),
+    Format.onnx: (Smaller.int8,),
+    Format.litert: (Smaller.float16, Smaller.int8),
+}
+"""Quantised files that there are of each format, rows of `formats.FORMATS`."""
 
 
 def tested_on(model: str | None, data: str | None, bundled: str | None = None) -> str | None:
@@ -91,16 +101,18 @@ def tested_on(model: str | None, data: str | None, bundled: str | None = None) -
 def add_export(
     command: typer.Typer,
     task: Task,
-    choose: Callable[..., "Predictor"] | None = None,
     choice: Mapping[str, tuple[Any, Any]] | None = None,
+    refuse: Callable[..., None] | None = None,
+    choose: Callable[..., "Predictor"] | None = None,
 ) -> None:
     """Add `export`.
 
     Args:
-        choose: gives the predictor of --model and of the options of `choice`; None for the model that --model names, or
-            that is shipped for the application.
         choice: further options that name the model: annotation and default.
+        refuse: called with --model and the options of `choice` before Keras is loaded; None for `required`.
+        choose: gives their predictor; None for the model that --model names, or that is shipped for the application.
     """
+    refused = refuse or partial(required, task.name)
     chosen = choose or partial(model_of, task.name)
 
     def body(
@@ -113,10 +125,9 @@ def add_export(
         as_json: bool,
         **choice: Any,
     ) -> int:
-        if choose is None:
-            required(task.name, model)
-        use_backend(None)
+        refused(model, **choice)
         names = with_smaller(format, quantize)
+        use_backend(None)
         predictor = chosen(model, **choice)
         parity, folder = exported(task, predictor, model, names, out, data, tolerance)
         if as_json:
@@ -172,8 +183,8 @@ def exported(
 
     run = None if model is None else Path(model) if Path(model).is_dir() else Path(model).parent
     kept = run / "examples.npz" if run else None
-    examples = read_examples(kept) if kept and kept.exists() else task.examples(predictor, data)
     quantised = any(FORMATS[name].quantised for name in formats)
+    examples = read_examples(kept) if kept and kept.exists() else task.examples(predictor, data, quantised)
     trial = task.trial(predictor, model, data, examples) if quantised else None
     folder = out or (run / "export" if run and (run / "run.json").exists() else Path(f"{predictor.app}-export"))
     say(f"exporting {', '.join(formats)} and verifying each on {plural(len(examples), 'example')} ...")

@@ -6,8 +6,9 @@ from typing import Any
 import keras
 
 from convmedia.apps import _stylizing
-from convmedia.apps._album import ANIMATIONS, Album
+from convmedia.apps._album import Album
 from convmedia.apps._commands import note
+from convmedia.apps._painting_options import shares
 from convmedia.apps._pictures import sample_photos
 from convmedia.apps._stylizing import Wanted
 from convmedia.data import originals
@@ -26,7 +27,6 @@ def painted(options: dict[str, Any]) -> dict[str, Any]:
         InputError: as `checked`, `_stylizing.read` and `extractor` raise it.
     """
     blend = shares(options["blend"], len(options["styles"]))
-    checked(options)
     keras.utils.set_random_seed(options["seed"])
     quiet()
     wanted = _stylizing.read(
@@ -76,37 +76,6 @@ def extractor(options: dict[str, Any]) -> style.Extractor:
         pooling=str(options.get("pooling", "max")),
         photos=sample_photos()[:8],
     )
-
-
-def shares(blend: str | None, styles: int) -> list[float]:
-    """The weight of each style, adding to 1.
-
-    Raises:
-        InputError: no such list of numbers, not one for each style, or all of them 0.
-    """
-    if blend is None:
-        return [1.0 / styles] * styles
-    try:
-        given = [float(part) for part in blend.split(",")]
-    except ValueError as error:
-        raise InputError(f"--blend {blend}: give a number for each style, such as 0.7,0.3") from error
-    if len(given) != styles or not 0 < sum(given) < float("inf") or min(given) < 0:
-        raise InputError(f"--blend {blend}: give {styles} numbers from 0 up, not all 0, such as 0.7,0.3")
-    return [value / sum(given) for value in given]
-
-
-def checked(options: dict[str, Any]) -> None:
-    """What can be said before anything is read.
-
-    Raises:
-        InputError: the result would replace a picture that was given; another kind of animation.
-    """
-    given = [options["content"], *options["styles"], *options["mask"]]
-    for target in [options["out"], *([options["animation"]] if options["animation"] else [])]:
-        if any(Path(path).exists() and target.exists() and Path(path).samefile(target) for path in given):
-            raise InputError(f"{shown(target)} is a picture that was given: write to another name")
-    if options["animation"] and options["animation"].suffix.lower() not in ANIMATIONS:
-        raise InputError(f"--animation {shown(options['animation'])}: end it in {' or '.join(ANIMATIONS)}")
 
 
 def fits(wanted: Wanted, out: Path) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def examples(_, data: str | None):
+def examples(_, data: str | None, __):
     """Raw pictures to prove an export on: of a set, or bundled ones."""
     from convmedia.apps import _pictures
 

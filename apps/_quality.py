@@ -12,6 +12,7 @@ from convmedia.apps._device import device
 from convmedia.apps._twin import precision_here
 from convmedia.apps._upscaling import at_precision, in_eight_bits
 from convmedia.data import images, originals, patches, resample, sources
+from convmedia.data.catalogue import require_kind
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.models import metrics
@@ -36,9 +37,8 @@ def picture_sets(data: str) -> dict[str, list[Path]]:
 
 
 def fetched(name: str) -> Path:
-    if sources.source(name).kind != "pictures":
-        known = ", ".join(row.name for row in sources.SOURCES.values() if row.kind == "pictures")
-        raise InputError(f"{name} is no set of pictures to enlarge: give one of {known}, or a folder")
+    sources.source(name)  # no such name: says which there are
+    require_kind(name, "pictures")
     with progress(f"fetching {name}") as update:
         return sources.fetch(name, update)
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from convmedia.apps._making import Made, Pair, Row, made, within
-from convmedia.apps._painting import shares
+from convmedia.apps._painting_options import shares
 from convmedia.apps._pictures import sample_photos
 from convmedia.apps._stylizing import as_original, fitted, in_rgb, resized
 from convmedia.data import memory, originals
@@ -29,7 +29,7 @@ class Painting:
 
     Attributes:
         model: path of a run folder or .keras file, None for the shipped weights.
-        blend: how much of each style, as `_painting.shares` takes it.
+        blend: how much of each style, as `_painting_options.shares` takes it.
         size: longer side of the results, px, at most; 0 is as they are.
         smooth: of 0..1, how much of the frame before stays where a frame shows the same.
         frames: whether every frame of a file is painted, as of `_making.made`.

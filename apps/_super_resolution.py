@@ -19,13 +19,14 @@ from convmedia.data import images, patches, resample, sources
 from convmedia.data.benchmark_pictures import BENCHMARKS
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
+from convmedia.data.model_files import MODEL_FILE, OF_SCALES
 from convmedia.data.patches import middle
 from convmedia.data.seeded import in_pipeline
 from convmedia.models import load, shipped
 from convmedia.models.answer import PICTURE
 from convmedia.models.exporting import write_examples
 from convmedia.models.predicting import Predictor
-from convmedia.models.saving import MODEL_FILE, assemble
+from convmedia.models.saving import assemble
 from convmedia.models.super_resolution import NETWORKS, SCALES, whole
 from convmedia.models.tiling import whole_picture
 
@@ -158,7 +159,7 @@ def chosen(model: str | None, network: str | None, scale: int | None) -> tuple[P
     if model is None:
         factor = scale or SCALES[0]
         return shipped(f"{network or DEFAULT}_x{factor}"), factor
-    several = sorted(Path(model).glob("model_x*.keras")) if Path(model).is_dir() else []
+    several = sorted(Path(model).glob(OF_SCALES)) if Path(model).is_dir() else []
     if several and not (Path(model) / MODEL_FILE).exists():
         at_hand = [int(path.stem.removeprefix("model_x")) for path in several]
         factor = scale or at_hand[0]

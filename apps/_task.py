@@ -24,7 +24,8 @@ class Task:
         name: as its command has it.
         options: of `train`, with its help.
         train: makes a run complete and gives its record.
-        examples: raw inputs to prove an export on: of the set that is named, or without one bundled ones.
+        examples: raw inputs to prove an export on: of the set that is named, or without one bundled ones; the last
+            argument says whether quantised files are calibrated on them, too.
         trial: what quantised files are measured by: called with the predictor, --model, --data and the examples. A
             trial, or what makes one of examples that are held back from calibration; None measures likeness to Keras.
         evaluate: figures of a predictor on the test split of a set, by split; None where nothing can be measured.
@@ -35,7 +36,7 @@ class Task:
     name: str
     options: type[TrainOptions]
     train: "Callable[[Run], dict[str, Any]]"
-    examples: "Callable[[Predictor, str | None], Sequence[np.ndarray]]"
+    examples: "Callable[[Predictor, str | None, bool], Sequence[np.ndarray]]"
     trial: "Callable[[Predictor, str | None, str | None, Sequence[np.ndarray]], Measure]"
     evaluate: "Callable[..., dict[str, Any]] | None" = None
     line: Callable[[str, dict[str, Any]], str] | None = None

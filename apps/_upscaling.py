@@ -18,7 +18,7 @@ from convmedia.data.transparency import extended
 from convmedia.models.predicting import Predictor
 from convmedia.models.saving import assemble
 from convmedia.models.super_resolution import network_in, whole
-from convmedia.models.tiling import enlarged, tiles
+from convmedia.models.tiling import enlarged, tile_side, tiles
 
 RESULTS = 3  # times the bytes of a result, which its writer copies
 GAP_PX = 8  # between the two pictures of a comparison
@@ -108,7 +108,7 @@ def upscale(
     result_bytes = math.prod((height, width, channels)) * scale**2 * colour.itemsize
     memory.require(RESULTS * result_bytes, f"the result of {width * scale}x{height * scale} px")
     larger = np.empty((height * scale, width * scale, channels), colour.dtype)
-    total = len(tiles(height, width, max(tile_px // scale, 1)))
+    total = len(tiles(height, width, tile_side(predictor, scale, tile_px)))
     in_three = np.broadcast_to(colour, (height, width, 3))
     for done, (place, answer) in enumerate(enlarged(predictor, in_three, scale, tile_px, unit=original.unit), start=1):
         part = answer.mean(axis=2, keepdims=True) if channels == 1 else answer

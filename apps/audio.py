@@ -257,7 +257,7 @@ def predict(
     return _predicting.predict_files(answering, named, as_json, out, engine, workers)
 
 
-def examples(predictor, data: str | None):
+def examples(predictor, data: str | None, _):
     """Raw sounds to prove an export on."""
     from convmedia.apps import _heard
 

@@ -191,7 +191,7 @@ def evaluated(predictor, data: str, group: str | None = None) -> dict[str, Any]:
     return _digits.measure(predictor, digits.load(data, group=group).required("test"))[0]
 
 
-def examples(_, data: str | None):
+def examples(_, data: str | None, __):
     """Raw pictures to prove an export on, of a set or of the bundled one."""
     from convmedia.apps._classifiers import raw_examples
     from convmedia.data import digits

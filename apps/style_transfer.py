@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps import _commands, _verbs
+from convmedia.apps import _commands, _painting_options, _verbs
 from convmedia.apps._commands import (
     Backend,
     BatchSize,
@@ -34,6 +34,7 @@ from convmedia.apps._commands import (
     to_json,
     use_backend,
 )
+from convmedia.apps._early import data_given, pictures_given
 from convmedia.apps._exports import add_export
 from convmedia.apps._task import Task
 from convmedia.apps._train_options import TrainOptions
@@ -90,7 +91,13 @@ StyleLayers = Annotated[
 ContentWeight = Annotated[float, typer.Option(min=0, help="More keeps more of the photo.")]
 StyleWeight = Annotated[float, typer.Option(min=0, help="More paints more.")]
 Smoothness = Annotated[float, typer.Option("--tv-weight", min=0, help="Total variation: more is smoother.")]
-Blend = Annotated[str | None, typer.Option(help="How much of each style, such as 0.7,0.3; default the same of all.")]
+Blend = Annotated[
+    str | None,
+    typer.Option(
+        callback=_painting_options.blend_given,
+        help="How much of each style, such as 0.7,0.3; default the same of all.",
+    ),
+]
 
 
 @command.command()
@@ -131,6 +138,7 @@ def stylize(
     backend: Backend = None,
 ) -> int:
     """Paint one picture by descent, as Gatys, Ecker and Bethge did in 2016; 1 if it had to stop early."""
+    _painting_options.checked(context.params)
     use_backend(backend)
     load_pipelines()
     from convmedia.apps import _painting
@@ -149,7 +157,10 @@ class Options(TrainOptions):
     """Learn to paint in one pass; several styles share one network and can be blended."""
 
     styles: Annotated[list[Path], typer.Argument(metavar="STYLE...", help="One painting, or several in one network.")]
-    data: Annotated[str, typer.Option(help="A folder of photos, or a named set of pictures; several joined by +.")]
+    data: Annotated[
+        str,
+        typer.Option(callback=data_given, help="A folder of photos, or a named set of pictures; several joined by +."),
+    ]
     weights: Extracting = "imagenet"
     network: Looking = NetworkName.vgg19
     content_layer: ContentLayers = field(default_factory=list)
@@ -177,7 +188,7 @@ def figures_line(_: str, figures: dict[str, Any]) -> str:
     return f"loss {figures['loss']:.4g}"
 
 
-def examples(_, data: str | None):
+def examples(_, data: str | None, __):
     """Raw pictures to prove an export on."""
     from convmedia.apps._styling import examples
 
@@ -213,12 +224,14 @@ def apply(
 ) -> int:
     """Paint pictures in one pass; alpha, 16 bits, colour profile and Exif are kept. 1 if a file failed; rows are in
     results.jsonl."""
+    if engine == Engine.ray and smooth:
+        raise InputError("--smooth takes one frame after the other: leave --engine ray out")
+    files = given(inputs, files_from)
+    pictures_given(files)
     use_backend(backend)
     from convmedia.apps._styling import Painting
 
-    if engine == Engine.ray and smooth:
-        raise InputError("--smooth takes one frame after the other: leave --engine ray out")
-    files, worker = given(inputs, files_from), Painting(model, blend, size, smooth, frames)
+    worker = Painting(model, blend, size, smooth, frames)
     settings = {"model": worker.predictor.digest, "blend": blend, "size": size, "smooth": smooth}
     settings |= {"frames": True} if frames else {}
     return _verbs.make(worker, files, out, settings, engine, workers, as_json)

@@ -33,6 +33,7 @@ from convmedia.apps._commands import (
     load_pipelines,
     use_backend,
 )
+from convmedia.apps._early import data_given, pictures_given, pictures_of, required
 from convmedia.apps._exports import add_export
 from convmedia.apps._task import Task
 from convmedia.apps._train_options import TrainOptions
@@ -81,7 +82,10 @@ class Options(TrainOptions):
     """Learn to undo bicubic shrinking from patches of pictures; some pictures are held out for validation."""
 
     data: Annotated[
-        str, typer.Option(help="A named set (T91, BSD200), a folder of pictures, or several names joined by +.")
+        str,
+        typer.Option(
+            callback=data_given, help="A named set (T91, BSD200), a folder of pictures, or several names joined by +."
+        ),
     ] = "T91+BSD200"
     network: NetworkOption = NetworkName.vdsr
     scale: Annotated[list[Scale], typer.Option(help="Repeat it for several.")] = field(
@@ -108,7 +112,10 @@ def figures_line(_: str, figures: dict[str, Any]) -> str:
 
 @command.command()
 def evaluate(
-    data: Annotated[str, typer.Option(help="Set5, Set14, B100, Urban100, a folder, or several joined by +.")],
+    data: Annotated[
+        str,
+        typer.Option(callback=pictures_of, help="Set5, Set14, B100, Urban100, a folder, or several joined by +."),
+    ],
     model: Model = None,
     network: NetworkChoice = None,
     scale: ScaleChoice = None,
@@ -118,6 +125,7 @@ def evaluate(
     backend: Backend = None,
 ) -> int:
     """Measure PSNR and SSIM as the papers do, beside bicubic; 1 if a picture could not be measured."""
+    shipped_given(model, network, scale)
     use_backend(backend)
     load_pipelines()
     from convmedia.apps import _quality
@@ -146,11 +154,13 @@ def upscale(
     backend: Backend = None,
 ) -> int:
     """Enlarge pictures; alpha, 16 bits, colour profile and Exif are kept. 1 if a file failed; rows: results.jsonl."""
+    files = given(inputs, files_from)
+    pictures_given(files)
+    shipped_given(model, network, scale)
     use_backend(backend)
     load_pipelines()
     from convmedia.apps._upscaling import Enlarging
 
-    files = given(inputs, files_from)
     worker = Enlarging(model, *named(network, scale), tile, compare, str(precision), frames)
     predictor, factor = worker.chosen
     settings = {"model": predictor.digest, "scale": factor, "compare": compare, "precision": str(precision)}
@@ -169,16 +179,23 @@ def chosen(model: str | None, network: NetworkName | None, scale: Scale | None):
     return _super_resolution.chosen(model, *named(network, scale))
 
 
+def shipped_given(model: str | None, network: NetworkName | None, scale: Scale | None) -> None:
+    """Raises InputError: without --model, no weights are shipped for the network."""
+    if network is not None:
+        required(f"{network}_x{scale or Scale.two}", model)
+
+
 def named(network: NetworkName | None, scale: Scale | None) -> tuple[str | None, int | None]:
     """Network and scale as their options give them."""
     return None if network is None else str(network), None if scale is None else int(scale)
 
 
-def examples(_, data: str | None):
-    """Raw pictures to prove an export on: cuts of a set, or bundled ones."""
+def examples(_, data: str | None, quantised: bool):
+    """Raw pictures to prove an export on: cuts of a set, or bundled ones. Quantised files are calibrated on pictures to
+    learn from, and measured on those that --data names."""
     from convmedia.apps import _super_resolution
 
-    return _super_resolution.examples(data)
+    return _super_resolution.examples(_super_resolution.at_hand() if quantised else data)
 
 
 def trial(predictor, _: str | None, data: str | None, examples):
@@ -199,7 +216,7 @@ def evaluated(predictor, data: str, ensemble: bool = False, precision: str = "fl
 TASK = Task(APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated, line=figures_line)
 _verbs.add_train(command, TASK)
 CHOICE = {"network": (NetworkChoice, None), "scale": (ScaleChoice, None)}
-add_export(command, TASK, lambda model, network, scale: chosen(model, network, scale)[0], CHOICE)
+add_export(command, TASK, CHOICE, shipped_given, lambda model, network, scale: chosen(model, network, scale)[0])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ Sizes and checksums are those of the publisher, or of others who published what 
 
 from dataclasses import dataclass
 
+from convmedia.data.errors import InputError
+
 BUNDLED = "digits"
 """The set that needs no network: it comes with scikit-learn."""
 
@@ -246,3 +248,18 @@ _TABLE = (
 )
 SOURCES = {source.name: source for source in _TABLE}
 """Every named set, by its name."""
+
+HOLD_NONE = {
+    "digits": "{} holds no digits: give mnist, digits or a folder of class folders",
+    "photos": "{} holds no class folders of photos: give dogs-vs-cats or a folder of class folders, or a CSV file",
+    "sounds": "{} holds no sounds: give fsdd, esc10, esc50, speech-commands, a folder or a CSV file",
+    "pictures": "{} is no set of pictures to enlarge: give one of "
+    + ", ".join(row.name for row in _TABLE if row.kind == "pictures")
+    + ", or a folder",
+}
+
+
+def require_kind(name: str, kind: str) -> None:
+    """Raises InputError: the set of a name is of another kind; a name of no set passes."""
+    if name in SOURCES and SOURCES[name].kind != kind:
+        raise InputError(HOLD_NONE[kind].format(name))

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from scipy.special import expit
 
 from convmedia.data import sources, tabled
+from convmedia.data.catalogue import require_kind
 from convmedia.data.colouring import LUMA
 from convmedia.data.errors import InputError
 from convmedia.data.labelled import Labelled
@@ -55,8 +56,7 @@ def load(data: str, progress=None, group: str | None = None) -> Digits:
         return from_mnist(sources.fetch("mnist", progress))
     if data == "digits":
         return bundled()
-    if data in sources.SOURCES:
-        raise InputError(f"{data} holds no digits: give mnist, digits or a folder of class folders")
+    require_kind(data, "digits")
     if Path(data).exists() or any(mark in data for mark in "/\\."):
         return from_folder(Path(data), progress, group)
     return from_mnist(sources.fetch(data, progress))  # no such name: says what there is

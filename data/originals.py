@@ -93,6 +93,9 @@ _FORMATS = {
     ".bmp": _BMP,
 }
 
+SUFFIXES = frozenset(_FORMATS)
+"""Of formats that are written."""
+
 _MODES = frozenset(["1", "L", "LA", "La", "P", "PA", "RGB", "RGBX", "RGBA", "RGBa", "CMYK", "YCbCr"])
 
 _ORIENTATION, _EXIF_FOLDER, _EXIF_WIDTH, _EXIF_HEIGHT = 0x0112, 0x8769, 0xA002, 0xA003

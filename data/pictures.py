@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from convmedia.data import caches, images, sources, tabled
+from convmedia.data.catalogue import require_kind
 from convmedia.data.download import Progress
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing
@@ -78,12 +79,8 @@ def load(data: str, progress: Progress | None = None, group: str | None = None) 
     """
     if not data.strip():
         raise InputError("--data is empty: give dogs-vs-cats or a folder of class folders, or a CSV file")
-    known = sources.SOURCES.get(data)
-    if known and known.kind != "photos":
-        raise InputError(
-            f"{data} holds no class folders of photos: give dogs-vs-cats or a folder of class folders, or a CSV file"
-        )
-    if known is None and (Path(data).exists() or any(mark in data for mark in "/\\.")):
+    require_kind(data, "photos")
+    if data not in sources.SOURCES and (Path(data).exists() or any(mark in data for mark in "/\\.")):
         return from_folder(Path(data), progress, group)
     folder = sources.fetch(data, progress)  # no such name: says what there is
     return replace(from_folder(folder, progress, group), name=data)

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from convmedia.data import clips, folders, sources, tabled, tables
+from convmedia.data.catalogue import require_kind
 from convmedia.data.download import Progress
 from convmedia.data.errors import InputError
 from convmedia.data.folders import Scan
@@ -110,13 +111,11 @@ def _require_speakers(data: str, split: str) -> None:
 
 def _is_table(data: str) -> bool:
     """Whether a set says label by label what its files are; not so a folder of class folders."""
-    known = sources.SOURCES.get(data)
-    if known is None:
+    if data not in sources.SOURCES:
         if not (Path(data).exists() or any(mark in data for mark in "/\\.")):
             sources.source(data)  # says which names there are
         return tables.is_table(data)
-    if known.kind != "sounds":
-        raise InputError(f"{data} holds no sounds: give fsdd, esc10, esc50, speech-commands, a folder or a CSV file")
+    require_kind(data, "sounds")
     return True
 
 

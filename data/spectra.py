@@ -10,7 +10,7 @@ file needs no librosa. The rest are products with matrices of SciPy's, equal to 
 
 import warnings
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -110,7 +110,8 @@ class Spectrum:
     def _compiled(self):
         import tensorflow as tf
 
-        return tf.function(self._decibels, autograph=False, jit_compile=True, reduce_retracing=True)
+        # A partial: TensorFlow counts traces by the code that is traced, of all spectra together, and warns of five.
+        return tf.function(partial(self._decibels), autograph=False, jit_compile=True, reduce_retracing=True)
 
     def _decibels(self, windows):
         import tensorflow as tf

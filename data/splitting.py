@@ -281,6 +281,16 @@ def hashed(name: str) -> str:
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def group_pattern(pattern: str) -> re.Pattern[str]:
+    """The value of `--group`. Raises InputError: no regular expression."""
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise InputError(
+            f"--group {pattern!r} is no regular expression ({error}); give one such as '^([^_]+)_'"
+        ) from error
+
+
 def group_names(root: Path, files: Sequence[Path], pattern: str) -> dict[Path, str]:
     """The group of each file that a regular expression names: the first parenthesised part of its match in the path
     below `root`, or the whole match. Files without a match are left out.
@@ -288,12 +298,7 @@ def group_names(root: Path, files: Sequence[Path], pattern: str) -> dict[Path, s
     Raises:
         InputError: no regular expression, or no file matches.
     """
-    try:
-        found = re.compile(pattern)
-    except re.error as error:
-        raise InputError(
-            f"--group {pattern!r} is no regular expression ({error}); give one such as '^([^_]+)_'"
-        ) from error
+    found = group_pattern(pattern)
     names = {}
     for file in files:
         match = found.search(_below_root(root, file))

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from convmedia.data.resample import cubic
+from convmedia.models.layers import is_padded, picture_size
 
 REACH = 2  # samples on each side that an enlarged sample depends on
 
@@ -142,7 +143,13 @@ class DepthToSpace(keras.layers.Layer):
 
 
 def _edges_repeated(maps, axis, px):
-    """First and last line along an axis repeated `px` times; Keras's own padding has no such mode."""
+    """First and last line along an axis repeated `px` times; Keras's own padding has no such mode.
+
+    Where a part of the maps is padding (`layers.padded`), the last line before it takes its place, too.
+    """
+    if is_padded():
+        places = ops.arange(-px, ops.shape(maps)[axis] + px)
+        return ops.take(maps, ops.clip(places, 0, picture_size(maps)[axis - 1] - 1), axis=axis)
     first, last = (maps[:, :1], maps[:, -1:]) if axis == 1 else (maps[:, :, :1], maps[:, :, -1:])
     return ops.concatenate([first] * px + [maps] + [last] * px, axis=axis)
 

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from convmedia.data.extras import OF_FORMATS
 from convmedia.models import describing, keras_internals, quantizing, rounding, serving
 from convmedia.models.rounding import Batches
 
@@ -173,13 +174,11 @@ INT8 = "learned kernels int8 for each output, maps between them int8 by ranges o
 
 
 def _onnx(file: str, write: Callable[..., None], **kinds: Any) -> Format:
-    modules = ("tf2onnx", "onnx", "onnxruntime")
-    return Format(file, write, describing.write_onnx, "onnx", modules, "onnx", **kinds)
+    return Format(file, write, describing.write_onnx, "onnx", OF_FORMATS["onnx"], "onnx", **kinds)
 
 
 def _litert(file: str, write: Callable[..., None], **kinds: Any) -> Format:
-    modules = ("ai_edge_litert", "flatbuffers")
-    return Format(file, write, describing.write_litert, "litert", modules, "litert", **kinds)
+    return Format(file, write, describing.write_litert, "litert", OF_FORMATS["litert"], "litert", **kinds)
 
 
 FORMATS: dict[str, Format] = {

@@ -21,14 +21,20 @@ _true_size: ContextVar[tuple[Any, Any] | None] = ContextVar("true_size", default
 
 @contextmanager
 def padded(height, width) -> Iterator[None]:
-    """Within, `Resize` and `FindInk` take pictures of height x width px that were padded below and at the right: what
-    they answer is what they would without. Scalars that may be known only at run time.
+    """Within, layers take pictures or maps of height x width px that were padded below and at the right: what they
+    answer is what they would without. Those that look at the whole, as `Resize`, `FindInk` and `StyleNormalization`,
+    or that repeat edges. Scalars that may be known only at run time.
     """
     token = _true_size.set((height, width))
     try:
         yield
     finally:
         _true_size.reset(token)
+
+
+def is_padded() -> bool:
+    """Whether `padded` tells that a part of the picture is padding."""
+    return _true_size.get() is not None
 
 
 def picture_size(pictures):

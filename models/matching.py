@@ -10,6 +10,7 @@ gradient are those of the whole picture but for rounding.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -303,16 +304,18 @@ def compiled(function: Callable) -> Callable:
 def _with_tensorflow(function: Callable) -> Callable:
     import tensorflow as tf
 
-    # Not XLA: on a CPU its convolutions do without oneDNN.
-    @tf.function(autograph=False, jit_compile=False, reduce_retracing=True)
     def both(picture, *others):
         with tf.GradientTape() as tape:
             tape.watch(picture)
             total, terms = function(picture, *others)
         return terms, tape.gradient(total, picture)
 
+    # Not XLA: on a CPU its convolutions do without oneDNN. A partial: TensorFlow counts traces by the code that is
+    # traced, of all pictures and scales together, and warns of five.
+    graph = tf.function(partial(both), autograph=False, jit_compile=False, reduce_retracing=True)
+
     def with_tensorflow(picture, *others):
-        terms, gradient = both(tf.constant(picture), *others)
+        terms, gradient = graph(tf.constant(picture), *others)
         return terms, gradient.numpy()
 
     return with_tensorflow

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
@@ -16,9 +16,10 @@ from convmedia.data import images, memory, pages
 from convmedia.data.errors import InputError
 from convmedia.data.files import digest, shown
 from convmedia.data.parallel import THREADS, in_order
+from convmedia.models.compiled import with_jax
 from convmedia.models.ink import FindInk
 from convmedia.models.keras_internals import direct_layers
-from convmedia.models.layers import Grey, Resize, padded
+from convmedia.models.layers import Resize
 from convmedia.models.outputs import Kind, Outputs
 
 BATCH_VALUES = 12_000_000  # most input values of one batch, 48 MB as float32: bounds memory on large pictures
@@ -82,55 +83,14 @@ def in_inference(network: keras.Model) -> Callable[..., Any]:
 
         # One trace for every size. XLA would compile anew for each: seconds per size, memory that only grows.
         signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in network.inputs]
-        return tf.function(call, input_signature=signature, autograph=False, jit_compile=False)
+        # TensorFlow counts traces by the code that is traced and warns of five, which so many models would have. A
+        # partial is counted by itself.
+        return tf.function(partial(call), input_signature=signature, autograph=False, jit_compile=False)
     if keras.backend.backend() == "torch":
         import torch
 
         return torch.no_grad()(call)
     return with_jax(network)
-
-
-def with_jax(network: keras.Model) -> Callable[..., Any]:
-    """As `in_inference`. JAX compiles a program for each shape: batches are padded to few of them, and so are pictures
-    where the network begins by bringing them to one size, which leaves its answers as they are.
-    """
-    import jax
-
-    resizes = brings_to_one_size(network)
-
-    def stateless(weights, states, size, batch, *others):
-        with padded(*size) if resizes else nullcontext():
-            return network.stateless_call(weights, states, [batch, *others] if others else batch, training=False)[0]
-
-    compiled = jax.jit(stateless)
-    variables = (network.trainable_variables, network.non_trainable_variables)
-
-    def answer(batch, *others):
-        number, size = batch.shape[0], batch.shape[1:3] if resizes else ()
-        arrays = [np.asarray(one) for one in (batch, *others)]
-        more = (0, rounded_up(number) - number)
-        given = [np.pad(one, [more, *[(0, 0)] * (one.ndim - 1)], "edge") for one in arrays]
-        if resizes:
-            given[0] = np.pad(given[0], [(0, 0), *((0, rounded_up(side) - side) for side in size), (0, 0)])
-        of_kinds = ([variable.value for variable in kind] for kind in variables)
-        answers = compiled(*of_kinds, tuple(map(np.int32, size)), *given)
-        return np.asarray(answers)[:number] if more[1] else answers  # JAX would compile the cut, too
-
-    return answer
-
-
-def brings_to_one_size(network: keras.Model) -> bool:
-    """Whether nothing sees the size of the pictures before a layer that is told which of them is padding."""
-    first = (layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer | Grey))
-    return len(network.inputs) == 1 and isinstance(next(first, None), Resize | FindInk)
-
-
-def rounded_up(number: int) -> int:
-    """The next power of two, or multiple of 512: of a picture's side or a batch's length."""
-    return -(-number // STEP) * STEP if number > STEP else 1 << max(number - 1, 0).bit_length()
-
-
-STEP = 512
 
 
 def no_memory(what: str) -> str:

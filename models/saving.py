@@ -1,7 +1,6 @@
 """The saved file: one `.keras` that takes raw input and gives the answer. Joining, writing, reading, loading it."""
 
 import re
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -15,13 +14,13 @@ from keras import ops
 from convmedia.data import arrays
 from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import replacing, shown
+from convmedia.data.model_files import file_in, require_archive
 from convmedia.models import archives
 from convmedia.models.answer import Answer, wrong_description
 from convmedia.models.audio import renewed
 from convmedia.models.keras_internals import variables_within
 from convmedia.models.predicting import Predictor, every_layer
 
-MODEL_FILE = "model.keras"
 WEIGHTS = "convmedia.models.weights"
 DEFAULTS = {"super-resolution": "carn-m_x2"}  # of applications that ship several
 SCALE = re.compile(r"-x(?=\d$)")
@@ -114,14 +113,7 @@ def read(path: str | Path) -> keras.Model:
             other origin, or with weights that are NaN or infinite.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(
-            f"There is no model file {shown(path)}; give a run folder or a .keras file that this program wrote."
-        )
-    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        raise InputError(
-            f"{shown(path)} is no Keras file, or only a part of one; give a run folder or a complete .keras."
-        )
+    require_archive(path)
     try:
         with variables_within(archives.check(path)):
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -180,10 +172,7 @@ def load(source: str | Path, app: str | None = None) -> Predictor:
 
 
 def _load_path(path: Path) -> Predictor:
-    if path.is_dir():
-        if not (path / MODEL_FILE).is_file():
-            raise InputError(f"The folder {shown(path)} holds no {MODEL_FILE}; give the --out folder of a training.")
-        path = path / MODEL_FILE
+    path = file_in(path)
     return Predictor(read(path), path)
 
 

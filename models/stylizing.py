@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from convmedia.models.enlarging import DepthToSpace, RepeatEdges
+from convmedia.models.layers import is_padded, picture_size
 
 EPSILON = 1e-5
 
@@ -53,6 +54,14 @@ class StyleNormalization(keras.layers.Layer):
 
 
 def _mean(maps):
+    """Over height and width, without what `layers.padded` tells is padding."""
+    if is_padded():
+        for axis, end in ((2, picture_size(maps)[1]), (1, picture_size(maps)[0])):
+            shape = [-1 if place == axis else 1 for place in range(4)]
+            inside = ops.reshape(ops.arange(ops.shape(maps)[axis]) < end, shape)
+            total = ops.sum(ops.where(inside, maps, ops.zeros_like(maps)), axis=axis, keepdims=True)
+            maps = total / ops.cast(end, maps.dtype)
+        return maps
     return ops.mean(ops.mean(maps, axis=2, keepdims=True), axis=1, keepdims=True)
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+import keras
 import numpy as np
 
+from convmedia.models.compiled import rounded_down
 from convmedia.models.predicting import Predictor
 from convmedia.models.receptive_field import reach_px
 
@@ -18,6 +20,28 @@ def tiles(height: int, width: int, side: int) -> list[Tile]:
         for top in range(0, height, side)
         for left in range(0, width, side)
     ]
+
+
+def tile_side(predictor: Predictor, scale: int, tile_px: int) -> int:
+    """Side of the tiles of a picture, px: those of the enlarged picture have at most `tile_px`."""
+    side = max(tile_px // scale, 1)
+    if keras.backend.backend() != "jax":
+        return side
+    inside = rounded_down(side) - 2 * reach_px(predictor.model)  # with its surroundings it needs no padding
+    return inside if 2 * inside >= side else side
+
+
+def surroundings(part: slice, size: int, side: int, overlap: int) -> slice:
+    """What a network is shown for a part of a line of `size` px: the part and `overlap` px on each side.
+
+    JAX compiles a program for each shape. There the first and the last part are shown with more, up to `side` and two
+    overlaps, so that all tiles of a large picture have one shape; none ends closer to what it is for.
+    """
+    start, stop = max(part.start - overlap, 0), min(part.stop + overlap, size)
+    if keras.backend.backend() == "jax":
+        stop = min(start + side + 2 * overlap, size)
+        start = max(stop - side - 2 * overlap, 0)
+    return slice(start, stop)
 
 
 def enlarged(
@@ -42,12 +66,9 @@ def enlarged(
         InputError: the answer to a tile holds NaN or infinity.
     """
     height, width = picture.shape[:2]
-    overlap = reach_px(predictor.model)
-    for rows, columns in tiles(height, width, max(tile_px // scale, 1)):
-        around = tuple(
-            slice(max(part.start - overlap, 0), min(part.stop + overlap, size))
-            for part, size in ((rows, height), (columns, width))
-        )
+    side, overlap = tile_side(predictor, scale, tile_px), reach_px(predictor.model)
+    for rows, columns in tiles(height, width, side):
+        around = tuple(surroundings(part, size, side, overlap) for part, size in ((rows, height), (columns, width)))
         answer = predictor.finite(picture[around][np.newaxis].astype(np.float32) / np.float32(unit))[0]
         inside = tuple(
             slice((part.start - outer.start) * scale, (part.stop - outer.start) * scale)

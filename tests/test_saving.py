@@ -1,6 +1,7 @@
 """The saved file: what goes in comes back out of the file, and what is no such file is said to be none."""
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -16,7 +17,8 @@ import pytest
 
 from convmedia.data import images
 from convmedia.data.errors import InputError
-from convmedia.models import load, predicting, saving
+from convmedia.data.spectra import Spectrum
+from convmedia.models import load, matching, predicting, saving
 from convmedia.models.answer import Answer
 
 IMAGE = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
@@ -98,6 +100,33 @@ def test_one_trace_serves_every_size(run):
     for side in range(1, 6):
         predictor(pictures(side, side + 2, side))
     assert predictor._call.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow traces and warns")
+def test_many_models_in_one_process_bring_no_warning_of_traces(run):
+    """Of predictors, of what follows a picture in `stylize`, and of spectra: each is traced once or a few times."""
+    import tensorflow as tf
+
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger = tf.get_logger()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
+    try:
+        for side in range(4, 12):
+            load(run)(pictures(1, side, side))
+            matching.compiled(lambda picture: (tf.reduce_sum(picture), [tf.reduce_max(picture)]))(np.ones(side, "f4"))
+            Spectrum(8000, 64, 32, 8).decibels(tf.zeros((1, 64 * side)))
+        counted = tf.function(lambda value: value + 1, autograph=False)
+        for number in range(8):
+            counted(number)  # this one is warned of
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+    assert lines
+    assert [line for line in lines if "lambda" not in line] == []
 
 
 def test_description_survives_the_file(run):

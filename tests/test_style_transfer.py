@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps import _commands, _painting, _stylizing, style_transfer
+from convmedia.apps import _commands, _painting_options, _stylizing, style_transfer
 from convmedia.apps._styling import Steady
 from convmedia.data import images, recolouring
 from convmedia.models import load, matching, style
@@ -337,8 +337,8 @@ def test_stills_of_a_video_are_kept_steady():
 
 
 def test_shares_add_to_1():
-    assert _painting.shares(None, 4) == [0.25] * 4
-    assert _painting.shares("3,1", 2) == [0.75, 0.25]
+    assert _painting_options.shares(None, 4) == [0.25] * 4
+    assert _painting_options.shares("3,1", 2) == [0.75, 0.25]
 
 
 def test_sizes_fit():

@@ -66,13 +66,13 @@ def gaussian(maps, sigma):
 def blurred_along(maps, sigma):
     """Gaussian blur of each row of (batch, h, w): a product with a matrix of w x w, which is faster than a convolution
     where w is as small as here."""
-    height, width = maps.shape[1:]
+    width = maps.shape[2]
     radius = int(np.ceil(3 * sigma))
     taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     away = np.abs(np.arange(width)[:, None] - np.arange(width)[None, :])
     matrix = np.where(away <= radius, np.exp(-0.5 * (away / sigma) ** 2) / taps.sum(), 0.0).astype("float32")
-    product = ops.matmul(ops.reshape(maps, (-1, width)), ops.convert_to_tensor(matrix))
-    return ops.reshape(product, (-1, height, width))
+    # Each picture is multiplied by itself, so that its numbers do not depend on what comes with it.
+    return ops.matmul(maps, broadcast_batch(ops.convert_to_tensor(matrix[np.newaxis]), ops.expand_dims(maps, -1)))
 
 
 def spatial(reduce, maps):

@@ -8,11 +8,10 @@ import keras
 from convmedia.apps import _stylizing
 from convmedia.apps._album import Album
 from convmedia.apps._commands import note
-from convmedia.apps._painting_options import shares
+from convmedia.apps._painting_options import cannot_hold, shares
 from convmedia.apps._pictures import sample_photos
 from convmedia.apps._stylizing import Wanted
 from convmedia.data import originals
-from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.models import style
 
@@ -82,7 +81,4 @@ def fits(wanted: Wanted, out: Path) -> None:
     """Raises InputError where the file cannot hold the result."""
     result = _stylizing.as_original(wanted.original, wanted.content)
     if originals.suffix_for(result, out.suffix) != out.suffix:
-        raise InputError(
-            f"--out {shown(out)}: no format that is written, or it cannot hold the content's size, alpha, depth, "
-            "profile and Exif; end it in .png"
-        )
+        raise cannot_hold(out)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import keras
 import numpy as np
 
-from convmedia.apps._progress import Line, clock, listening, tell_listener
+from convmedia.apps._progress import Line, Long, clock, listening, tell_listener
 
 
 class Interrupts(keras.callbacks.Callback):
@@ -131,13 +131,20 @@ class Progress(keras.callbacks.Callback):
         super().__init__()
         self.epochs, self.steps, self.lasting = epochs, steps, lasting
         self.epoch = 0
+        self.step: Long | None = None
 
     def on_train_begin(self, logs=None):
         self.shown, self.seen = Line(), 0
-        if self.shown.live:
-            self.shown.show("the first step is prepared ...")
+        self.begins("the first step is prepared")
+
+    def begins(self, label: str | None) -> None:
+        """A step that may take long because it is the first of its kind begins; None ends it."""
+        if self.step:
+            self.step.end()
+        self.step = Long(label) if label else None
 
     def on_train_end(self, logs=None):
+        self.begins(None)
         if not self.lasting:
             self.shown.clear()
 
@@ -146,14 +153,24 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.seen += 1
+        if self.seen == 1:
+            self.begins(f"epoch {self.epoch + 1}/{self.epochs}, {self.steps} steps" if self.lasting else None)
         if not self.told(batch + 1, logs) and self.shown.due():
+            self.begins(None)
             done = batch + 1
             share = f"[{'#' * (20 * done // self.steps):<20}]" if self.shown.live else f"step {done}/{self.steps}"
             first, figures, last = self.parts(done, logs)
             self.shown.show(first, [share, *figures], last)
 
+    def on_test_begin(self, logs=None):
+        self.begins(f"epoch {self.epoch + 1}/{self.epochs}, validating")
+
+    def on_test_end(self, logs=None):
+        self.begins(None)
+
     def on_test_batch_end(self, batch, logs=None):
         if self.shown.due() and not self.shown.live and not listening():
+            self.begins(None)
             self.shown.show(f"epoch {self.epoch + 1}/{self.epochs}", [f"validating, batch {batch + 1}"])
 
     def on_epoch_end(self, epoch, logs=None):

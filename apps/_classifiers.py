@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.apps._commands import percent, progress, say, say_left_out, table, tell, to_json
+from convmedia.apps._commands import percent, progress, said_if_long, say, say_left_out, table, tell, to_json
 from convmedia.apps._device import device
 from convmedia.apps._runs import Run
 from convmedia.apps._shares import doubts, interval, with_counts, with_interval
@@ -113,6 +113,7 @@ def say_problems(data: Labelled) -> None:
     say_left_out(data.bad)
 
 
+@said_if_long("building the network")
 def first_network(networks: dict[str, Callable], run: Run, labels: Sequence[str]):
     """The inner network before training: random from the seed, or with what fits of `--weights`."""
     import keras
@@ -187,6 +188,7 @@ def absent(of_labels: dict[str, dict[str, Any]]) -> str:
     return without if names else ""
 
 
+@said_if_long("measuring the model and writing the report")
 def finish(
     run: Run,
     title: str,

@@ -25,7 +25,7 @@ from convmedia.apps._early import (
     weights_given,
 )
 from convmedia.apps._json import finite, to_json  # noqa: F401  what commands say, too
-from convmedia.apps._progress import counted, progress  # noqa: F401
+from convmedia.apps._progress import counted, progress, said_if_long  # noqa: F401
 from convmedia.apps._row_formats import rows_file
 from convmedia.apps._supervision import supervised
 from convmedia.apps._terminal import complain, in_utf8, say, table, tell
@@ -305,18 +305,23 @@ def quiet_start() -> Iterator[None]:
     sys.stderr.flush()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # an extension cannot be interrupted while it loads
     screen = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(screen, held.read())
-            raise
-        finally:
-            os.dup2(screen, 2)
-            os.close(screen)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    try:
+        with (
+            tempfile.TemporaryFile() as held,
+            open(screen, "w", closefd=False) as shown_on,
+            said_if_long("loading TensorFlow", shown_on),
+        ):
+            os.dup2(held.fileno(), 2)
+            try:
+                yield
+            except BaseException:
+                held.seek(0)
+                os.write(screen, held.read())
+                raise
+    finally:
+        os.dup2(screen, 2)
+        os.close(screen)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def note(text: str) -> None:

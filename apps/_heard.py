@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from convmedia.apps import _classifiers
-from convmedia.apps._commands import percent, progress, table, tell, to_json
+from convmedia.apps._commands import percent, progress, said_if_long, table, tell, to_json
 from convmedia.apps._device import device
 from convmedia.apps._runs import Run, group_of
 from convmedia.apps._shares import doubts, with_counts, with_interval
@@ -92,6 +92,7 @@ def tuned(scores: np.ndarray, truth: np.ndarray) -> list[float]:
     return thresholds
 
 
+@said_if_long("measuring the model and writing the report")
 def finish(run: Run, data: sounds.Sounds, history: list[dict[str, float]]) -> dict[str, Any]:
     """Tune thresholds, measure the saved file, keep examples for exports, write the report, complete `run.json`."""
     from convmedia.models import load

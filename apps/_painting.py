@@ -8,12 +8,12 @@ import keras
 from convmedia.apps import _stylizing
 from convmedia.apps._album import Album
 from convmedia.apps._commands import note
-from convmedia.apps._painting_options import shares
+from convmedia.apps._painting_options import cannot_hold, shares
 from convmedia.apps._pictures import sample_photos
+from convmedia.apps._rows import busy
 from convmedia.apps._stylizing import Wanted
 from convmedia.data import originals
-from convmedia.data.errors import InputError
-from convmedia.data.files import shown
+from convmedia.data.files import locked, shown
 from convmedia.models import style
 
 WEIGHTS = ("content_weight", "style_weight", "tv_weight")
@@ -41,21 +41,23 @@ def painted(options: dict[str, Any]) -> dict[str, Any]:
     if options["animation"] and every >= options["steps"]:  # nothing between first and last
         every = max(1, options["steps"] // FRAMES)
     album = Album(options["out"], wanted, every, options["steps"], arguments)
-    album.begin()
-    picture, well = _stylizing.stylized(
-        wanted,
-        seen,
-        weights={name: options[name] for name in WEIGHTS},
-        method=str(options["method"]),
-        steps=options["steps"],
-        scales=options["scales"],
-        style_scale=options["style_scale"],
-        colour=str(options["colour"]),
-        tile_px=options["tile"],
-        seed=options["seed"],
-        watch=album,
-    )
-    return album.finish(picture, well, options["animation"])
+    # By the name of the folder of steps, which a result with another suffix shares.
+    with locked(album.folder.with_name(f"{album.folder.name}.lock"), busy(album.out)):
+        album.begin()
+        picture, well = _stylizing.stylized(
+            wanted,
+            seen,
+            weights={name: options[name] for name in WEIGHTS},
+            method=str(options["method"]),
+            steps=options["steps"],
+            scales=options["scales"],
+            style_scale=options["style_scale"],
+            colour=str(options["colour"]),
+            tile_px=options["tile"],
+            seed=options["seed"],
+            watch=album,
+        )
+        return album.finish(picture, well, options["animation"])
 
 
 def quiet() -> None:
@@ -82,7 +84,4 @@ def fits(wanted: Wanted, out: Path) -> None:
     """Raises InputError where the file cannot hold the result."""
     result = _stylizing.as_original(wanted.original, wanted.content)
     if originals.suffix_for(result, out.suffix) != out.suffix:
-        raise InputError(
-            f"--out {shown(out)}: no format that is written, or it cannot hold the content's size, alpha, depth, "
-            "profile and Exif; end it in .png"
-        )
+        raise cannot_hold(out)

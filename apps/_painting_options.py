@@ -79,7 +79,15 @@ def require_writable(out: Path, animation: Path | None, given: Sequence[Path]) -
     from convmedia.data import originals
 
     if out.suffix.lower() not in originals.SUFFIXES:
-        raise InputError(f"--out {shown(out)}: no format that is written; end it in .png")
+        raise cannot_hold(out)
+
+
+def cannot_hold(out: Path) -> InputError:
+    """The error of a name whose format is not written, or does not hold what a picture brings."""
+    return InputError(
+        f"--out {shown(out)}: no format that is written, or it cannot hold the content's size, alpha, depth, "
+        "profile and Exif; end it in .png"
+    )
 
 
 def keras_name(layer: str) -> str:

@@ -3,14 +3,21 @@
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TextIO
+
+from convmedia.apps._terminal import heard, silent
 
 LIVE_SECONDS, LASTING_SECONDS = 0.2, 60.0
 """From one line to the next at a terminal, and in a pipe or file."""
+
+FIRST_SECONDS = 2.0
+"""What takes longer says what it is."""
 
 BAR = 20
 
@@ -85,12 +92,16 @@ def clock(seconds: float) -> str:
 class Line:
     """A line of progress.
 
+    Args:
+        stream: where it goes; standard error.
+
     Attributes:
-        live: whether standard error is a terminal, where the line is written over.
+        live: whether that is a terminal, where the line is written over.
     """
 
-    def __init__(self) -> None:
-        self.live = sys.stderr.isatty() and _listener.get() is None
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty() and _listener.get() is None
         self.began = time.perf_counter()
         self.shown = self.began
 
@@ -104,32 +115,91 @@ class Line:
 
     def show(self, first: str, figures: Sequence[str] = (), last: str = "") -> None:
         """Write the line; at a terminal the next one takes its place."""
+        heard()
         if self.live:
-            print(f"\r{fitted(first, figures, last, columns() - 1)}\x1b[K", end="", file=sys.stderr, flush=True)
+            print(f"\r{fitted(first, figures, last, columns() - 1)}\x1b[K", end="", file=self.stream, flush=True)
         else:
             self.keep(first, figures, last)
 
     def keep(self, first: str, figures: Sequence[str] = (), last: str = "") -> None:
         """Write a line that stays."""
+        heard()
         if self.live:
-            print(f"\r{fitted(first, figures, last, columns() - 1)}\x1b[K", file=sys.stderr, flush=True)
+            print(f"\r{fitted(first, figures, last, columns() - 1)}\x1b[K", file=self.stream, flush=True)
         else:
-            print("  ".join(filter(None, [first, *figures, last])), file=sys.stderr, flush=True)
+            print("  ".join(filter(None, [first, *figures, last])), file=self.stream, flush=True)
 
     def clear(self) -> None:
         """Leave nothing of what is not to stay."""
         if self.live:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            print("\r\x1b[K", end="", file=self.stream, flush=True)
+
+
+def tell_while(wait: Callable[[float], bool], tell: Callable[[], None], silent: Callable[[], float]) -> None:
+    """Tell after two seconds in which nothing was said, then after a minute.
+
+    Args:
+        wait: called with seconds; says whether there is no more to tell of.
+        silent: gives the seconds since anything was said.
+    """
+    least = FIRST_SECONDS
+    while not wait(max(least - silent(), LIVE_SECONDS)):
+        if silent() >= least:
+            tell()
+            least = LASTING_SECONDS
+
+
+class Long:
+    """Says what goes on where nothing is said for two seconds, and after a minute; of a short step nothing.
+
+    Args:
+        label: of the step.
+        stream: as of `Line`.
+    """
+
+    def __init__(self, label: str, stream: TextIO | None = None) -> None:
+        self.line, self.label, self.told = Line(stream), label, False
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=tell_while, args=(self.over.wait, self.tell, silent), daemon=True)
+        if not listening():  # who listens hears of what is done, and no lines are printed
+            self.thread.start()
+
+    def tell(self) -> None:
+        """Write the line."""
+        self.told = True
+        self.line.show(f"{self.label} ...")
+
+    def end(self) -> None:
+        """The step is over, or has a line of its own."""
+        self.over.set()
+        if self.thread.is_alive():
+            self.thread.join()
+        if self.told:
+            self.line.clear()
+            self.told = False
+
+
+@contextmanager
+def said_if_long(label: str, stream: TextIO | None = None) -> Iterator[None]:
+    """A step within which nothing else is said: as `Long`."""
+    step = Long(label, stream)
+    try:
+        yield
+    finally:
+        step.end()
 
 
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
     """A line with the share that is done and the time left; give it (done, total), total None where it is not known."""
     line = Line()
+    step = None if line.live else Long(label)
 
     def update(done: int, total: int | None) -> None:
         if tell_listener(label, done, total) or not line.due():
             return
+        if step:
+            step.end()
         if not total:
             line.show(label, [f"{done:,}"])
             return
@@ -143,6 +213,8 @@ def progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
     try:
         yield update
     finally:
+        if step:
+            step.end()
         line.clear()
 
 

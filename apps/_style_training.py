@@ -10,7 +10,7 @@ from keras import ops
 
 from convmedia.apps import _training
 from convmedia.apps._checkpoints import kept_epoch
-from convmedia.apps._commands import progress, say_left_out
+from convmedia.apps._commands import progress, said_if_long, say_left_out
 from convmedia.apps._painting import WEIGHTS, extractor
 from convmedia.apps._quality import picture_sets
 from convmedia.apps._runs import Run
@@ -45,7 +45,8 @@ def train_run(run: Run) -> dict[str, Any]:
     """
     options = run.arguments
     paintings = [fitting(Path(path), options["style_size"]) for path in options["styles"]]
-    seen = extractor(options)
+    with said_if_long("reading the weights of the network that looks"):
+        seen = extractor(options)
     check_size(options, seen)
     with progress("reading photos") as update:
         files = [file for found in picture_sets(options["data"]).values() for file in found]
@@ -182,6 +183,7 @@ def validation(data: patches.HighResolution, side: int, styles: int):
     return (photos, weights), np.concatenate([photos, planes], axis=-1)
 
 
+@said_if_long("writing the report")
 def write_report(run: Run, data: patches.HighResolution, history, paintings: Sequence[np.ndarray]) -> None:
     """`report.html`: curves, paintings, held-out and other photos painted."""
     from convmedia.apps._figures import curves

@@ -10,7 +10,7 @@ import numpy as np
 
 from convmedia.apps import _training
 from convmedia.apps._checkpoints import kept_epoch
-from convmedia.apps._commands import progress, say, say_left_out
+from convmedia.apps._commands import progress, said_if_long, say, say_left_out
 from convmedia.apps._enlarging import TRAININGS, Training, recipe, validation
 from convmedia.apps._pictures import sample_photos
 from convmedia.apps._quality import FIGURES, compared, picture_sets, written
@@ -175,6 +175,7 @@ def chosen(model: str | None, network: str | None, scale: int | None) -> tuple[P
     return predictor, details["scale"]
 
 
+@said_if_long("writing the report")
 def write_report(
     run: Run,
     data: patches.HighResolution,

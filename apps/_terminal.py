@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from io import TextIOWrapper
 from typing import Any
 
@@ -32,8 +33,22 @@ def tell(text: str = "", flush: bool = False) -> None:
     print(printable(text), flush=flush)
 
 
+_said = [time.monotonic()]
+
+
+def heard() -> None:
+    """Something is written to standard error now."""
+    _said[0] = time.monotonic()
+
+
+def silent() -> float:
+    """Seconds since anything was written there, or since the process began."""
+    return time.monotonic() - _said[0]
+
+
 def say(text: str) -> None:
     """A line for the person at the terminal, on standard error."""
+    heard()
     print(printable(text), file=sys.stderr, flush=True)
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from convmedia.apps import _distributed
 from convmedia.apps._callbacks import Diverged, Divergence, EpochSeeds, Progress, between_steps
 from convmedia.apps._checkpoints import Checkpoints, Choice, restore
-from convmedia.apps._commands import say
+from convmedia.apps._commands import said_if_long, say
 from convmedia.apps._runs import Run
 from convmedia.apps._twin import precision_here, scoring_layer, twin
 from convmedia.data.augmentation import MOST_EPOCHS, MOST_STEPS, step_seed
@@ -186,11 +186,12 @@ def fit(
     choice = Choice(monitor, patience, beat, settled)
     digests = {name: value for name, value in run.record.items() if "digest" in name}
     with _distributed.scope(min(batch_size, number), digests, compiling) as devices:
-        network.set_weights(_distributed.as_in_first(network.get_weights()))
-        trained = twin(network, run.record["precision"])
-        trained.compile(**compiling)
-        trained.optimizer.build(trained.trainable_variables)
-        history = restore(trained, run)
+        with said_if_long("building the training"):
+            network.set_weights(_distributed.as_in_first(network.get_weights()))
+            trained = twin(network, run.record["precision"])
+            trained.compile(**compiling)
+            trained.optimizer.build(trained.trainable_variables)
+            history = restore(trained, run)
         if history:
             say(f"continuing after epoch {len(history)}")
 
@@ -238,7 +239,16 @@ def train_on(
         run.write(diverged={"epoch": error.epoch, "step": error.step, "loss": str(error.loss)})
         say(f"{error}; it goes no further, and what was good before is kept")
         return restore(network, run)
+    finally:
+        silence(callbacks)
     return history
+
+
+def silence(callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    """No more lines of progress: a training that ends by an error does not end its callbacks."""
+    for callback in callbacks:
+        if isinstance(callback, Progress):
+            callback.begins(None)
 
 
 AGAINST_DIVERGENCE = "start anew with another --seed, --precision float32 or a smaller --rate, where there is one"
@@ -269,6 +279,7 @@ def fit_at_once(
     network.compile(**compiling)
     steps = -(-len(inputs) // batch_size)
     last = LastGood()
+    callbacks = [Progress(epochs, steps, lasting=False), Divergence(), last]
     try:
         network.fit(
             inputs,
@@ -278,13 +289,15 @@ def fit_at_once(
             batch_size=batch_size,
             validation_data=held_out(*validation),
             verbose=0,
-            callbacks=[Progress(epochs, steps, lasting=False), Divergence(), last],
+            callbacks=callbacks,
         )
     except Diverged as error:
         if not last.figures:
             raise InputError(f"{error}: look at the pictures and the --weights, or give another --seed") from error
         network.set_weights(last.weights)
         say(f"{error}; the epoch before is kept")
+    finally:
+        silence(callbacks)
     return last.figures
 
 

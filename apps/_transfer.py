@@ -12,7 +12,7 @@ from convmedia.apps import _distributed, _features, _pictures, _training
 from convmedia.apps._balance import class_weights, watched, weighted
 from convmedia.apps._checkpoints import Choice, best_epoch, monitored
 from convmedia.apps._classifiers import finish
-from convmedia.apps._commands import percent, say, table, tell
+from convmedia.apps._commands import percent, said_if_long, say, table, tell
 from convmedia.apps._runs import Run
 from convmedia.apps._shares import with_counts
 from convmedia.apps._twin import precision_here, twin
@@ -83,7 +83,8 @@ def train_run(run: Run) -> dict[str, Any]:
     """From a run's arguments to its complete folder; what is wrong with them is said before anything is written."""
     options = run.arguments
     data = _pictures.loaded(options["data"], options.get("group")).required("train", "validation", "test")
-    parts = Parts(run, data)
+    with said_if_long("building the network"):
+        parts = Parts(run, data)
     weights_digest = _features.digest(parts.backbone) if options["weights"] != "none" else ""
     with run.begin(labels=list(data.labels), data_digest=data.digest, weights_digest=weights_digest):
         limited = data.limited(options["limit"], options["seed"])
@@ -101,6 +102,7 @@ def train_run(run: Run) -> dict[str, Any]:
         return finish(run, "Transfer learning", limited, history, extra=lambda report, _: stages_told(report, gained))
 
 
+@said_if_long("stage 1: a head on the features of the frozen backbone")
 def stage_one(run: Run, parts: Parts) -> dict[str, Any]:
     """Train the head on cached features; the file is written, so that a kill in stage 2 leaves it."""
     began = time.perf_counter()

@@ -15,6 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from convmedia.data import apng
 from convmedia.data.errors import InputError
 
 FULL = 65_535
@@ -128,9 +129,9 @@ def samples(image: Image.Image, source: Source, name: str) -> np.ndarray:
         with _content(source) as file, Image.open(file, formats=["PNG"]) as unread:
             unread.verify()  # checksums: a file that fails them is damaged, not of another kind
     tags: Any = image.tag_v2 if isinstance(image, TiffImageFile) else {}
-    if not tags and image.tell():
-        raise InputError(f"{name} is an animation of 16 bits a channel, of which only the first frame is read")
     decode: Callable[[bytes], np.ndarray] = imagecodecs.png_decode
+    if not tags and image.tell():
+        decode = partial(apng.frame, place=image.tell())
     if tags:
         decode = partial(imagecodecs.tiff_decode, index=image.tell())
     found = None

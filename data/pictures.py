@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 import weakref
+import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -37,6 +38,9 @@ DISK_BYTES = 20 << 30
 
 SPARE_BYTES = 1 << 30
 """What a cache leaves free on the disk."""
+
+SUM = np.dtype("<u4")
+"""Of the checksum of a kept picture."""
 
 EDITION = 2
 """To be raised when `read` gives other pixels: what was decoded before is made anew."""
@@ -134,7 +138,7 @@ class Decoded:
         found = self._kept(progress)
         self.place = "disk" if found else "files"
         if found:
-            self.file, self.start = found
+            self.file, self.start, self.sums = found
             weakref.finalize(self, os.close, self.file)
         else:
             self.pool = ThreadPoolExecutor(THREADS)
@@ -186,12 +190,16 @@ class Decoded:
         length = self.bytes // len(self)
         # Not a memory map: its pages would count as this process's memory, up to the whole file.
         content = os.pread(self.file, length, self.start + int(self.row[index]) * length)
+        if zlib.crc32(content) != self.sums[self.row[index]]:
+            self.path.unlink(missing_ok=True)  # altered: the next run makes another one
+            return self._from_picture(index)
         return np.frombuffer(content, np.uint8).reshape(self.shape[1:])
 
-    def _kept(self, progress: Progress | None) -> tuple[int, int] | None:
-        """An open file with the pictures and where in it they begin; made if need be, None where there is no room."""
+    def _kept(self, progress: Progress | None) -> tuple[int, int, np.ndarray] | None:
+        """An open file with the pictures, where in it they begin, and the CRC-32 of each; made if need be, None where
+        there is no room."""
         key = (EDITION, metadata.version("pillow"), self.size, self.fast, *sorted(self.split.digests))
-        path = caches.place("decoded", "\n".join(map(str, key)), ".npy")
+        path = self.path = caches.place("decoded", "\n".join(map(str, key)), ".npy")
         try:
             if _start(path, self.shape) is None:
                 if self.bytes > DISK_BYTES:
@@ -203,23 +211,34 @@ class Decoded:
                 self._write(path, progress)
             start = _start(path, self.shape)
             caches.used(path)
-            return None if start is None else (os.open(path, os.O_RDONLY), start)
+            if start is None:
+                return None
+            file = os.open(path, os.O_RDONLY)
+            sums = os.pread(file, len(self) * SUM.itemsize, start + self.bytes)
+            return file, start, np.frombuffer(sums, SUM)
         except OSError:  # full, not ours to write, gone: without a cache only time is lost
             return None
 
     def _write(self, path: Path, progress: Progress | None) -> None:
-        """Decode everything into an .npy file, written beside and renamed."""
+        """Decode everything into an .npy file, written beside and renamed; after the array the pictures' CRC-32."""
         header = {"descr": "|u1", "fortran_order": False, "shape": self.shape}
         with replacing(path) as beside, beside.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             file.flush()
             start, length = file.tell(), self.bytes // len(self)
+            sums = np.zeros(len(self), SUM)
 
             def keep(index: int, picture: np.ndarray) -> None:
-                if os.pwrite(file.fileno(), picture.tobytes(), start + int(self.row[index]) * length) < length:
+                content = picture.tobytes()
+                sums[self.row[index]] = zlib.crc32(content)
+                write(content, start + int(self.row[index]) * length)
+
+            def write(content: bytes, place: int) -> None:
+                if os.pwrite(file.fileno(), content, place) < len(content):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(beside))
 
             self._decode_all(keep, progress)
+            write(sums.tobytes(), start + self.bytes)
 
 
 def _start(path: Path, shape: tuple[int, ...]) -> int | None:
@@ -231,5 +250,6 @@ def _start(path: Path, shape: tuple[int, ...]) -> int | None:
             start = file.tell()
     except (FileNotFoundError, ValueError):
         return None
-    right = header == (shape, False, np.dtype(np.uint8)) and path.stat().st_size == start + np.prod(shape)
+    size = start + np.prod(shape) + shape[0] * SUM.itemsize
+    right = header == (shape, False, np.dtype(np.uint8)) and path.stat().st_size == size
     return start if right else None

@@ -243,6 +243,25 @@ def test_a_damaged_cache_is_made_anew(split: Split, cache: Path, damage: str) ->
     assert kept.read_bytes() == whole
 
 
+@pytest.mark.parametrize("place", [200, -1], ids=["in a picture", "in its checksum"])
+def test_a_flipped_bit_in_a_cache_is_noticed_and_the_file_made_anew(split: Split, cache: Path, place: int) -> None:
+    opened = Decoded(split, SIZE, memory_bytes=0)
+    (kept,) = (cache / "decoded").iterdir()
+    whole = kept.read_bytes()
+    altered = bytearray(whole)
+    altered[place] ^= 4
+    kept.write_bytes(altered)
+    if place > 0:  # what is open has read its checksums
+        np.testing.assert_array_equal(opened.batch(np.arange(12)), expected(split))
+        kept.write_bytes(altered)
+    later = Decoded(split, SIZE, memory_bytes=0)
+    assert later.place == "disk"
+    np.testing.assert_array_equal(later.batch(np.arange(12)), expected(split))
+    assert not kept.exists()
+    Decoded(split, SIZE, memory_bytes=0)
+    assert kept.read_bytes() == whole
+
+
 def test_an_interrupt_leaves_nothing_half_done(split: Split, cache: Path) -> None:
     def stop(done: int, total: int | None) -> None:
         if done == 3:

@@ -1,15 +1,18 @@
 """Animations and files of several pages: counted, read frame by frame, written again with all that they were."""
 
+import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import putchunk
 
 from convmedia.apps import _stylizing
 from convmedia.apps._making import Made, made
-from convmedia.data import frames, images, originals
+from convmedia.data import apng, frames, images, originals
 from convmedia.data.originals import Original
 
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
@@ -104,6 +107,82 @@ def test_transparent_frames_do_not_lie_over_each_other(tmp_path: Path, suffix: s
     assert read.count == 3 and list(read.durations) == [100.0] * 3
     for found, picture in zip(read.pictures, pictures, strict=True):
         np.testing.assert_array_equal(found.alpha, picture.alpha)
+
+
+def apng_of_16_bits(path: Path, steps: list[tuple[np.ndarray, tuple[int, int], int, int]], first: bool = True) -> Path:
+    """Frames uint16 (height, width, 3 or 4) at (left, top), each with how it is disposed of and blended.
+
+    Args:
+        first: whether the picture before the animation is a frame of it.
+    """
+
+    def packed(pixels: np.ndarray) -> bytes:
+        rows = np.ascontiguousarray(pixels, ">u2").reshape(len(pixels), -1).view(np.uint8)
+        return zlib.compress(np.pad(rows, ((0, 0), (1, 0))).tobytes())
+
+    height, width, channels = steps[0][0].shape
+    with path.open("wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        putchunk(file, b"IHDR", struct.pack(">2I5B", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0))
+        putchunk(file, b"acTL", struct.pack(">2I", len(steps), 0))
+        if not first:
+            putchunk(file, b"IDAT", packed(np.full((height, width, channels), 777, np.uint16)))
+        number = 0
+        for place, (pixels, (left, top), disposal, blending) in enumerate(steps):
+            size = pixels.shape[1], pixels.shape[0]
+            putchunk(file, b"fcTL", struct.pack(">5I2H2B", number, *size, left, top, 1, 10, disposal, blending))
+            number += 1
+            if place == 0 and first:
+                putchunk(file, b"IDAT", packed(pixels))
+            else:
+                putchunk(file, b"fdAT", struct.pack(">I", number) + packed(pixels))
+                number += 1
+        putchunk(file, b"IEND", b"")
+    return path
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_frames_of_16_bits_are_read_with_16_bits(tmp_path: Path, channels: int) -> None:
+    rng = np.random.default_rng(channels)
+
+    def drawn(height: int, width: int) -> np.ndarray:
+        pixels = rng.integers(0, 65536, (height, width, channels)).astype(np.uint16)
+        if channels == 4:  # Pillow lays what is half transparent over others in a way of its own
+            pixels[..., 3] = np.where(pixels[..., 3] > 20_000, 65_535, 0)
+        return pixels
+
+    steps = [(drawn(8, 12), (0, 0), 0, 0), (drawn(3, 5), (2, 4), 2, 0), (drawn(4, 4), (1, 1), 1, 1),
+             (drawn(2, 6), (5, 2), 0, 1), (drawn(8, 12), (0, 0), 0, 0)]  # fmt: skip
+    file = apng_of_16_bits(tmp_path / "a.png", steps)
+    found = frames.read(file)
+    assert found.count == 5
+    assert all(picture.colour.dtype == np.uint16 for picture in found.pictures)
+    first, second, *_, last = [picture.colour for picture in found.pictures]
+    np.testing.assert_array_equal(first, steps[0][0][..., :3])
+    expected = steps[0][0][..., :3].copy()
+    expected[4:7, 2:7] = steps[1][0][..., :3]
+    np.testing.assert_array_equal(second, expected)
+    np.testing.assert_array_equal(last, steps[4][0][..., :3])
+    with Image.open(file) as by_pillow:  # of 8 bits
+        for place, picture in enumerate(found.pictures):
+            by_pillow.seek(place)
+            eight = np.asarray(by_pillow.convert("RGBA")).astype(float)
+            assert np.abs(picture.colour / 257 - eight[..., :3])[eight[..., 3] > 0].max() <= 1
+            if picture.alpha is not None:
+                np.testing.assert_array_equal(picture.alpha, eight[..., 3] * 257)
+
+
+def test_half_transparent_frames_are_laid_over_others() -> None:
+    below, pixels = (np.random.default_rng(seed).integers(0, 256, (9, 7, 4)).astype(np.uint8) for seed in (1, 2))
+    expected = np.asarray(Image.alpha_composite(Image.fromarray(below), Image.fromarray(pixels))).astype(float)
+    found = apng.over(pixels.astype(np.uint16) * 257, below.astype(np.uint16) * 257) / 257
+    assert np.abs(found - expected)[expected[..., 3] > 16].max() <= 2
+
+
+def test_a_picture_of_16_bits_before_its_animation_is_the_first(tmp_path: Path) -> None:
+    pixels = np.full((4, 5, 3), 40_000, np.uint16)
+    file = apng_of_16_bits(tmp_path / "a.png", [(pixels, (0, 0), 0, 0), (pixels + 9, (0, 0), 0, 0)], first=False)
+    assert [picture.colour[0, 0, 0] for picture in frames.read(file).pictures] == [777, 40_000, 40_009]
 
 
 def test_a_still_picture_and_a_cut_animation_say_nothing(tmp_path: Path) -> None:

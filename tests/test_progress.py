@@ -1,12 +1,14 @@
 """Lines of progress fit the terminal; where there is none, there is one a minute."""
 
 import io
+import os
 import re
 import sys
+import time
 
 import pytest
 
-from convmedia.apps import _callbacks, _exports, _progress
+from convmedia.apps import _callbacks, _commands, _exports, _progress, _terminal, _training
 
 LONG = {f"val_{name}": 0.123456 for name in ("accuracy", "balanced_accuracy", "macro_f1", "average_precision", "loss")}
 
@@ -100,3 +102,102 @@ def test_an_export_says_each_step_and_the_time_left(monkeypatch):
         "  litert, 2 of 3, about 1:00 left",
         "  litert-int8, 3 of 3, about 0:30 left",
     ]
+
+
+class Passing:
+    """A clock that moves by what is waited, until `seconds` have passed."""
+
+    def __init__(self, seconds):
+        self.now, self.seconds, self.said, self.lines = 0.0, seconds, 0.0, []
+
+    def wait(self, seconds):
+        self.now += seconds
+        return self.now > self.seconds
+
+    def tell(self):
+        self.lines.append(round(self.now, 1))
+        self.said = self.now
+
+    def silent(self):
+        return self.now - self.said
+
+
+@pytest.mark.parametrize(("seconds", "lines"), [(1.9, []), (2.1, [2.0]), (61, [2.0]), (125, [2.0, 62.0, 122.0])])
+def test_what_takes_long_says_so_after_two_seconds_and_each_minute(seconds, lines):
+    clock = Passing(seconds)
+    _progress.tell_while(clock.wait, clock.tell, clock.silent)
+    assert clock.lines == lines
+
+
+def test_what_is_said_within_a_step_counts():
+    clock = Passing(10)
+    waits = []
+
+    def wait(seconds):
+        waits.append(seconds)
+        if clock.now == 0:
+            clock.said = 1.5  # another line
+        return Passing.wait(clock, seconds)
+
+    _progress.tell_while(wait, clock.tell, clock.silent)
+    assert clock.lines == [3.5]
+    assert waits[:2] == [2.0, 1.5]
+
+
+def hurried(monkeypatch):
+    """Standard error where two seconds of silence are none."""
+    monkeypatch.setattr(_progress, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(_progress, "LIVE_SECONDS", 0.001)
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    return stream
+
+
+def told(stream, words):
+    """Whether a thread writes a line within five seconds."""
+    until = time.monotonic() + 5
+    while words not in stream.getvalue() and time.monotonic() < until:
+        time.sleep(0.001)
+    return words in stream.getvalue()
+
+
+def test_the_first_step_of_a_training_in_a_pipe_is_said(monkeypatch):
+    quick = hurried(monkeypatch)
+    shown = _callbacks.Progress(epochs=2, steps=30)
+    shown.on_train_begin()
+    assert told(quick, "the first step is prepared ...\n")
+    shown.on_epoch_begin(0)
+    shown.on_train_batch_end(0, {"loss": 1.0})
+    assert told(quick, "epoch 1/2, 30 steps ...\n")
+    shown.on_test_begin()
+    assert told(quick, "epoch 1/2, validating ...\n")
+    shown.on_test_end()
+    shown.on_epoch_end(0, {"loss": 1.0})
+    assert quick.getvalue().splitlines()[-1].startswith("epoch 1/2  loss 1.0000")
+
+
+def test_a_step_in_a_pipe_is_said_before_its_first_part_is_done(monkeypatch):
+    quick = hurried(monkeypatch)
+    with _progress.progress("features"):
+        assert told(quick, "features ...\n")
+
+
+def test_loading_is_said_on_the_screen_while_what_libraries_print_is_held_back(monkeypatch, capfd):
+    hurried(monkeypatch)
+    said = ""
+    with _commands.quiet_start():
+        os.write(2, b"noise\n")
+        until = time.monotonic() + 5
+        while not said and time.monotonic() < until:
+            said += capfd.readouterr().err
+    assert said == "loading TensorFlow ...\n"
+    assert capfd.readouterr().err == ""
+
+
+def test_no_line_comes_after_a_training_that_ended_by_an_error(monkeypatch):
+    hurried(monkeypatch)
+    shown = _callbacks.Progress(epochs=2, steps=30)
+    shown.on_train_begin()
+    _training.silence([shown])
+    assert shown.step is None
+    assert _terminal.silent() >= 0

@@ -141,6 +141,27 @@ def test_each_style_has_its_mask(stylize, folder, tmp_path):
     assert code == 0, err
 
 
+@pytest.mark.parametrize("other", ["out.png", "out.jpg"])
+def test_two_processes_do_not_paint_into_one_file(stylize, tmp_path, other):
+    lines = []
+
+    class Meanwhile(Exception):
+        pass
+
+    def second(*_, **__):
+        lines.append(stylize(out=other))
+        raise Meanwhile
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_stylizing, "stylized", second)
+        with pytest.raises(Meanwhile):
+            stylize()
+    [(code, _, err)] = lines
+    assert (code, f"{tmp_path / other} is in use by another process" in err, err.count("\n")) == (2, True, 1)
+    assert stylize()[0] == 0  # nothing blocks it now
+    assert not list(tmp_path.glob(".*.lock"))
+
+
 def test_tiles_paint_the_same_picture(stylize, tmp_path, folder):
     Image.fromarray(drawn(150, 170, 4)).save(folder / "large.png")
     for name, tile in (("whole.png", 512), ("tiles.png", 64)):

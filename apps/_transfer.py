@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from convmedia.apps import _distributed, _features, _pictures, _training
+from convmedia.apps import _distributed, _features, _folds, _pictures, _training
 from convmedia.apps._balance import class_weights, watched, weighted
 from convmedia.apps._checkpoints import Choice, best_epoch, monitored
 from convmedia.apps._classifiers import finish
@@ -16,6 +16,7 @@ from convmedia.apps._commands import percent, say, table, tell
 from convmedia.apps._runs import Run
 from convmedia.apps._shares import with_counts
 from convmedia.apps._twin import precision_here, twin
+from convmedia.data import pictures
 from convmedia.data.pictures import Decoded, Pictures
 from convmedia.models import backbones, finetuning
 from convmedia.models.answer import PICTURE
@@ -80,9 +81,17 @@ class Parts:
 
 
 def train_run(run: Run) -> dict[str, Any]:
-    """From a run's arguments to its complete folder; what is wrong with them is said before anything is written."""
+    """From a run's arguments to its complete folder: one training, or one for each fold."""
+    if _folds.wanted(run.arguments):
+        return _folds.each(run, pictures.folds(run.arguments["data"]), train_one, "picture")
+    return train_one(run)
+
+
+def train_one(run: Run) -> dict[str, Any]:
+    """One training; what is wrong with its arguments is said before anything is written."""
     options = run.arguments
-    data = _pictures.loaded(options["data"], options.get("group")).required("train", "validation", "test")
+    data = _pictures.loaded(options["data"], options.get("group"), options.get("fold"))
+    data = data.required("train", "validation", "test")
     parts = Parts(run, data)
     weights_digest = _features.digest(parts.backbone) if options["weights"] != "none" else ""
     with run.begin(labels=list(data.labels), data_digest=data.digest, weights_digest=weights_digest):
@@ -223,7 +232,7 @@ def rates_drawn(run: Run, steps: int = 100, least: float = 1e-7, greatest: float
     from convmedia.apps._learning_rate import suggested_rate
 
     options = run.arguments
-    data = _pictures.loaded(options["data"], options.get("group")).required("train", "validation")
+    data = _pictures.loaded(options["data"], options.get("group"), options.get("fold")).required("train", "validation")
     parts = Parts(run, data)
     parts.read(data.limited(options["limit"], options["seed"]), options)
     trained_head(options, parts)

@@ -48,7 +48,7 @@ def add(
     command: typer.Typer,
     app: str,
     examples: Callable[[str | None], Sequence],
-    labelled: Callable[[str, str | None], Any],
+    labelled: Callable[[str, str | None, str | None], Any],
     before: Callable[[Any], Any],
     bundled: str | None = None,
 ) -> None:
@@ -56,7 +56,8 @@ def add(
 
     Args:
         examples: gives raw pictures of a set, or of the bundled one, to verify exports with.
-        labelled: gives a set, with the groups of `--group`, on whose test split quantised files are measured.
+        labelled: gives a set, with the groups of `--group` and the fold of `--fold`, on whose test split quantised
+            files are measured.
         bundled: the set that the shipped weights are measured on without --data.
         before: gives the first filters before training of a predictor, or None where they are not known.
     """
@@ -100,11 +101,12 @@ def add(
         required(app, model)
         use_backend(None)
         from convmedia.apps._classifiers import trial
-        from convmedia.apps._runs import group_of
+        from convmedia.apps._runs import fold_of, group_of
 
         names = with_smaller(format, quantize)
         predictor = model_of(app, model)
         tested = tested_on(model, data, bundled)
+        parted = (group_of(model, tested), fold_of(model, tested)) if tested else (None, None)
         return export_of(
             predictor,
             model,
@@ -112,7 +114,7 @@ def add(
             out,
             lambda: examples(data),
             as_json,
-            trial=lambda _: trial(predictor, labelled, tested, tested and group_of(model, tested)),
+            trial=lambda _: trial(predictor, labelled, tested, *parted),
             loss_tolerance=tolerance,
         )
 

@@ -18,6 +18,8 @@ from convmedia.apps._commands import (
     Data,
     Distribute,
     Epochs,
+    Fold,
+    Folds,
     Group,
     Json,
     Limit,
@@ -65,6 +67,8 @@ def train(
     out: Out,
     data: Data = "dogs-vs-cats",
     group: Group = None,
+    folds: Folds = False,
+    fold: Fold = None,
     network: Annotated[Network, typer.Option(help="The network to train.")] = Network.resnet,
     augment: Annotated[
         Augment,
@@ -95,13 +99,24 @@ def train(
 
 
 def train_run(run) -> dict[str, Any]:
-    """From a run's arguments to its complete folder."""
+    """From a run's arguments to its complete folder: one training, or one for each fold."""
+    from convmedia.apps import _folds
+    from convmedia.data import pictures
+
+    if _folds.wanted(run.arguments):
+        return _folds.each(run, pictures.folds(run.arguments["data"]), train_one, "picture")
+    return train_one(run)
+
+
+def train_one(run) -> dict[str, Any]:
+    """One training."""
     from convmedia.apps import _pictures
     from convmedia.apps._classifiers import first_network
     from convmedia.models.pictures import NETWORKS
 
     options = run.arguments
-    data = _pictures.loaded(options["data"], options.get("group")).required("train", "validation", "test")
+    data = _pictures.loaded(options["data"], options.get("group"), options.get("fold"))
+    data = data.required("train", "validation", "test")
     network = first_network(NETWORKS, run, data.labels)
     with run.begin(labels=list(data.labels), data_digest=data.digest):
         return trained(run, data.limited(options["limit"], options["seed"]), network)
@@ -191,6 +206,7 @@ def evaluate(
     data: Data = "dogs-vs-cats",
     model: Model = None,
     group: Group = None,
+    fold: Fold = None,
     as_json: Json = False,
     backend: Backend = None,
 ) -> None:
@@ -198,7 +214,7 @@ def evaluate(
     use_backend(backend)
     from convmedia.apps import _pictures
 
-    _pictures.evaluate(APP, data, model, as_json, group)
+    _pictures.evaluate(APP, data, model, as_json, group, fold)
 
 
 def examples(data: str | None):
@@ -208,11 +224,11 @@ def examples(data: str | None):
     return _pictures.examples(data)
 
 
-def labelled(data: str, group: str | None):
-    """The set that `--data` names, with the groups of `--group`."""
+def labelled(data: str, group: str | None, fold: str | None):
+    """The set that `--data` names, with the groups of `--group` and the fold of `--fold`."""
     from convmedia.apps import _pictures
 
-    return _pictures.loaded(data, group)
+    return _pictures.loaded(data, group, fold)
 
 
 def filters_before(predictor):

@@ -19,6 +19,8 @@ from convmedia.apps._commands import (
     Data,
     Distribute,
     Epochs,
+    Fold,
+    Folds,
     Group,
     Inputs,
     Json,
@@ -73,6 +75,8 @@ def train(
     out: Out,
     data: Data = "mnist",
     group: Group = None,
+    folds: Folds = False,
+    fold: Fold = None,
     network: NetworkOption = Network.convnet,
     preparation: Annotated[
         Preparation, typer.Option(help="ink: find the ink and centre it. resize: grey, 28x28, polarity kept.")
@@ -103,14 +107,25 @@ def train(
 
 
 def train_run(run) -> dict[str, Any]:
-    """From a run's arguments to its complete folder; what is wrong with them is said before anything is written."""
+    """From a run's arguments to its complete folder: one training, or one for each fold."""
+    from convmedia.apps import _folds
+    from convmedia.data import pictures
+
+    if _folds.wanted(run.arguments):
+        return _folds.each(run, pictures.folds(run.arguments["data"]), train_one, "picture")
+    return train_one(run)
+
+
+def train_one(run) -> dict[str, Any]:
+    """One training; what is wrong with its arguments is said before anything is written."""
     from convmedia.apps._classifiers import first_network, say_problems
     from convmedia.data import digits
     from convmedia.models.digits import NETWORKS
 
     options = run.arguments
     with progress("reading examples") as update:
-        data = digits.load(options["data"], update, options.get("group")).required("train", "validation", "test")
+        data = digits.load(options["data"], update, options.get("group"), options.get("fold"))
+    data = data.required("train", "validation", "test")
     say_problems(data)
     network = first_network(NETWORKS, run, data.labels)
     with run.begin(labels=list(data.labels), data_digest=data.digest):
@@ -185,6 +200,7 @@ def evaluate(
     data: Data = "mnist",
     model: Model = None,
     group: Group = None,
+    fold: Fold = None,
     as_json: Json = False,
     backend: Backend = None,
 ) -> None:
@@ -192,12 +208,13 @@ def evaluate(
     use_backend(backend)
     from convmedia.apps import _digits
     from convmedia.apps._classifiers import print_figures, say_problems
-    from convmedia.apps._runs import group_of
+    from convmedia.apps._runs import fold_of, group_of
     from convmedia.data import digits
 
     predictor = _verbs.model_of(APP, model)
     with progress("reading examples") as update:
-        chosen = digits.load(data, update, group or group_of(model, data)).required("test")
+        chosen = digits.load(data, update, group or group_of(model, data), fold or fold_of(model, data))
+    chosen = chosen.required("test")
     say_problems(chosen)
     say(f"measuring the {len(chosen.test)} test pictures of {chosen.name}, {len(chosen.bad)} files left out")
     metrics, _ = _digits.measure(predictor, chosen)
@@ -212,11 +229,11 @@ def examples(data: str | None):
     return raw_examples(digits.load(data or "digits").train.pictures)
 
 
-def labelled(data: str, group: str | None):
-    """The set that `--data` names, with the groups of `--group`."""
+def labelled(data: str, group: str | None, fold: str | None):
+    """The set that `--data` names, with the groups of `--group` and the fold of `--fold`."""
     from convmedia.data import digits
 
-    return digits.load(data, group=group)
+    return digits.load(data, group=group, fold=fold)
 
 
 def filters_before(predictor):

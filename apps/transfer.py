@@ -17,6 +17,8 @@ from convmedia.apps._commands import (
     ClassWeights,
     Data,
     Distribute,
+    Fold,
+    Folds,
     Group,
     Json,
     Limit,
@@ -60,6 +62,8 @@ def train(
     out: Out,
     data: Data,
     group: Group = None,
+    folds: Folds = False,
+    fold: Fold = None,
     backbone: Annotated[
         str, typer.Option(help="A classifier of keras.applications (vgg16, resnet50, mobilenet-v2 ...) or squeezenet.")
     ] = "vgg16",
@@ -98,6 +102,8 @@ def train(
     if find_lr:
         if distribute:
             raise InputError("--find-lr runs in one process: leave --distribute out")
+        if folds:
+            raise InputError("--find-lr looks at one training: leave --folds out, or give one --fold")
         tell(_transfer.rates_drawn(open_run(APP, context, out, resume, overwrite)))
         return
     _verbs.train(APP, context, out, resume, overwrite, _transfer.train_run, distribute=distribute)
@@ -108,6 +114,7 @@ def evaluate(
     data: Data,
     model: Model = None,
     group: Group = None,
+    fold: Fold = None,
     as_json: Json = False,
     backend: Backend = None,
 ) -> None:
@@ -116,7 +123,7 @@ def evaluate(
     use_backend(backend)
     from convmedia.apps import _pictures
 
-    _pictures.evaluate(APP, data, model, as_json, group)
+    _pictures.evaluate(APP, data, model, as_json, group, fold)
 
 
 def examples(data: str | None):
@@ -126,11 +133,11 @@ def examples(data: str | None):
     return _pictures.examples(data)
 
 
-def labelled(data: str, group: str | None):
-    """The set that `--data` names, with the groups of `--group`."""
+def labelled(data: str, group: str | None, fold: str | None):
+    """The set that `--data` names, with the groups of `--group` and the fold of `--fold`."""
     from convmedia.apps import _pictures
 
-    return _pictures.loaded(data, group)
+    return _pictures.loaded(data, group, fold)
 
 
 _verbs.add(command, APP, examples, labelled, lambda predictor: None)

@@ -97,11 +97,12 @@ def in_fold(data: Digits, fold: str) -> Digits:
     examples = [Example(Path(f"{i:08d}"), (int(truth[i]),), content) for i, content in enumerate(contents)]
     found = divided(examples, given=False, validation=False, likeness=None, fold=fold, labels=data.labels)
     places = {split: [int(one.path.name) for one in found.examples if one.split == split] for split in SPLITS}
-    held = [Split(pictures[places[split]], truth[places[split]]) for split in SPLITS]
+    train, held, test = (Split(pictures[places[split]], truth[places[split]]) for split in SPLITS)
     lines = sorted(f"{one.split} {one.label} {one.digest}" for one in found.examples)
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     note = f"{data.name} tells its own splits; for folds they are pooled, its test split too"
-    return Digits(data.name, data.labels, *held, digest=digest, duplicates=tuple(found.duplicates), warnings=(note,))
+    same = tuple(found.duplicates)
+    return Digits(data.name, data.labels, train, held, test, digest, duplicates=same, warnings=(note,))
 
 
 def from_mnist(path) -> Digits:

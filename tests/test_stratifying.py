@@ -14,7 +14,7 @@ FOLDS = stratifying.FOLDS
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Train and test folders, 17 and 26 contents of two labels, with one near duplicate and three files of one group."""
+    """Train and test folders, 17 and 26 contents, with a near duplicate and a group of six."""
     root = tmp_path_factory.mktemp("folded")
     rng = np.random.default_rng(3)
     for label, number in (("cat", 17), ("dog", 26)):
@@ -87,7 +87,7 @@ def test_examples_of_several_labels_are_spread_too():
 
 
 def test_a_label_that_is_too_rare_for_folds_is_named():
-    with pytest.raises(InputError, match="owl has 2 examples .* 3 or more"):
+    with pytest.raises(InputError, match=r"owl has 2 examples .* 3 or more"):
         stratifying.splits([[(0,)]] * 9 + [[(1,)]] * 2, "1", ("cat", "owl"))
 
 

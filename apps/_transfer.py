@@ -14,7 +14,7 @@ from convmedia.apps._checkpoints import Choice, best_epoch, monitored
 from convmedia.apps._classifiers import finish
 from convmedia.apps._commands import percent, say, table, tell
 from convmedia.apps._runs import Run
-from convmedia.apps._shares import with_counts
+from convmedia.apps._shares import counted
 from convmedia.apps._twin import precision_here, twin
 from convmedia.data import pictures
 from convmedia.data.pictures import Decoded, Pictures
@@ -202,7 +202,7 @@ def stage_rows(stages: list[dict[str, Any]], monitor: str, number: int) -> tuple
         monitor: the figure that chose.
         number: of validation pictures.
     """
-    shown: dict[str, Callable[[float], str]] = {"val_accuracy": partial(with_counts, number=number)}
+    shown: dict[str, Callable[[float], str]] = {"val_accuracy": partial(counted, number=number)}
     shown.setdefault(monitor, percent)
     shown["val_loss"] = "{:.4f}".format
     header = ["stage", *(name.replace("val_", "validation ").replace("_", " ") for name in shown), "seconds", "kept"]

@@ -25,6 +25,7 @@ class Trial:
         inputs: raw inputs, uint8 (height, width, 3) or float32 (samples,), one by one at each call.
         score: the figure of answers (n, ...) in the order of `inputs`, given with Keras's own answers.
         asked: the figure that losses are counted from; None for that of Keras's answers.
+        number: of examples that the figure is a share of; None where it is no share.
     """
 
     metric: str
@@ -33,6 +34,7 @@ class Trial:
     inputs: Callable[[], Iterable[np.ndarray]]
     score: Callable[[Answers, Answers], float]
     asked: float | None = None
+    number: int | None = None
 
     def batches(self) -> Iterable[np.ndarray]:
         """The inputs in batches of one size each, (n, ...)."""
@@ -54,7 +56,7 @@ def accuracy(data: str, inputs: Callable[[], Iterable[np.ndarray]], truth: np.nd
     def score(answers: Answers, _: Answers) -> float:
         return float((np.concatenate([answer.argmax(-1) for answer in answers]) == truth).mean())
 
-    return Trial("accuracy", "points", data, inputs, score)
+    return Trial("accuracy", "points", data, inputs, score, number=len(truth))
 
 
 def likeness(predictor: Any, examples: Sequence[np.ndarray]) -> Trial:
@@ -63,7 +65,7 @@ def likeness(predictor: Any, examples: Sequence[np.ndarray]) -> Trial:
     data = f"{len(examples)} held-back examples, against Keras"
     if predictor.labels is None:
         return Trial("psnr_to_keras", "dB", data, lambda: examples, _mean_psnr, LIKE_KERAS_DB)
-    return Trial("agreement", "points", data, lambda: examples, _same_labels)
+    return Trial("agreement", "points", data, lambda: examples, _same_labels, number=len(examples))
 
 
 def _same_labels(answers: Answers, expected: Answers) -> float:

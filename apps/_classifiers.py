@@ -49,11 +49,18 @@ def figures(probabilities: np.ndarray, truth: np.ndarray, labels: Sequence[str])
 
 
 def accuracy_line(_: str, figures: dict[str, Any]) -> str:
-    """The figures of one split for a person: accuracy alone where there is no more."""
+    """The figures of one split, or of all folds together, for a person: accuracy alone where there is no more."""
     if "accuracy_interval" not in figures:
-        return f"accuracy {percent(figures['accuracy'])}"
+        return shares_line(figures)
     further = f"balanced accuracy {percent(figures['balanced_accuracy'])}, macro F1 {percent(figures['macro_f1'])}"
     return f"accuracy {accuracy_said(figures)}, {further}"
+
+
+def shares_line(figures: dict[str, Any]) -> str:
+    """All shares among figures: of several folds their means and spreads."""
+    kept = {name: value for name, value in figures.items() if isinstance(value, int | float) and name != "examples"}
+    shares = {name: value for name, value in kept.items() if not name.startswith("loss")}
+    return ", ".join(f"{name.replace('_', ' ')} {percent(value)}" for name, value in shares.items())
 
 
 def accuracy_said(figures: dict[str, Any]) -> str:
@@ -76,12 +83,16 @@ def headline(metrics: dict[str, Any]) -> dict[str, str]:
 
 
 def trial(
-    predictor: Predictor, labelled: Callable[[str, str | None], Labelled], data: str | None, group: str | None
+    predictor: Predictor,
+    labelled: Callable[[str, str | None, str | None], Labelled],
+    data: str | None,
+    group: str | None,
+    fold: str | None = None,
 ) -> Trial | None:
     """What quantised files are measured by: the right labels of a set's test split; None without one."""
     if data is None:
         return None
-    chosen = labelled(data, group).required("test")
+    chosen = labelled(data, group, fold).required("test")
     said = f"test split of {chosen.name}, {len(chosen.test):,} {chosen.noun}s"
     return accuracy(said, lambda: map(in_rgb, chosen.test.pictures), truth_in(predictor.labels or [], chosen))
 

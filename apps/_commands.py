@@ -88,6 +88,17 @@ Group = Annotated[
         "part, if there is one) belong together and stay in one split.",
     ),
 ]
+Folds = Annotated[
+    bool,
+    typer.Option(
+        "--folds",
+        help="Train once for each fold: the set's own folds where it has some, else five stratified ones; mean and "
+        "spread.",
+    ),
+]
+Fold = Annotated[
+    str | None, typer.Option(help="Test on this fold only: one of the set's own (a speaker), else 1 to 5.")
+]
 Epochs = Annotated[int, typer.Option(min=1, max=4096, help="Passes over the training examples.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Examples a step.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Train on at most this many examples.")]

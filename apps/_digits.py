@@ -8,7 +8,7 @@ import numpy as np
 from convmedia.apps._classifiers import CHUNK, answers, figures, first_filters, reduced
 from convmedia.apps._commands import counted, percent, table, to_json
 from convmedia.apps._runs import Run, write_text
-from convmedia.apps._shares import with_counts
+from convmedia.apps._shares import counted as share_said
 from convmedia.data import arrays, augmentation, images
 from convmedia.data.digits import Digits, Split, photograph, styled, without_digit
 from convmedia.data.files import replacing
@@ -226,7 +226,7 @@ def comparison_rows(result: dict[str, Any], pictures: slice = ALL) -> tuple[list
         answered = training["answers"][pictures]
         cells = ["error" if "error" in row else f"{row['label']} {percent(row['score'])}" for row in answered]
         splits = (training["metrics"][split] for split in ("test", "inverted"))
-        accuracies = [with_counts(one["accuracy"], one["examples"]) for one in splits]
+        accuracies = [share_said(one["accuracy"], one["examples"]) for one in splits]
         rows.append([training["training"], *accuracies, *cells])
     return ["training", "test", "inverted", *names], rows
 

@@ -155,7 +155,7 @@ def to_write_in(folder: Path | None) -> Path | None:
 def group_given(pattern: str | None) -> str | None:
     """The value of `--group`. Raises InputError: no regular expression."""
     if pattern is not None:
-        from convmedia.data.splitting import group_pattern
+        from convmedia.data.groups import group_pattern
 
         group_pattern(pattern)
     return pattern

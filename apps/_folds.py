@@ -10,12 +10,18 @@ from convmedia.apps._runs import Run, open_part
 from convmedia.apps._shares import with_interval
 
 
-def each(run: Run, names: list[str], train: Callable[[Run], dict[str, Any]]) -> dict[str, Any]:
+def wanted(options: dict[str, Any]) -> bool:
+    """Whether a run's arguments ask for a training of each fold; those of before there were folds do not."""
+    return bool(options.get("folds")) and options.get("fold") is None
+
+
+def each(run: Run, names: list[str], train: Callable[[Run], dict[str, Any]], noun: str) -> dict[str, Any]:
     """Train and test on each fold; complete ones are kept when a run is continued.
 
     Args:
         names: the folds, of which each is tested on once.
         train: from a run to its record.
+        noun: what an example is, such as "sound".
     """
     with run.begin(folds=names):
         records = []
@@ -25,10 +31,11 @@ def each(run: Run, names: list[str], train: Callable[[Run], dict[str, Any]]) -> 
                 say(f"fold {number} of {len(names)}: tested on {name}")
                 train(part)
             records.append(part.record)
-        metrics = {"test": summary([record["metrics"]["test"] for record in records])}
+        splits = records[0]["metrics"]
+        metrics = {split: summary([record["metrics"][split] for record in records]) for split in splits}
         metrics |= {name: record["metrics"]["test"] for name, record in zip(names, records, strict=True)}
         facts = ("labels", "input", "data")
-        write_report(run, names, metrics)
+        write_report(run, names, metrics, noun)
         run.finish(metrics=metrics, **{name: records[0][name] for name in facts if name in records[0]})
     return run.record
 
@@ -57,13 +64,14 @@ def cell(figures: dict[str, Any], name: str) -> Any:
     return with_interval(figures[name], figures["examples"], ends) if ends else figures[name]
 
 
-def write_report(run: Run, names: list[str], metrics: dict[str, Any]) -> None:
+def write_report(run: Run, names: list[str], metrics: dict[str, Any], noun: str) -> None:
     """`report.html` of all folds; each fold's own lies in its folder."""
     from convmedia.apps._report import Report
 
     main = next(iter(metrics["test"]))
-    number = f"{metrics['test']['examples']:,} sounds"
-    report = Report("Sounds, fold by fold", f"{run.arguments['network']} trained on {run.arguments['data']}")
+    number = f"{metrics['test']['examples']:,} {noun}s"
+    network = run.arguments.get("network") or run.arguments["backbone"]
+    report = Report(f"{noun.capitalize()}s, fold by fold", f"{network} trained on {run.arguments['data']}")
     report.headline(
         {
             f"mean {main.replace('_', ' ')}": f"{percent(metrics['test'][main])} ({number})",
@@ -74,7 +82,7 @@ def write_report(run: Run, names: list[str], metrics: dict[str, Any]) -> None:
     columns = [name for name in numbers(metrics[names[0]]) if name != "examples"]
     rows = [[name, *(cell(metrics[name], column) for column in columns), metrics[name]["examples"]] for name in names]
     note = "Each fold's own report lies in its folder: fold-1/report.html and so on."
-    report.table("Folds", ["tested on", *(name.replace("_", " ") for name in columns), "sounds"], rows, note)
+    report.table("Folds", ["tested on", *(name.replace("_", " ") for name in columns), f"{noun}s"], rows, note)
     report.facts("Arguments", run.arguments)
     report.facts("Versions", run.record["versions"])
     report.write(run.folder / "report.html")

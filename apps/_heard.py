@@ -8,7 +8,7 @@ import numpy as np
 from convmedia.apps import _classifiers
 from convmedia.apps._commands import percent, progress, said_if_long, table, tell, to_json
 from convmedia.apps._device import device
-from convmedia.apps._runs import Run, group_of
+from convmedia.apps._runs import Run, fold_of, group_of
 from convmedia.apps._shares import doubts, with_counts, with_interval
 from convmedia.data import clips, sounds
 from convmedia.data.errors import InputError
@@ -163,7 +163,8 @@ def trial(predictor: Predictor, model: str | None, data: str | None) -> Trial | 
     sound may have several labels."""
     if data is None or predictor.details.get("thresholds") is not None:
         return None
-    chosen, rate = tested(predictor, data, group=group_of(model, data)), Listener(predictor).sample_rate
+    chosen = tested(predictor, data, fold=fold_of(model, data), group=group_of(model, data))
+    rate = Listener(predictor).sample_rate
     said = f"test split of {chosen.name}, {len(chosen.test):,} sounds"
     heard = partial(map, partial(clips.read, sample_rate=rate), chosen.test.paths)
     return accuracy(said, heard, truth_in(predictor.labels or [], chosen))

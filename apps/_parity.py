@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from convmedia.apps._commands import percent, table, tell
+from convmedia.apps._shares import with_interval
 
 
 def print_parity(parity: dict[str, Any], out: Path) -> None:
@@ -15,7 +16,7 @@ def print_parity(parity: dict[str, Any], out: Path) -> None:
             [
                 name,
                 f"{f['max_abs_diff']:.1e}",
-                "-" if f["same_top1"] is None else percent(f["same_top1"]),
+                "-" if f["same_top1"] is None else share(f, "same_top1"),
                 f["bytes"],
                 *(f"{1e3 * f[cost]:.2f}" if cost in f else "-" for cost in ("seconds_at_1", "seconds_at_32")),
                 round(f.get("peak_bytes", 0) / 1e6),
@@ -34,7 +35,17 @@ def print_parity(parity: dict[str, Any], out: Path) -> None:
 
 def worth(figures: dict[str, Any]) -> str:
     """What a quantised file is worth, before and after."""
-    written = (lambda value: f"{value:.2f} dB") if "psnr" in figures["metric"] else percent
-    before = "" if figures["before"] is None else f"{written(figures['before'])} before, "
+
+    def written(name: str) -> str:
+        return f"{figures[name]:.2f} dB" if "psnr" in figures["metric"] else share(figures, name)
+
+    before = "" if figures["before"] is None else f"{written('before')} before, "
     metric = figures["metric"].replace("_", " ")
-    return f"{metric} {before}{written(figures['after'])} after ({figures['measured_on']})"
+    return f"{metric} {before}{written('after')} after ({figures['measured_on']})"
+
+
+def share(figures: dict[str, Any], name: str) -> str:
+    """A share with its counts and interval; alone in a `parity.json` from before it had them."""
+    if f"{name}_interval" not in figures:
+        return percent(figures[name])
+    return with_interval(figures[name], figures[f"{name}_examples"], figures[f"{name}_interval"])

@@ -15,15 +15,16 @@ def trial(predictor, model: str | None, data: str | None, _):
     from convmedia.apps import _pictures
     from convmedia.apps._classifiers import trial
     from convmedia.apps._exports import tested_on
-    from convmedia.apps._runs import group_of
+    from convmedia.apps._runs import fold_of, group_of
 
     tested = tested_on(model, data)
-    return trial(predictor, _pictures.loaded, tested, tested and group_of(model, tested))
+    parts = (group_of(model, tested), fold_of(model, tested)) if tested else (None, None)
+    return trial(predictor, _pictures.loaded, tested, *parts)
 
 
-def evaluated(predictor, data: str, group: str | None = None) -> dict[str, Any]:
+def evaluated(predictor, data: str, group: str | None = None, fold: str | None = None) -> dict[str, Any]:
     """Figures of a predictor on the test pictures of a set."""
     from convmedia.apps import _pictures
     from convmedia.apps._classifiers import measure
 
-    return measure(predictor, _pictures.loaded(data, group).required("test"))[0]
+    return measure(predictor, _pictures.loaded(data, group, fold).required("test"))[0]

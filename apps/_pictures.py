@@ -7,15 +7,15 @@ import numpy as np
 
 from convmedia.apps._classifiers import measure, print_figures, raw_examples, say_problems
 from convmedia.apps._commands import progress
-from convmedia.apps._runs import group_of
+from convmedia.apps._runs import fold_of, group_of
 from convmedia.apps._verbs import model_of
 from convmedia.data import augmentation, pictures
 
 
-def loaded(data: str, group: str | None = None) -> pictures.Pictures:
-    """The set that `--data` and `--group` name; what was left out of it is said."""
+def loaded(data: str, group: str | None = None, fold: str | None = None) -> pictures.Pictures:
+    """The set that `--data`, `--group` and `--fold` name; what was left out of it is said."""
     with progress("reading pictures") as update:
-        found = pictures.load(data, update, group)
+        found = pictures.load(data, update, group, fold)
     say_problems(found)
     return found
 
@@ -83,10 +83,10 @@ def held_out(bank: pictures.Decoded, wanted: np.ndarray, prepared, batch_size: i
     return without_autotuner(batches.prefetch(2))
 
 
-def evaluate(app: str, data: str, model: str | None, as_json: bool, group: str | None) -> None:
+def evaluate(app: str, data: str, model: str | None, as_json: bool, group: str | None, fold: str | None = None) -> None:
     """The `evaluate` verb: figures of a saved file on the test pictures of a set."""
     predictor = model_of(app, model)
-    chosen = loaded(data, group or group_of(model, data)).required("test")
+    chosen = loaded(data, group or group_of(model, data), fold or fold_of(model, data)).required("test")
     metrics, _ = measure(predictor, chosen)
     print_figures(predictor, chosen, metrics, as_json)
 

@@ -228,7 +228,9 @@ def read_record(folder: Path) -> dict[str, Any]:
 def wrong_inside(record: dict[str, Any]) -> list[str]:
     """Names of what a record holds, of the right type, with something wrong in it."""
     wrong = [] if record["status"] in ("running", "complete") else ["status"]
-    wrong += [name for name in ("data", "group") if not isinstance(record["arguments"].get(name, ""), str | None)]
+    wrong += [
+        name for name in ("data", "group", "fold") if not isinstance(record["arguments"].get(name, ""), str | None)
+    ]
     wrong += [name for name, known in record.get("models", {}).items() if not isinstance(known, list)]
     return wrong + [name for name in ("kept", "diverged") if not isinstance(record.get(name, {}).get("epoch", 0), int)]
 
@@ -243,9 +245,19 @@ def trained_with(model: str | None) -> dict[str, Any]:
 
 def group_of(model: str | None, data: str) -> str | None:
     """`--group` of the run that a model is of, where it was trained on the same --data: its test split is meant."""
+    return trained_on(model, data).get("group")
+
+
+def fold_of(model: str | None, data: str) -> str | None:
+    """Likewise `--fold`."""
+    return trained_on(model, data).get("fold")
+
+
+def trained_on(model: str | None, data: str) -> dict[str, Any]:
+    """The arguments of the run that a model is of, {} where that had another --data."""
     arguments = trained_with(model)
     same = arguments.get("data") is not None and Path(arguments["data"]).absolute() == Path(data).absolute()
-    return arguments.get("group") if same else None
+    return arguments if same else {}
 
 
 def open_run(app: str, given: Given) -> Run:

@@ -35,6 +35,13 @@ def with_interval(share: float, number: int, ends: Sequence[float]) -> str:
     return f"{percent(share)} ({counts(share, number)}, 95 % interval {interval(ends)})"
 
 
+def counted(share: float, number: int) -> str:
+    """As `with_interval`, of a share whose interval is not known yet."""
+    from convmedia.models.metrics import wilson_interval
+
+    return with_interval(share, number, wilson_interval(round(share * number), number))
+
+
 def doubts(metrics: dict[str, dict[str, Any]]) -> list[str]:
     """What speaks against relying on the figures of splits: few examples, and one answer to all of them."""
     found = []

@@ -15,6 +15,8 @@ from convmedia.apps._commands import (
     Data,
     Distribute,
     Epochs,
+    Fold,
+    Folds,
     Group,
     Limit,
     Monitor,
@@ -28,7 +30,7 @@ from convmedia.apps._commands import (
     Weights,
 )
 
-FIRST = ("styles", "out", "data", "group")  # on a help page: what is learned from
+FIRST = ("styles", "out", "data", "group", "folds", "fold")  # on a help page: what is learned from
 HOW = ("resume", "overwrite", "backend", "distribute")  # a run is made, not what is made
 
 
@@ -53,6 +55,8 @@ class LabelOptions(TrainOptions):
 
     data: Data
     group: Group = None
+    folds: Folds = False
+    fold: Fold = None
     weights: Weights = "none"
     limit: Limit = None
     class_weights: ClassWeights = True

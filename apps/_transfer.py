@@ -8,14 +8,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from convmedia.apps import _distributed, _features, _pictures, _training
+from convmedia.apps import _distributed, _features, _folds, _pictures, _training
 from convmedia.apps._balance import class_weights, watched, weighted
 from convmedia.apps._checkpoints import Choice, best_epoch, monitored
 from convmedia.apps._classifiers import finish
 from convmedia.apps._commands import percent, said_if_long, say, table, tell
 from convmedia.apps._runs import Run
-from convmedia.apps._shares import with_counts
+from convmedia.apps._shares import counted
 from convmedia.apps._twin import precision_here, twin
+from convmedia.data import pictures
 from convmedia.data.pictures import Decoded, Pictures
 from convmedia.models import backbones, finetuning
 from convmedia.models.answer import PICTURE
@@ -80,9 +81,17 @@ class Parts:
 
 
 def train_run(run: Run) -> dict[str, Any]:
-    """From a run's arguments to its complete folder; what is wrong with them is said before anything is written."""
+    """From a run's arguments to its complete folder: one training, or one for each fold."""
+    if _folds.wanted(run.arguments):
+        return _folds.each(run, pictures.folds(run.arguments["data"]), train_one, "picture")
+    return train_one(run)
+
+
+def train_one(run: Run) -> dict[str, Any]:
+    """One training; what is wrong with its arguments is said before anything is written."""
     options = run.arguments
-    data = _pictures.loaded(options["data"], options.get("group")).required("train", "validation", "test")
+    data = _pictures.loaded(options["data"], options.get("group"), options.get("fold"))
+    data = data.required("train", "validation", "test")
     with said_if_long("building the network"):
         parts = Parts(run, data)
     weights_digest = _features.digest(parts.backbone) if options["weights"] != "none" else ""
@@ -195,7 +204,7 @@ def stage_rows(stages: list[dict[str, Any]], monitor: str, number: int) -> tuple
         monitor: the figure that chose.
         number: of validation pictures.
     """
-    shown: dict[str, Callable[[float], str]] = {"val_accuracy": partial(with_counts, number=number)}
+    shown: dict[str, Callable[[float], str]] = {"val_accuracy": partial(counted, number=number)}
     shown.setdefault(monitor, percent)
     shown["val_loss"] = "{:.4f}".format
     header = ["stage", *(name.replace("val_", "validation ").replace("_", " ") for name in shown), "seconds", "kept"]
@@ -225,7 +234,7 @@ def rates_drawn(run: Run, steps: int = 100, least: float = 1e-7, greatest: float
     from convmedia.apps._learning_rate import suggested_rate
 
     options = run.arguments
-    data = _pictures.loaded(options["data"], options.get("group")).required("train", "validation")
+    data = _pictures.loaded(options["data"], options.get("group"), options.get("fold")).required("train", "validation")
     parts = Parts(run, data)
     parts.read(data.limited(options["limit"], options["seed"]), options)
     trained_head(options, parts)

@@ -20,6 +20,7 @@ from convmedia.apps._commands import (
     EngineChoice,
     Epochs,
     FilesFrom,
+    Fold,
     Folder,
     Group,
     Inputs,
@@ -32,7 +33,6 @@ from convmedia.apps._commands import (
     Workers,
     application,
     given,
-    percent,
     use_backend,
 )
 from convmedia.apps._early import all_missing
@@ -83,7 +83,6 @@ Data = Annotated[
     ),
 ]
 SplitOption = Annotated[Split, typer.Option(help="speaker: hold each speaker of fsdd out in turn.")]
-Fold = Annotated[str | None, typer.Option(help="Test on this fold (or speaker) only; default: the first one.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +95,6 @@ class Options(LabelOptions):
 
     data: Data = "fsdd"
     split: SplitOption = Split.official
-    folds: Annotated[bool, typer.Option("--folds", help="Train once for each fold; mean and spread.")] = False
-    fold: Fold = None
     network: Annotated[Network, typer.Option(help="The network to train.")] = Network.compact
     window: Annotated[
         float | None,
@@ -123,8 +120,7 @@ def figures_line(split: str, figures: dict[str, Any]) -> str:
         return _classifiers.accuracy_line(split, figures)
     if "exact_interval" in figures:
         return ", ".join(f"{name} {said}" for name, said in _heard.shares_said(figures).items())
-    shares = {name: value for name, value in figures.items() if not name.startswith("loss") and name != "examples"}
-    return ", ".join(f"{name.replace('_', ' ')} {percent(value)}" for name, value in shares.items())
+    return _classifiers.shares_line(figures)
 
 
 def train_run(run) -> dict[str, Any]:
@@ -133,8 +129,8 @@ def train_run(run) -> dict[str, Any]:
     from convmedia.data import sounds
 
     options = run.arguments
-    if options["fold"] is None and (options["folds"] or options["split"] == "speaker"):
-        return _folds.each(run, sounds.folds(options["data"], options["split"]), train_one)
+    if _folds.wanted(options) or (options["fold"] is None and options["split"] == "speaker"):
+        return _folds.each(run, sounds.folds(options["data"], options["split"]), train_one, "sound")
     return train_one(run)
 
 
@@ -200,7 +196,7 @@ def evaluate(
     data: Data = "fsdd",
     model: Model = None,
     split: Annotated[Split | None, typer.Option(help="Default: as the model was trained.")] = None,
-    fold: Annotated[str | None, typer.Option(help="The fold to test on; default: the one the model never saw.")] = None,
+    fold: Fold = None,
     group: Group = None,
     as_json: Json = False,
     backend: Backend = None,
@@ -208,10 +204,10 @@ def evaluate(
     """Measure a saved file on the test sounds."""
     use_backend(backend)
     from convmedia.apps import _heard
-    from convmedia.apps._runs import group_of
+    from convmedia.apps._runs import fold_of, group_of
 
     predictor = _verbs.model_of(APP, model)
-    chosen = _heard.tested(predictor, data, split, fold, group or group_of(model, data))
+    chosen = _heard.tested(predictor, data, split, fold or fold_of(model, data), group or group_of(model, data))
     metrics, _ = _heard.measure(predictor, chosen)
     _heard.print_figures(predictor, chosen, metrics, as_json)
 

@@ -12,7 +12,18 @@ import typer
 
 from convmedia.apps import _commands, _verbs
 from convmedia.apps import _photo_tasks as photos
-from convmedia.apps._commands import Backend, BatchSize, Data, Epochs, Group, Json, Model, application, use_backend
+from convmedia.apps._commands import (
+    Backend,
+    BatchSize,
+    Data,
+    Epochs,
+    Fold,
+    Group,
+    Json,
+    Model,
+    application,
+    use_backend,
+)
 from convmedia.apps._task import Task
 from convmedia.apps._train_options import PhotoOptions
 
@@ -60,13 +71,24 @@ class Options(PhotoOptions):
 
 
 def train_run(run) -> dict[str, Any]:
-    """From a run's arguments to its complete folder."""
+    """From a run's arguments to its complete folder: one training, or one for each fold."""
+    from convmedia.apps import _folds
+    from convmedia.data import pictures
+
+    if _folds.wanted(run.arguments):
+        return _folds.each(run, pictures.folds(run.arguments["data"]), train_one, "picture")
+    return train_one(run)
+
+
+def train_one(run) -> dict[str, Any]:
+    """One training."""
     from convmedia.apps import _pictures
     from convmedia.apps._classifiers import first_network
     from convmedia.models.pictures import NETWORKS
 
     options = run.arguments
-    data = _pictures.loaded(options["data"], options.get("group")).required("train", "validation", "test")
+    data = _pictures.loaded(options["data"], options.get("group"), options.get("fold"))
+    data = data.required("train", "validation", "test")
     network = first_network(NETWORKS, run, data.labels)
     with run.begin(labels=list(data.labels), data_digest=data.digest):
         return trained(run, data.limited(options["limit"], options["seed"]), network)
@@ -156,6 +178,7 @@ def evaluate(
     data: Data = "dogs-vs-cats",
     model: Model = None,
     group: Group = None,
+    fold: Fold = None,
     as_json: Json = False,
     backend: Backend = None,
 ) -> None:
@@ -163,7 +186,7 @@ def evaluate(
     use_backend(backend)
     from convmedia.apps import _pictures
 
-    _pictures.evaluate(APP, data, model, as_json, group)
+    _pictures.evaluate(APP, data, model, as_json, group, fold)
 
 
 def filters_before(predictor):

@@ -17,6 +17,7 @@ from convmedia.apps._commands import (
     BatchSize,
     Data,
     Epochs,
+    Fold,
     Group,
     Inputs,
     Json,
@@ -82,14 +83,25 @@ class Options(PhotoOptions):
 
 
 def train_run(run) -> dict[str, Any]:
-    """From a run's arguments to its complete folder; what is wrong with them is said before anything is written."""
+    """From a run's arguments to its complete folder: one training, or one for each fold."""
+    from convmedia.apps import _folds
+    from convmedia.data import pictures
+
+    if _folds.wanted(run.arguments):
+        return _folds.each(run, pictures.folds(run.arguments["data"]), train_one, "picture")
+    return train_one(run)
+
+
+def train_one(run) -> dict[str, Any]:
+    """One training; what is wrong with its arguments is said before anything is written."""
     from convmedia.apps._classifiers import first_network, say_problems
     from convmedia.data import digits
     from convmedia.models.digits import NETWORKS
 
     options = run.arguments
     with progress("reading examples") as update:
-        data = digits.load(options["data"], update, options.get("group")).required("train", "validation", "test")
+        data = digits.load(options["data"], update, options.get("group"), options.get("fold"))
+    data = data.required("train", "validation", "test")
     say_problems(data)
     network = first_network(NETWORKS, run, data.labels)
     with run.begin(labels=list(data.labels), data_digest=data.digest):
@@ -164,6 +176,7 @@ def evaluate(
     data: Data = "mnist",
     model: Model = None,
     group: Group = None,
+    fold: Fold = None,
     as_json: Json = False,
     backend: Backend = None,
 ) -> None:
@@ -171,24 +184,25 @@ def evaluate(
     use_backend(backend)
     from convmedia.apps import _digits
     from convmedia.apps._classifiers import print_figures, say_problems
-    from convmedia.apps._runs import group_of
+    from convmedia.apps._runs import fold_of, group_of
     from convmedia.data import digits
 
     predictor = _verbs.model_of(APP, model)
     with progress("reading examples") as update:
-        chosen = digits.load(data, update, group or group_of(model, data)).required("test")
+        chosen = digits.load(data, update, group or group_of(model, data), fold or fold_of(model, data))
+    chosen = chosen.required("test")
     say_problems(chosen)
     say(f"measuring the {len(chosen.test)} test pictures of {chosen.name}, {len(chosen.bad)} files left out")
     metrics, _ = _digits.measure(predictor, chosen)
     print_figures(predictor, chosen, metrics, as_json)
 
 
-def evaluated(predictor, data: str, group: str | None = None) -> dict[str, Any]:
+def evaluated(predictor, data: str, group: str | None = None, fold: str | None = None) -> dict[str, Any]:
     """Figures of a predictor on the test pictures of a set and on their inversions."""
     from convmedia.apps import _digits
     from convmedia.data import digits
 
-    return _digits.measure(predictor, digits.load(data, group=group).required("test"))[0]
+    return _digits.measure(predictor, digits.load(data, group=group, fold=fold).required("test"))[0]
 
 
 def examples(_, data: str | None, __):
@@ -203,14 +217,15 @@ def trial(predictor, model: str | None, data: str | None, _):
     """The right labels of a set's test split, to measure quantised files by; of the bundled one for shipped weights."""
     from convmedia.apps._classifiers import trial
     from convmedia.apps._exports import tested_on
-    from convmedia.apps._runs import group_of
+    from convmedia.apps._runs import fold_of, group_of
     from convmedia.data import digits
 
-    def labelled(data: str, group: str | None):
-        return digits.load(data, group=group)
+    def labelled(data: str, group: str | None, fold: str | None):
+        return digits.load(data, group=group, fold=fold)
 
     tested = tested_on(model, data, "digits")
-    return trial(predictor, labelled, tested, tested and group_of(model, tested))
+    parts = (group_of(model, tested), fold_of(model, tested)) if tested else (None, None)
+    return trial(predictor, labelled, tested, *parts)
 
 
 def filters_before(predictor):

@@ -16,6 +16,7 @@ from convmedia.apps._commands import (
     Backend,
     BatchSize,
     Data,
+    Fold,
     Group,
     Json,
     Model,
@@ -84,6 +85,8 @@ def rates_drawn(given: Given) -> int | None:
         return None
     if given.values["distribute"]:
         raise InputError("--find-lr runs in one process: leave --distribute out")
+    if given.values["folds"]:
+        raise InputError("--find-lr looks at one training: leave --folds out, or give one --fold")
     load_pipelines()
     from convmedia.apps import _transfer
     from convmedia.apps._runs import open_run
@@ -97,6 +100,7 @@ def evaluate(
     data: Data,
     model: Model = None,
     group: Group = None,
+    fold: Fold = None,
     as_json: Json = False,
     backend: Backend = None,
 ) -> None:
@@ -105,7 +109,7 @@ def evaluate(
     use_backend(backend)
     from convmedia.apps import _pictures
 
-    _pictures.evaluate(APP, data, model, as_json, group)
+    _pictures.evaluate(APP, data, model, as_json, group, fold)
 
 
 TASK = Task(APP, Options, train_run, examples=photos.examples, trial=photos.trial, evaluate=photos.evaluated)

@@ -13,6 +13,8 @@ from convmedia.data.catalogue import require_kind
 from convmedia.data.colouring import LUMA
 from convmedia.data.errors import InputError
 from convmedia.data.labelled import Labelled
+from convmedia.data.layouts import SPLITS
+from convmedia.data.splitting import Example, divided
 
 LABELS = tuple("0123456789")
 
@@ -36,13 +38,14 @@ class Digits(Labelled):
     """A set of digits."""
 
 
-def load(data: str, progress=None, group: str | None = None) -> Digits:
+def load(data: str, progress=None, group: str | None = None, fold: str | None = None) -> Digits:
     """A named set (`mnist`, `digits`) or a folder of class folders.
 
     Args:
         data: a name, or else a path; a folder that is called like a set is given as ./NAME.
         progress: called with (done, total) while files are scanned or downloaded.
         group: as of `folders.scan`, for a folder.
+        fold: as of `pictures.load`.
 
     Raises:
         InputError: unknown name, missing folder, set that cannot be had, fewer than two classes, a pattern for groups
@@ -52,13 +55,13 @@ def load(data: str, progress=None, group: str | None = None) -> Digits:
         raise InputError("--data is empty: give mnist, digits or a folder of class folders")
     if group is not None and data in ("mnist", "digits"):
         raise InputError(f"--group {group!r} looks at the names of files, and {data} has none: leave it out")
-    if data == "mnist":
-        return from_mnist(sources.fetch("mnist", progress))
-    if data == "digits":
-        return bundled()
+    if data in ("mnist", "digits"):
+        chosen = tabled.known_fold(data, fold, [])
+        found = bundled() if data == "digits" else from_mnist(sources.fetch("mnist", progress))
+        return in_fold(found, chosen) if chosen else found
     require_kind(data, "digits")
     if Path(data).exists() or any(mark in data for mark in "/\\."):
-        return from_folder(Path(data), progress, group)
+        return from_folder(Path(data), progress, group, fold)
     return from_mnist(sources.fetch(data, progress))  # no such name: says what there is
 
 
@@ -86,6 +89,22 @@ def split_by_seed(name, pictures, truth, counts, test=None) -> Digits:
     )
 
 
+def in_fold(data: Digits, fold: str) -> Digits:
+    """The same pictures, pooled, those of one of `stratifying.FOLDS` for test; of equal ones one is left."""
+    parts = (data.train, data.validation, data.test)
+    pictures, truth = (np.concatenate([getattr(part, name) for part in parts]) for name in ("pictures", "truth"))
+    contents = [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]
+    examples = [Example(Path(f"{i:08d}"), (int(truth[i]),), content) for i, content in enumerate(contents)]
+    found = divided(examples, given=False, validation=False, likeness=None, fold=fold, labels=data.labels)
+    places = {split: [int(one.path.name) for one in found.examples if one.split == split] for split in SPLITS}
+    train, held, test = (Split(pictures[places[split]], truth[places[split]]) for split in SPLITS)
+    lines = sorted(f"{one.split} {one.label} {one.digest}" for one in found.examples)
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    note = f"{data.name} tells its own splits; for folds they are pooled, its test split too"
+    same = tuple(found.duplicates)
+    return Digits(data.name, data.labels, train, held, test, digest, duplicates=same, warnings=(note,))
+
+
 def from_mnist(path) -> Digits:
     """MNIST (LeCun, Cortes, Burges 1998), 28x28, light on dark: 58,000 for training, 2,000 held out, 10,000 test."""
     with np.load(path) as file:
@@ -102,9 +121,9 @@ def bundled() -> Digits:
     return split_by_seed("digits", pictures, everything.target.astype("int64"), {"test": 360, "validation": 180})
 
 
-def from_folder(folder: Path, progress=None, group: str | None = None) -> Digits:
+def from_folder(folder: Path, progress=None, group: str | None = None, fold: str | None = None) -> Digits:
     """A folder of class folders, or a table of files and labels: as of `tabled.pictures`; bad files are named."""
-    return Digits.of(str(folder), tabled.pictures(folder, progress, group))
+    return Digits.of(str(folder), tabled.pictures(folder, progress, group, fold))
 
 
 def photograph(digit: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convmedia.data import fingerprints, images, scanning, splitting
+from convmedia.data import fingerprints, groups, images, scanning, splitting
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.data.layouts import SPLITS, layout
@@ -117,6 +117,7 @@ def scan(
     extensions: Collection[str] = images.EXTENSIONS | images.TO_CONVERT,
     likeness: Likeness = PICTURES,
     group: str | None = None,
+    fold: str | None = None,
 ) -> Scan:
     """Read every file of a folder once and say which can be used.
 
@@ -138,6 +139,7 @@ def scan(
         extensions: lower-case suffixes that are read; files with others are bad.
         likeness: how near duplicates are found.
         group: a regular expression; files with the same match in their path below the folder are one group.
+        fold: one of `stratifying.FOLDS` for test, whatever splits the folder tells.
 
     Raises:
         InputError: no such folder, no class folders, one class only, a class without a usable file for training, a
@@ -166,6 +168,7 @@ def scan(
         test="test" in found.parts,
         likeness=likeness,
         group=group,
+        fold=fold,
     )
 
 
@@ -183,6 +186,7 @@ def in_splits(
     notes: Iterable[str] = (),
     group: str | None = None,
     name: str | None = None,
+    fold: str | None = None,
 ) -> Scan:
     """Files that were read, put into splits and looked through: as of `scan`, whatever told their labels.
 
@@ -191,16 +195,19 @@ def in_splits(
         given, validation, test: whether training and another split, and whether these, are told; test is if examples
             are for it, where that is left out.
         name: of the set, for messages; the folder's where it is left out.
+        fold: as of `splitting.divided`.
 
     Raises:
         InputError: a class without a usable file for training, a pattern for groups that matches nothing.
     """
     if group is not None:
-        names = splitting.group_names(folder, [example.path for example in examples], group)
-        examples = splitting.with_groups(examples, names)
+        names = groups.group_names(folder, [example.path for example in examples], group)
+        examples = groups.with_groups(examples, names)
     test = any(example.split == "test" for example in examples) if test is None else test
-    parted = [f"{name or shown(folder)} tells no test split; it is taken from training"] if given and not test else []
-    found = splitting.divided(examples, given=given, validation=validation, likeness=likeness, test=test)
+    parted = list(_told(name or shown(folder), fold, given, test))
+    found = splitting.divided(
+        examples, given=given, validation=validation, likeness=likeness, test=test, fold=fold, labels=labels
+    )
     every_bad = sorted([*bad, *found.conflicting])
     _require_training(name or shown(folder), labels, found.examples, every_bad)
     warnings = [*notes, *parted, *splitting.few(labels, found.examples), *_odd(folder, found.examples, contents)]
@@ -210,10 +217,18 @@ def in_splits(
         tuple(found.examples),
         tuple(every_bad),
         tuple(found.duplicates),
-        given=given,
+        given=given and fold is None,
         warnings=(*warnings, *found.warnings),
         near=tuple(found.near),
     )
+
+
+def _told(name: str, fold: str | None, given: bool, test: bool) -> Iterator[str]:
+    """A line on splits that a set tells and that do not count, or on a test split that it does not tell."""
+    if given and fold is not None:
+        yield f"{name} tells its own splits; for folds they are pooled, its test split too"
+    elif given and not test:
+        yield f"{name} tells no test split; it is taken from training"
 
 
 def _require_training(name: str, labels: tuple[str, ...], examples: list[Example], bad: list[tuple[Path, str]]) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from convmedia.data import caches, images, sources, tabled
+from convmedia.data import caches, images, sources, stratifying, tabled
 from convmedia.data.catalogue import require_kind
 from convmedia.data.download import Progress
 from convmedia.data.errors import InputError
@@ -69,30 +69,39 @@ class Pictures(Labelled):
     """A set of labelled pictures in files."""
 
 
-def load(data: str, progress: Progress | None = None, group: str | None = None) -> Pictures:
+def load(data: str, progress: Progress | None = None, group: str | None = None, fold: str | None = None) -> Pictures:
     """The named set `dogs-vs-cats`, or a folder or table as `tabled.pictures` reads it.
 
     Args:
         data: the name, or else a path; a folder that is called like a set is given as ./NAME.
         progress: called with (done, total) while files are scanned or downloaded.
         group: as of `folders.scan`.
+        fold: tests on this fold of `folds`, trains on the others; None takes the splits that are told or that contents
+            decide, of a table with folds the first one.
 
     Raises:
         InputError: unknown name, missing folder, set that cannot be had, fewer than two classes, a pattern for groups
-            that matches nothing.
+            that matches nothing, no such fold.
     """
     if not data.strip():
         raise InputError("--data is empty: give dogs-vs-cats or a folder of class folders, or a CSV file")
     require_kind(data, "photos")
     if data not in sources.SOURCES and (Path(data).exists() or any(mark in data for mark in "/\\.")):
-        return from_folder(Path(data), progress, group)
+        return from_folder(Path(data), progress, group, fold)
     folder = sources.fetch(data, progress)  # no such name: says what there is
-    return replace(from_folder(folder, progress, group), name=data)
+    return replace(from_folder(folder, progress, group, fold), name=data)
 
 
-def from_folder(folder: Path, progress: Progress | None = None, group: str | None = None) -> Pictures:
+def folds(data: str) -> list[str]:
+    """The folds of a named set, a folder or a table: its own where it has some, else five stratified ones."""
+    return [*stratifying.FOLDS] if data in sources.SOURCES else tabled.picture_folds(Path(data))
+
+
+def from_folder(
+    folder: Path, progress: Progress | None = None, group: str | None = None, fold: str | None = None
+) -> Pictures:
     """The pictures of a folder or table; those that cannot be used are left out, named."""
-    return Pictures.of(str(folder), tabled.pictures(folder, progress, group))
+    return Pictures.of(str(folder), tabled.pictures(folder, progress, group, fold))
 
 
 class Decoded:

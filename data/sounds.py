@@ -11,7 +11,7 @@ import csv
 import re
 from pathlib import Path
 
-from convmedia.data import clips, folders, sources, tabled, tables
+from convmedia.data import clips, folders, sources, stratifying, tabled, tables
 from convmedia.data.catalogue import require_kind
 from convmedia.data.download import Progress
 from convmedia.data.errors import InputError
@@ -40,18 +40,9 @@ class Sounds(Labelled):
 
 
 def folds(data: str, split: str = OFFICIAL) -> list[str]:
-    """The folds of a set: the official ones, or with `split` "speaker" the speakers.
-
-    Raises:
-        InputError: the set has none.
-    """
+    """The folds of a set: its own, with `split` "speaker" the speakers, else five stratified ones."""
     _require_speakers(data, split)
-    found = sorted({row.fold for row in _rows(data, split, None)[0] if row.fold} if _is_table(data) else set())
-    if not found:
-        raise InputError(
-            f"{data} has no folds: esc10 and esc50 have, fsdd with --split speaker, and tables with a column fold"
-        )
-    return found
+    return tabled.own_folds(_rows(data, split, None)[0] if _is_table(data) else []) or [*stratifying.FOLDS]
 
 
 def load(
@@ -79,7 +70,8 @@ def scan(
             split (train, validation, test) or fold; without, contents decide as in `folders.scan`. Its column group
             (or speaker, patient, subject, recording) names the files that belong together.
         split: "official", or "speaker" for fsdd.
-        fold: tests on this fold of `folds`, trains on the others; None takes the first one, where there are folds.
+        fold: tests on this fold of `folds`, trains on the others; None takes the first one, where the set has folds of
+            its own.
         progress: called with (done, total) while files are read or downloaded.
         group: a regular expression, as of `folders.scan`, in place of the groups that the set tells.
 
@@ -91,17 +83,16 @@ def scan(
         raise InputError("--data is empty: give a named set of sounds, a folder of class folders or a CSV file")
     _require_speakers(data, split)
     if not _is_table(data):
-        if fold is not None:
-            folds(data, split)
+        chosen = tabled.known_fold(data, fold, [])
         decode, extensions = clips.check, clips.EXTENSIONS | clips.TO_CONVERT
-        return folders.scan(data, progress, decode=decode, extensions=extensions, likeness=SOUNDS, group=group)
+        return folders.scan(
+            data, progress, decode=decode, extensions=extensions, likeness=SOUNDS, group=group, fold=chosen
+        )
     rows, bad, root = _rows(data, split, progress)
-    names = sorted({row.fold for row in rows if row.fold})
-    chosen = fold or (names[0] if names else None)
-    if chosen is not None and chosen not in names:
-        raise InputError(f"{data} has the folds {', '.join(names) or 'none'}; received {chosen}")
-    placed = tabled.in_fold(rows, chosen) if chosen else rows
-    return _read(data, root, placed, bad, progress, group, by_name=chosen is not None)
+    names = tabled.own_folds(rows)
+    chosen = tabled.known_fold(data, fold, names)
+    placed = tabled.in_fold(rows, chosen or names[0]) if names else rows
+    return _read(data, root, placed, bad, progress, group, by_name=bool(names), fold=None if names else chosen)
 
 
 def _require_speakers(data: str, split: str) -> None:
@@ -175,11 +166,13 @@ def _read(
     progress: Progress | None,
     group: str | None,
     by_name: bool,
+    fold: str | None,
 ) -> Scan:
     """Read the files of a table and put them into splits.
 
     Args:
         by_name: files without a group are placed by their names, not by their contents.
+        fold: as of `folders.in_splits`.
     """
     return tabled.scan(
         data,
@@ -192,4 +185,5 @@ def _read(
         progress=progress,
         group=group,
         by_name=by_name,
+        fold=fold,
     )

@@ -7,9 +7,8 @@ whatever is added, renamed or moved.
 
 import hashlib
 import math
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +17,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from convmedia.data.errors import InputError
+from convmedia.data import stratifying
 from convmedia.data.files import shown
 from convmedia.data.layouts import SPLITS
 from convmedia.data.near_duplicates import Likeness, candidates
@@ -87,7 +86,14 @@ class Divided(NamedTuple):
 
 
 def divided(
-    examples: Iterable[Example], *, given: bool, validation: bool, likeness: Likeness | None, test: bool | None = None
+    examples: Iterable[Example],
+    *,
+    given: bool,
+    validation: bool,
+    likeness: Likeness | None,
+    test: bool | None = None,
+    fold: str | None = None,
+    labels: Sequence[str] = (),
 ) -> Divided:
     """Examples with their splits.
 
@@ -107,7 +113,15 @@ def divided(
         validation: whether validation is told, too.
         likeness: how files are compared; None finds exact duplicates only.
         test: whether test is told; None where it is if training is.
+        fold: of `stratifying.FOLDS`, which decide in place of the rules above: whatever splits are told, all examples
+            are pooled, and this fold is for test.
+        labels: names, for messages.
+
+    Raises:
+        InputError: a label is too rare for folds.
     """
+    if fold is not None:
+        examples, given, validation, test = [replace(example, split="") for example in examples], False, False, False
     told = {"test": given if test is None else test, "validation": validation}
     kept, duplicates, conflicting = _unique(examples)
     kept.sort(key=lambda example: example.path)
@@ -125,7 +139,8 @@ def divided(
         elif i not in leaks:
             clusters[int(numbers[i])].append(example)
     shares = (0.0 if told["test"] else TEST_SHARE, 0.0 if validation else VALIDATION_SHARE)
-    placed += _placed(list(clusters.values()), *shares)
+    together_placed = sorted(clusters.values(), key=_key)
+    placed += _in_fold(together_placed, fold, labels) if fold else _placed(together_placed, *shares)
     placed.sort(key=lambda example: example.path)
     warnings = [*_other_labels(kept, pairs), *_near_lines(near), *_torn(placed)]
     return Divided(placed, sorted(duplicates), sorted(near), conflicting, warnings)
@@ -213,9 +228,16 @@ def _clusters(examples: Sequence[Example], pairs: Iterable[tuple[int, int]]) -> 
     return connected_components(graph, directed=False)[1] if len(examples) else np.zeros(0, int)
 
 
+def _in_fold(clusters: list[list[Example]], fold: str, labels: Sequence[str]) -> list[Example]:
+    """The examples of sorted clusters with their splits, where a fold is tested on."""
+    found = stratifying.splits([[example.labels for example in cluster] for cluster in clusters], fold, labels)
+    return [
+        replace(example, split=split) for cluster, split in zip(clusters, found, strict=True) for example in cluster
+    ]
+
+
 def _placed(clusters: list[list[Example]], test: float, validation: float) -> list[Example]:
-    """The examples of clusters with their splits, as `divided` tells."""
-    clusters = sorted(clusters, key=_key)
+    """The examples of sorted clusters with their splits, as `divided` tells."""
     labels = [{label for example in cluster for label in example.labels} for cluster in clusters]
     number = Counter(label for found in labels for label in found)
     held: dict[int, Counter[str]] = defaultdict(Counter)
@@ -279,45 +301,6 @@ def _fraction(content: str) -> float:
 def hashed(name: str) -> str:
     """SHA-256 of a name, as 64 hexadecimal digits."""
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def group_pattern(pattern: str) -> re.Pattern[str]:
-    """The value of `--group`. Raises InputError: no regular expression."""
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise InputError(
-            f"--group {pattern!r} is no regular expression ({error}); give one such as '^([^_]+)_'"
-        ) from error
-
-
-def group_names(root: Path, files: Sequence[Path], pattern: str) -> dict[Path, str]:
-    """The group of each file that a regular expression names: the first parenthesised part of its match in the path
-    below `root`, or the whole match. Files without a match are left out.
-
-    Raises:
-        InputError: no regular expression, or no file matches.
-    """
-    found = group_pattern(pattern)
-    names = {}
-    for file in files:
-        match = found.search(_below_root(root, file))
-        name = match[1 if found.groups else 0] if match else None
-        if name:
-            names[file] = name
-    if files and not names:
-        received = f"the {len(files):,} files, such as {shown(_below_root(root, files[0]))}"
-        raise InputError(f"--group {pattern!r} matches none of {received}; give one that matches a part of their paths")
-    return names
-
-
-def _below_root(root: Path, file: Path) -> str:
-    return (file.relative_to(root) if root in file.parents else file).as_posix()
-
-
-def with_groups(examples: Sequence[Example], names: Mapping[Path, str]) -> list[Example]:
-    """The same examples with these groups in place of their own."""
-    return [replace(example, group=names.get(example.path, "")) for example in examples]
 
 
 def few(labels: Sequence[str], examples: Iterable[Example]) -> Iterator[str]:

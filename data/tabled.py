@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from convmedia.data import fingerprints, folders, images, scanning, tables
+from convmedia.data import fingerprints, folders, images, scanning, stratifying, tables
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.data.folders import Scan
@@ -13,27 +13,33 @@ from convmedia.data.splitting import Example, hashed
 from convmedia.data.tables import Row
 
 
-def pictures(data: Path, progress: scanning.Progress | None = None, group: str | None = None) -> Scan:
+def pictures(
+    data: Path, progress: scanning.Progress | None = None, group: str | None = None, fold: str | None = None
+) -> Scan:
     """The pictures of a folder as `folders.scan` reads it, or of a table as `tables.read` does.
 
     A table may have a column split, or fold, of which the first one is the test split.
 
+    Args:
+        fold: the one of `picture_folds` that is tested on.
+
     Raises:
-        InputError: as they do; a picture with several labels.
+        InputError: as they do; a picture with several labels; no such fold.
     """
     if not tables.is_table(data) or data.is_dir():
-        return folders.scan(data, progress, group=group)
+        return folders.scan(data, progress, group=group, fold=known_fold(str(data), fold, []))
     rows, bad = tables.read(data)
     for row in rows:
         if len(row.labels) > 1:
             raise InputError(
                 f"{shown(data)} gives {shown(row.path)} several labels ({', '.join(row.labels)}); a picture has one"
             )
-    names = sorted({row.fold for row in rows if row.fold})
+    names = own_folds(rows)
+    chosen = known_fold(str(data), fold, names)
     return scan(
         str(data),
         data.parent,
-        in_fold(rows, names[0]) if names else rows,
+        in_fold(rows, chosen or names[0]) if names else rows,
         bad,
         decode=fingerprints.of_picture,
         extensions=images.EXTENSIONS | images.TO_CONVERT,
@@ -41,7 +47,31 @@ def pictures(data: Path, progress: scanning.Progress | None = None, group: str |
         progress=progress,
         group=group,
         by_name=bool(names),
+        fold=None if names else chosen,
     )
+
+
+def picture_folds(data: Path) -> list[str]:
+    """The folds of a folder or table of pictures: those that the table tells, else five stratified ones."""
+    rows = tables.read(data)[0] if tables.is_table(data) and not data.is_dir() else []
+    return own_folds(rows) or [*stratifying.FOLDS]
+
+
+def own_folds(rows: Iterable[Row]) -> list[str]:
+    """The folds that rows tell, sorted."""
+    return sorted({row.fold for row in rows if row.fold})
+
+
+def known_fold(data: str, fold: str | None, own: Sequence[str]) -> str | None:
+    """The same fold, or None.
+
+    Raises:
+        InputError: it is neither one of a set's own, nor, where there are none, one of `stratifying.FOLDS`.
+    """
+    names = own or stratifying.FOLDS
+    if fold is not None and fold not in names:
+        raise InputError(f"{data} has the folds {', '.join(names)}; received {fold}")
+    return fold
 
 
 def in_fold(rows: Iterable[Row], fold: str) -> list[Row]:
@@ -61,6 +91,7 @@ def scan(
     progress: scanning.Progress | None,
     group: str | None,
     by_name: bool,
+    fold: str | None = None,
 ) -> Scan:
     """Read the files of a table and put them into splits.
 
@@ -70,6 +101,7 @@ def scan(
         bad: files whose rows cannot be used.
         decode, extensions, likeness, progress, group: as of `folders.scan`.
         by_name: files without a group are placed by their names, not by their contents.
+        fold: as of `folders.in_splits`.
 
     Raises:
         InputError: one class only; as `folders.in_splits`.
@@ -104,6 +136,7 @@ def scan(
         likeness=likeness,
         group=group,
         name=data,
+        fold=fold,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from convmedia.models import probes
 from convmedia.models.evidence import Evidence, Measured, Part, grouped
 from convmedia.models.formats import Refused, promised
+from convmedia.models.metrics import wilson_interval
 from convmedia.models.outputs import Kind, Mismatch, Outputs
 from convmedia.models.verifying import read_arrays, unpacked
 
@@ -65,14 +66,22 @@ def compared(
     greatest = max(difference for difference, _ in (counted if tolerance is None else found))
     if tolerance is not None and not greatest <= tolerance:
         raise Refused(f"answers differ from Keras by {greatest:.3g}, more than {tolerance:g}")
-    same = [each.ravel() for _, each in counted if each is not None]
+    kept = [each.ravel() for _, each in counted if each is not None]
+    same = np.concatenate(kept) if kept else np.zeros(0)
     at_1, at_32, peak_bytes = costs.tolist()
     return {
         "max_abs_diff": greatest,
-        "same_top1": float(np.concatenate(same).mean()) if same else None,
+        "same_top1": float(same.mean()) if kept else None,
+        **(counted_share("same_top1", int(same.sum()), len(same)) if kept and same.dtype == bool else {}),
         "seconds_per_example": float(seconds.sum() / evidence.examples),
         **{"seconds_at_1": at_1, "seconds_at_32": at_32, "peak_bytes": int(peak_bytes)},
     }
+
+
+def counted_share(name: str, right: int, number: int) -> dict[str, Any]:
+    """What a share was counted from, and its 95 % interval: {NAME_right, NAME_examples, NAME_interval}."""
+    ends = list(wilson_interval(right, number))
+    return {f"{name}_right": right, f"{name}_examples": number, f"{name}_interval": ends}
 
 
 def bytes_compared(answering: Path, evidence: Evidence, tolerance: float) -> float:
@@ -112,7 +121,13 @@ def worth(answering: Path, evidence: Evidence, runtime: str, measured: Measured)
         asked = f"{trial.asked:g} are asked" if trial.asked else f"{before:.6g} before, {lost:.3g} {trial.unit} lost"
         raise Refused(f"{trial.metric} {after:.6g}, {asked}, with {measured.may_lose:g} allowed ({trial.data})")
     kept = None if trial.asked else before
-    return {"metric": trial.metric, "measured_on": trial.data, "before": kept, "after": after}
+    figures = {"metric": trial.metric, "measured_on": trial.data, "before": kept, "after": after}
+    if trial.number is None:
+        return figures
+    shares = {name: share for name, share in (("before", kept), ("after", after)) if share is not None}
+    for name, share in shares.items():
+        figures |= counted_share(name, round(share * trial.number), trial.number)
+    return figures
 
 
 def refuse_mistaken(answering: Path, evidence: Evidence, runtime: str) -> None:

@@ -108,6 +108,7 @@ def export(
         {"refused": reason}; of a SavedModel that takes files also "max_abs_diff_bytes", of `serve_bytes` on encoded
         inputs, of pictures beyond their rounding; of a quantised file also "numbers" (which are stored how), "metric",
         "measured_on", "before" (None where that is without bounds), "after".
+        Beside each share NAME there are "NAME_right" of "NAME_examples" and its 95 % interval "NAME_interval".
         Formats exported earlier from the same model file, and still there, stay in it.
 
     Raises:

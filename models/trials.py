@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.models.outputs import Outputs
+from convmedia.models.outputs import Outputs, Probabilities
 from convmedia.models.predicting import in_batches
 
 Answers = Iterable[Outputs]
@@ -25,6 +25,7 @@ class Trial:
         inputs: raw inputs, uint8 (height, width, 3) or float32 (samples,), one by one at each call.
         score: the figure of answers to batches in the order of `inputs`, given with Keras's own answers.
         asked: the figure that losses are counted from; None for that of Keras's answers.
+        number: of examples that the figure is a share of; None where it is no share.
     """
 
     metric: str
@@ -33,6 +34,7 @@ class Trial:
     inputs: Callable[[], Iterable[np.ndarray]]
     score: Callable[[Answers, Answers], float]
     asked: float | None = None
+    number: int | None = None
 
     def batches(self) -> Iterable[np.ndarray]:
         """The inputs in batches of one size each, (n, ...)."""
@@ -54,10 +56,11 @@ def accuracy(data: str, inputs: Callable[[], Iterable[np.ndarray]], truth: np.nd
     def score(answers: Answers, _: Answers) -> float:
         return float((np.concatenate([scores.argmax(-1) for scores, *_ in answers]) == truth).mean())
 
-    return Trial("accuracy", "points", data, inputs, score)
+    return Trial("accuracy", "points", data, inputs, score, number=len(truth))
 
 
 def likeness(predictor: Any, examples: Sequence[np.ndarray]) -> Trial:
     """What can be said without a truth: how like Keras's the answers are, as the kind of answer has it."""
     data, kind = f"{len(examples)} held-back examples, against Keras", predictor.kind
-    return Trial(kind.metric, kind.unit, data, lambda: examples, kind.likeness, kind.asked)
+    number = len(examples) if isinstance(kind, Probabilities) else None  # others count parts of an answer
+    return Trial(kind.metric, kind.unit, data, lambda: examples, kind.likeness, kind.asked, number)

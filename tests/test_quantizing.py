@@ -115,6 +115,8 @@ def test_parity_states_what_the_file_is_worth(exported, name):
     assert entry["bytes"] == (out / kind.file).stat().st_size < parity[name.split("-")[0]]["bytes"]
     assert 0 < entry["max_abs_diff"] < 0.2
     assert entry["same_top1"] > 0.9
+    assert (entry["after_right"], entry["after_examples"]) == (round(60 * entry["after"]), 60)
+    assert entry["same_top1_right"] == round(entry["same_top1"] * entry["same_top1_examples"])
     assert kind.numbers == entry["numbers"]
 
 

@@ -62,3 +62,23 @@ def test_sounds_with_several_labels_are_said_with_counts():
     found = _heard.tagging(scores, truth, [0.5, 0.5])
     assert _heard.shares_said(found)["exactly right"] == f"66.67 % (2 of 3, 95 % interval {wilson(2, 3)})"
     assert _shares.doubts({"test": found})[0].startswith("test: 3 files tell too little: the share that is exactly")
+
+
+def test_shares_of_exports_are_said_with_counts_and_interval():
+    from convmedia.apps._parity import share, worth
+    from convmedia.models.comparing import counted_share
+
+    found = {"metric": "accuracy", "measured_on": "18 files", "before": 1.0, "after": 15 / 18}
+    assert worth(found) == "accuracy 100.00 % before, 83.33 % after (18 files)"  # from before there were counts
+    found |= counted_share("before", 18, 18) | counted_share("after", 15, 18)
+    assert (found["after_right"], found["after_examples"]) == (15, 18)
+    assert "83.33 % (15 of 18, 95 % interval 60.8 to 94.2 %) after" in worth(found)
+    assert share({"same_top1": 15 / 18, **counted_share("same_top1", 15, 18)}, "same_top1") == (
+        "83.33 % (15 of 18, 95 % interval 60.8 to 94.2 %)"
+    )
+
+
+def test_a_share_without_a_kept_interval_is_said_with_one():
+    from convmedia.apps._shares import counted
+
+    assert counted(15 / 18, 18) == "83.33 % (15 of 18, 95 % interval 60.8 to 94.2 %)"

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from convmedia.data.errors import InputError
+from convmedia.data.groups import group_names
 from convmedia.data.labelled import stratified
 from convmedia.data.near_duplicates import Likeness
-from convmedia.data.splitting import Example, divided, few, group_names, held_out
+from convmedia.data.splitting import Example, divided, few, held_out
 
 SPLITS = ("train", "validation", "test")
 

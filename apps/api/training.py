@@ -1,6 +1,7 @@
 """Training and measuring from Python, with the options of the commands."""
 
 import difflib
+import inspect
 import os
 from collections.abc import Callable
 from dataclasses import fields
@@ -97,9 +98,17 @@ def evaluate(model: "Model", data: str | os.PathLike[str], **options: Any) -> di
     Raises:
         InputError: the set cannot be used, or the application measures nothing.
     """
+    from convmedia.apps._runs import fold_of, group_of
+
     task = task_of(model.app)
     if task.evaluate is None:
         raise InputError(f"{model.app} has nothing to measure a model by")
+    told = inspect.signature(task.evaluate).parameters
+    # As the command does: a model of a run is tested on what that held out of the same data.
+    recorded = {"group": group_of(model.source, os.fspath(data)), "fold": fold_of(model.source, os.fspath(data))}
+    options = {**{name: value for name, value in recorded.items() if name in told}, **options}
+    if wrong := [name for name in options if name not in told]:
+        raise InputError(f"measuring {task.name} has no option {wrong[0]}; its options are {', '.join([*told][2:])}")
     return task.evaluate(model.predictor, os.fspath(data), **options)
 
 

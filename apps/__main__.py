@@ -37,7 +37,7 @@ with interruptible():
     from typer.core import TyperGroup
 
     from convmedia.apps._application import application, as_examples
-    from convmedia.apps._commands import run
+    from convmedia.apps._entry import run
 
 
 class Row(NamedTuple):

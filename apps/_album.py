@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from convmedia.apps._commands import say, to_json
+from convmedia.apps._json import to_json
 from convmedia.apps._progress import LASTING_SECONDS, LIVE_SECONDS, clock
-from convmedia.apps._runs import is_ours, versions, write_text
+from convmedia.apps._record import is_ours
+from convmedia.apps._runs import versions, write_text
 from convmedia.apps._stylizing import Moment, Wanted, as_original
+from convmedia.apps._terminal import say
 from convmedia.data import images, originals
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing, shown

@@ -92,3 +92,11 @@ def as_examples(lines: Iterable[Sequence[str]]) -> str:
     joined = [" ".join(filter(None, line)) for line in lines]
     whole = [line if line.startswith("convmedia") else f"convmedia {line}" for line in joined]
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in whole)])
+
+
+def subcommands(command: Any) -> dict[str, Any]:
+    """The commands of a group by name, all loaded; {} of a command that has none."""
+    if not isinstance(command, TyperGroup):
+        return {}
+    context = typer.Context(command)
+    return {name: command.get_command(context, name) for name in command.list_commands(context)}

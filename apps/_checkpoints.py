@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
-from convmedia.apps._commands import say
 from convmedia.apps._runs import Run, versions
+from convmedia.apps._terminal import say
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.data.text import plural

@@ -1,21 +1,20 @@
 """What the applications that label pictures share: measuring a saved file, examples for its exports, explaining it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from convmedia.apps._commands import percent, progress, said_if_long, say, say_left_out, table, tell, to_json
 from convmedia.apps._device import device
-from convmedia.apps._runs import Run
+from convmedia.apps._json import to_json
+from convmedia.apps._progress import progress
 from convmedia.apps._shares import doubts, interval, with_counts, with_interval
-from convmedia.data import images
-from convmedia.data.errors import InputError
-from convmedia.data.files import fitting, replacing
+from convmedia.apps._terminal import percent, say, say_left_out, table, tell
 from convmedia.data.labelled import Labelled, truth_in
+from convmedia.data.views import in_rgb, reduced
+from convmedia.models.batching import in_batches
 from convmedia.models.metrics import label_figures
-from convmedia.models.predicting import Predictor, in_batches
+from convmedia.models.predicting import Predictor
 from convmedia.models.trials import Trial, accuracy
 
 CHUNK = 250  # most pictures of a batch
@@ -104,51 +103,11 @@ def raw_examples(pictures: "Sequence[np.ndarray] | np.ndarray", most: int = 200)
     return [reduced(in_rgb(picture)) for picture in chosen]
 
 
-def in_rgb(picture: np.ndarray) -> np.ndarray:
-    """A picture with three channels, of one that is grey, (height, width), too."""
-    return np.repeat(picture[..., None], 3, -1) if picture.ndim == 2 else picture
-
-
-def reduced(picture: np.ndarray, side_px: int = 512) -> np.ndarray:
-    """The picture, or where a side is longer than `side_px` one of an integer fraction of its size."""
-    from PIL import Image
-
-    factor = -(-max(picture.shape[:2]) // side_px)
-    return picture if factor == 1 else np.asarray(Image.fromarray(picture).reduce(factor))
-
-
 def say_problems(data: Labelled) -> None:
     """Say what is to be looked at in a set, and the first of the files that cannot be used."""
     for line in data.warnings:
         say(f"note: {line}")
     say_left_out(data.bad)
-
-
-@said_if_long("building the network")
-def first_network(networks: dict[str, Callable], run: Run, labels: Sequence[str]):
-    """The inner network before training: random from the seed, or with what fits of `--weights`."""
-    import keras
-
-    from convmedia.apps import _training
-    from convmedia.models import load
-
-    options = run.arguments
-    keras.utils.set_random_seed(options["seed"])
-    network = networks[options["network"]](len(labels))
-    if options["weights"] != "none":
-        _training.start_from(network, load(options["weights"], app=run.record["app"]), labels)
-    return network
-
-
-def first_filters(networks: dict[str, Callable], predictor: Predictor) -> np.ndarray:
-    """The first convolution's filters before training, made again from the seed."""
-    import keras
-
-    from convmedia.models.explanation import filters
-
-    assert predictor.labels is not None
-    keras.utils.set_random_seed(predictor.details["seed"])
-    return filters(networks[predictor.details["network"]](len(predictor.labels)))
 
 
 def measure(predictor: Predictor, data: Labelled) -> tuple[dict[str, Any], np.ndarray]:
@@ -197,129 +156,3 @@ def absent(of_labels: dict[str, dict[str, Any]]) -> str:
     names = [label for label, row in of_labels.items() if not row["examples"]]
     without = f"balanced accuracy and macro F1 leave out the labels without examples: {', '.join(names)}"
     return without if names else ""
-
-
-@said_if_long("measuring the model and writing the report")
-def finish(
-    run: Run,
-    title: str,
-    data: Labelled,
-    history: list[dict[str, float]],
-    measure: Callable[[Predictor, Any], tuple[dict[str, Any], np.ndarray]] = measure,
-    extra: Callable[[Any, Predictor], None] | None = None,
-) -> dict[str, Any]:
-    """Measure the saved file, keep examples for exports, write the report and complete `run.json`.
-
-    Args:
-        measure: gives the figures of each split, and the answers to the test pictures.
-        extra: adds an application's own part to the report, called with it and the loaded file.
-    """
-    from convmedia.models import load
-    from convmedia.models.answer import PICTURE
-    from convmedia.models.exporting import write_examples
-
-    predictor = load(run.folder, app=run.record["app"])
-    write_examples(run.folder / "examples.npz", raw_examples(data.train.pictures))
-    metrics, probabilities = measure(predictor, data)
-    write_report(run, title, predictor, data, history, metrics, probabilities, extra)
-    run.finish(history, input=PICTURE, metrics=metrics, data=data.facts)
-    return run.record
-
-
-def write_report(run: Run, title, predictor, data: Labelled, history, metrics, probabilities, extra) -> None:
-    """`report.html` of one training."""
-    from convmedia.apps._checkpoints import kept_epoch
-    from convmedia.apps._figures import curves
-    from convmedia.apps._report import Report, classification
-
-    def tested(index: int) -> tuple[np.ndarray, str]:
-        paths = getattr(data.test.pictures, "paths", None)
-        name = paths[index].name if paths else f"test picture {index}"
-        return reduced(data.test.pictures[index], 256), name
-
-    report = Report(title, f"{predictor.details['network']} trained on {data.name}, {len(data.train):,} pictures")
-    parameters = f"{predictor.model.count_params():,}"
-    report.headline({**headline(metrics), "epochs": len(history), "parameters": parameters})
-    if len(history) > 1:
-        series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
-        report.figure("Training", curves(series, kept_epoch(run)))
-    labels = predictor.labels or []
-    classification(report, probabilities, truth_in(labels, data), labels, pictures=tested)
-    if extra:
-        extra(report, predictor)
-    look = [*doubts(metrics), *data.warnings]
-    if look:
-        report.text(" ".join(look), "To look at")
-    report.problems("Files left out", data.bad)
-    report.problems("Duplicates", data.copies)
-    report.facts("Arguments", run.arguments)
-    report.facts("Data", data.facts)
-    report.facts("Versions", run.record["versions"])
-    report.write(run.folder / "report.html")
-
-
-def explained(
-    predictor: Predictor, files: list[Path], out: Path, before: np.ndarray | None
-) -> Iterator[tuple[Path, list[Path] | str]]:
-    """Draw the first filters once, and each picture's maps and Grad-CAM: (file, paths written or what was wrong).
-
-    Args:
-        before: the filters before training, or None where they are not known.
-    """
-    from convmedia.apps._sheets import filter_sheet
-    from convmedia.models.explanation import filters
-
-    sheet = save_figure(filter_sheet(filters(predictor.model), before), out / "filters.png")
-    for number, file in enumerate(files):
-        try:
-            with fitting(file):
-                written = explain_picture(predictor, images.decode(file), out, f"{number:04}-{Path(file).stem}")
-        except InputError as error:
-            yield file, str(error)
-            continue
-        yield file, [sheet, *written] if number == 0 else written
-
-
-def explain_picture(predictor: Predictor, picture: np.ndarray, out: Path, stem: str) -> list[Path]:
-    """Maps of each layer; and where the network looked, beside what it was given."""
-    from convmedia.apps._sheets import activation_sheet, overlay
-    from convmedia.models import explanation
-
-    picture = reduced(picture, 1024)
-    maps = save_figure(activation_sheet(explanation.activations(predictor.model, picture)), out / f"{stem}-maps.png")
-    heat, _ = explanation.grad_cam(predictor.model, picture)
-    shown = looked_at(predictor, picture, heat.shape)
-    side = (shown.shape[1], shown.shape[0])
-    cam = out / f"{stem}-grad-cam.png"
-    images.encode(np.concatenate([shown, overlay(shown, resized(heat.astype("float32"), side))], axis=1), cam)
-    return [maps, cam]
-
-
-def looked_at(predictor: Predictor, picture: np.ndarray, size: tuple[int, ...], least_px: int = 280) -> np.ndarray:
-    """What the network sees, to lay heat of `size` over: enlarged so that its pixels show where it is small.
-
-    Of a network that squashes photos to a square this is the photo, squashed; of one that cuts something out, the cut.
-    """
-    from convmedia.apps._sheets import stretched
-    from convmedia.models import explanation
-
-    if predictor.details.get("preparation") == "ink":
-        seen = stretched(explanation.prepared(predictor.model, picture))
-    else:
-        seen = resized(picture, (size[1], size[0]))
-    factor = -(-least_px // max(seen.shape[:2]))
-    return seen.repeat(factor, 0).repeat(factor, 1)
-
-
-def resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A picture, uint8 (h, w, 3), or heat, float32 (h, w), at `size` (width, height), antialiased."""
-    from PIL import Image
-
-    return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR)).clip(0, values.max())
-
-
-def save_figure(figure, path: Path) -> Path:
-    """Write a Matplotlib figure as PNG, beside and renamed."""
-    with replacing(path) as beside:
-        figure.savefig(beside, dpi=120)
-    return path

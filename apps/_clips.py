@@ -6,7 +6,8 @@ import numpy as np
 
 from convmedia.apps import _balance
 from convmedia.apps._classifiers import say_problems
-from convmedia.apps._commands import progress, say
+from convmedia.apps._progress import progress
+from convmedia.apps._terminal import say
 from convmedia.data import augmentation, recordings, sounds
 from convmedia.data.errors import InputError
 from convmedia.data.seeded import uniform

@@ -1,20 +1,11 @@
-"""What every command shares: options that mean the same everywhere, exit codes, one-line errors, progress."""
+"""The options that mean the same in every command."""
 
-import logging
-import os
-import signal
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from convmedia.apps._application import application
-from convmedia.apps._complaints import MACHINE, interruption, of_argument
 from convmedia.apps._early import (
     data_given,
     engine_given,
@@ -24,15 +15,7 @@ from convmedia.apps._early import (
     to_write_in,
     weights_given,
 )
-from convmedia.apps._json import finite, to_json  # noqa: F401  what commands say, too
-from convmedia.apps._progress import counted, progress, said_if_long  # noqa: F401
 from convmedia.apps._row_formats import rows_file
-from convmedia.apps._supervision import supervised
-from convmedia.apps._terminal import complain, in_utf8, say, table, tell
-from convmedia.data import extras
-from convmedia.data.errors import InputError
-from convmedia.data.files import shown
-from convmedia.data.text import listed
 
 
 class Arithmetic(StrEnum):
@@ -204,168 +187,3 @@ Examples = Annotated[
     ),
 ]
 Folder = Annotated[Path, typer.Option("--out", callback=to_write_in, help="The folder to write to.")]
-
-__all__ = [
-    "application",
-    "complain",
-    "say",
-    "table",
-    "tell",
-]  # beside what is defined here: every command prints with them
-
-BACKENDS = ("tensorflow", "jax", "torch")
-
-
-def run(command: typer.Typer, arguments: list[str] | None = None) -> None:
-    """Run a command and leave with its exit code: 0, 1 partly failed, 2 the user's or machine's fault, 130.
-
-    Anything else is a bug and shows its traceback.
-    """
-    in_utf8()
-    sys.exit(exit_code(command, arguments))
-
-
-def exit_code(command: typer.Typer, arguments: list[str] | None = None) -> int:
-    """Run a command; what the user can mend becomes one line on standard error and 2."""
-    try:
-        code = command(arguments, standalone_mode=False) or 0
-    except typer.TyperException as error:
-        context = getattr(error, "ctx", None)
-        if error.format_message() == "Missing command." and context:
-            tell(context.get_help())
-            return 0
-        return complain(of_argument(error))
-    except InputError as error:
-        return complain(str(error))
-    except (typer.Abort, KeyboardInterrupt) as error:
-        if isinstance(error.__cause__, EOFError):  # a file that ends too early, which Typer takes for Ctrl-D
-            raise error.__cause__ from None
-        code = INTERRUPTED
-    except (ImportError, SystemError) as error:
-        if not interrupted(error):
-            raise
-        code = INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads the rest: no second complaint
-        return 0
-    except OSError as error:
-        if error.errno not in MACHINE:
-            raise
-        where = f": {error.filename}" if error.filename else ""
-        return complain(f"{error.strerror}{where}; {MACHINE[error.errno]}")
-    if code == INTERRUPTED:  # Typer itself turns Ctrl-C into this code
-        say(f"\n{interruption(arguments)}")
-    return code
-
-
-def interrupted(error: BaseException | None) -> bool:
-    """Whether an error goes back to Ctrl-C: modules turn it into others where it comes while they are loaded."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-INTERRUPTED = 130
-
-
-def use_backend(backend: str | None, distribute: bool = False) -> None:
-    """Choose the Keras backend, with `distribute` JAX; to be called before Keras is imported. Quiets TensorFlow's
-    start-up messages.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # such as on functions that are traced for several sizes
-    if distribute and backend not in (None, "jax"):
-        raise InputError(f"--distribute trains with JAX: leave --backend {backend} out")
-    if distribute:
-        supervised()  # before anything is loaded that the process which watches does not need
-    backend = "jax" if distribute else backend
-    name = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
-    if name not in BACKENDS:
-        raise InputError(f"the backend {name} is unknown: give one of {', '.join(BACKENDS)}")
-    extras.require(f"--backend {name}", name, name)
-    os.environ["KERAS_BACKEND"] = name
-    with quiet_start():
-        import keras
-
-        keras.config.set_image_data_format("channels_last")  # whatever ~/.keras/keras.json says
-        keras.config.set_floatx("float32")
-    if backend not in (None, keras.backend.backend()):
-        raise InputError(f"--backend {backend} comes too late, Keras is loaded: set KERAS_BACKEND={backend}")
-
-
-def load_pipelines() -> None:
-    """Load TensorFlow, which makes the training examples and is in what Keras loads with a seed, in silence.
-
-    With another backend its share of a GPU would be idle.
-    """
-    with quiet_start():
-        import keras
-        import tensorflow as tf
-    if keras.backend.backend() != "tensorflow":
-        tf.config.set_visible_devices([], "GPU")
-
-
-@contextmanager
-def quiet_start() -> Iterator[None]:
-    """Hold back what libraries print on file descriptor 2 as they are loaded; shown if loading fails.
-
-    TensorFlow 2.21 writes six lines there before any of its log levels applies.
-    """
-    sys.stderr.flush()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # an extension cannot be interrupted while it loads
-    screen = os.dup(2)
-    try:
-        with (
-            tempfile.TemporaryFile() as held,
-            open(screen, "w", closefd=False) as shown_on,
-            said_if_long("loading TensorFlow", shown_on),
-        ):
-            os.dup2(held.fileno(), 2)
-            try:
-                yield
-            except BaseException:
-                held.seek(0)
-                os.write(screen, held.read())
-                raise
-    finally:
-        os.dup2(screen, 2)
-        os.close(screen)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def note(text: str) -> None:
-    """A remark on what is done with what was given, on standard error."""
-    say(f"note: {text}")
-
-
-def say_left_out(bad: Sequence[tuple[Path, str]]) -> None:
-    """Say which files cannot be used and why: the first five, and how many there are."""
-    for path, reason in bad[:5]:
-        say(f"left out: {shown(path)}: {reason.removeprefix(f'{shown(path)} ')}")
-    if len(bad) > 5:
-        say(f"left out: {len(bad)} files in all; `convmedia data check` with the same --data names each of them")
-
-
-def given(inputs: list[str] | None, files_from: Path | None) -> list[str]:
-    """Files and folders of the command line, then those that `--files-from` names.
-
-    Raises:
-        InputError: none, or the list cannot be read.
-    """
-    names = list(inputs or [])
-    if files_from is not None:
-        try:
-            content = sys.stdin.buffer.read() if str(files_from) == "-" else files_from.read_bytes()
-        except OSError as error:
-            raise InputError(f"--files-from {shown(files_from)}: {error.strerror}") from error
-        names += listed(content)
-    if not names:
-        raise InputError("no file is named: give files or folders, or --files-from LIST")
-    return names
-
-
-def percent(fraction: float) -> str:
-    """0.9961 as "99.61 %"."""
-    return f"{100 * fraction:.2f} %"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from convmedia.apps._commands import to_json
+from convmedia.apps._json import to_json
 from convmedia.data.errors import InputError
 from convmedia.data.files import replacing, shown
 

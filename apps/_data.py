@@ -4,7 +4,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from convmedia.apps._commands import Group, Json, application, progress, table, tell, to_json
+from convmedia.apps._application import application
+from convmedia.apps._commands import Group, Json
+from convmedia.apps._json import to_json
+from convmedia.apps._progress import progress
+from convmedia.apps._terminal import table, tell
 
 if TYPE_CHECKING:
     from convmedia.data.folders import Scan

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from convmedia.apps._commands import say
+from convmedia.apps._terminal import say
 from convmedia.data import extras
 
 EXTRA = {"tensorflow": "cuda", "jax": "jax-cuda"}  # that brings the libraries of a GPU; PyTorch has them of itself

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.apps._classifiers import CHUNK, answers, figures, first_filters, reduced
-from convmedia.apps._commands import counted, percent, table, to_json
-from convmedia.apps._runs import Run, write_text
-from convmedia.apps._shares import counted as share_said
-from convmedia.data import arrays, augmentation, images
+from convmedia.apps._classifiers import CHUNK, answers, figures
+from convmedia.apps._initial_weights import first_filters
+from convmedia.apps._progress import counted
+from convmedia.data import arrays, augmentation
 from convmedia.data.digits import Digits, Split, photograph, styled, without_digit
 from convmedia.data.files import replacing
 from convmedia.data.labelled import truth_in
@@ -17,7 +16,6 @@ from convmedia.models.predicting import Predictor
 
 PHOTO_SHARE = 0.08  # of the training examples are drawn from pictures as a phone takes them
 NOTHING_SHARE = 0.015  # and this many show no digit; they teach the network to be unsure
-ALL = slice(None)
 
 
 class PreparedDigits:
@@ -112,8 +110,8 @@ def preparer(preparation: str) -> Predictor:
     import keras
 
     from convmedia.models.answer import PICTURE
+    from convmedia.models.assembly import assemble
     from convmedia.models.digits import PREPARATIONS, SIDE
-    from convmedia.models.saving import assemble
 
     nothing = keras.Sequential([keras.Input((SIDE, SIDE, 1)), keras.layers.Identity()])
     layers = PREPARATIONS[preparation]()
@@ -192,63 +190,3 @@ def filters_drawn(report, predictor: Predictor) -> None:
     from convmedia.models.explanation import filters
 
     report.figure("First filters", filter_sheet(filters(predictor.model), first_filters(NETWORKS, predictor)))
-
-
-def compared(run: Run, parts: list[tuple[str, Run]], files: list[Path]) -> dict[str, Any]:
-    """The inversion experiment's result: figures of each training and what it answers to each file."""
-    from convmedia.models import load
-
-    rows = []
-    for name, part in parts:
-        predictor = load(part.folder)
-        rows.append(
-            {
-                "training": name,
-                "run": str(part.folder),
-                "examples": part.record["data"]["train"],
-                "metrics": part.record["metrics"],
-                "answers": predictor.predict_files(files, top=1),
-            }
-        )
-    result = {"pictures": [str(file) for file in files], "trainings": rows}
-    write_text(run.folder / "compare.json", to_json(result, indent=2) + "\n")
-    comparison_report(run, result)
-    accuracies = {row["training"]: {k: f["accuracy"] for k, f in row["metrics"].items()} for row in rows}
-    run.finish(metrics=accuracies)
-    return result
-
-
-def comparison_rows(result: dict[str, Any], pictures: slice = ALL) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: a training in each row; the two accuracies, then a picture in each column."""
-    names = [Path(file).name for file in result["pictures"][pictures]]
-    rows = []
-    for training in result["trainings"]:
-        answered = training["answers"][pictures]
-        cells = ["error" if "error" in row else f"{row['label']} {percent(row['score'])}" for row in answered]
-        splits = (training["metrics"][split] for split in ("test", "inverted"))
-        accuracies = [share_said(one["accuracy"], one["examples"]) for one in splits]
-        rows.append([training["training"], *accuracies, *cells])
-    return ["training", "test", "inverted", *names], rows
-
-
-def comparison_table(result: dict[str, Any], across: int = 6) -> str:
-    """The result for a terminal, `across` pictures in a row."""
-    starts = range(0, len(result["pictures"]), across)
-    return "\n\n".join(table(*comparison_rows(result, slice(start, start + across))) for start in starts)
-
-
-def comparison_report(run: Run, result: dict[str, Any]) -> None:
-    """`report.html` of the inversion experiment."""
-    from convmedia.apps._report import Report
-
-    report = Report("The inversion experiment", "The same pictures read after several trainings")
-    report.text(
-        "A network that saw only light ink on dark ground is lost when the ink is dark. Trained on each picture and "
-        "its inversion, 255 - pixel, it reads both; the default preparation finds the ink and needs neither."
-    )
-    header, rows = comparison_rows(result)
-    report.table("Answers and accuracies", header, rows)
-    good = [row["file"] for row in result["trainings"][0]["answers"] if "error" not in row]
-    report.pictures("Pictures", [(reduced(images.decode(file)), Path(file).name) for file in good])
-    report.facts("Arguments", run.arguments)
-    report.write(run.folder / "report.html")

@@ -21,7 +21,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from convmedia.apps._commands import INTERRUPTED, say, to_json
+from convmedia.apps._entry import INTERRUPTED
+from convmedia.apps._json import to_json
 from convmedia.apps._runs import Run
 from convmedia.apps._supervision import (  # noqa: F401  some of them have their names here, too
     ADDRESSES,
@@ -35,6 +36,7 @@ from convmedia.apps._supervision import (  # noqa: F401  some of them have their
     place,
     supervised,
 )
+from convmedia.apps._terminal import say
 from convmedia.data.errors import InputError
 from convmedia.data.seeded import part_of_batch
 from convmedia.models import keras_internals

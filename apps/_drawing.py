@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from convmedia.apps._classifiers import first_filters, save_figure
-from convmedia.apps._commands import counted, note, percent, tell
-from convmedia.apps._figures import BLUE, bare_axes
+from convmedia.apps._figures import BLUE, bare_axes, save_figure
+from convmedia.apps._initial_weights import first_filters
+from convmedia.apps._progress import counted
 from convmedia.apps._sheets import filter_sheet
+from convmedia.apps._terminal import note, percent, tell
 from convmedia.data import clips, silence
 from convmedia.data.errors import InputError
 from convmedia.data.files import fitting, shown

@@ -179,7 +179,7 @@ def to_begin(context: typer.Context, overwrite: bool) -> bool:
     out = context.params.get("out")
     begins = not overwrite and not context.params.get("resume")
     if out is not None and begins and out.exists() and not special(out):  # that has a message of its own
-        from convmedia.apps._runs import refuse_existing
+        from convmedia.apps._record import refuse_existing
 
         refuse_existing(out)
     return overwrite

@@ -10,7 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from convmedia.apps._commands import to_json, use_backend
+from convmedia.apps._backend import use_backend
+from convmedia.apps._json import to_json
 from convmedia.data import extras
 
 TASK_FILES = 256
@@ -38,7 +39,7 @@ class Answering:
 
     @cached_property
     def predictor(self):
-        from convmedia.apps._verbs import model_of
+        from convmedia.apps._inputs import model_of
 
         return model_of(self.app, self.model)
 

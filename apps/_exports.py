@@ -9,25 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from convmedia.apps._commands import (
-    Examples,
-    ExportOut,
-    Format,
-    Formats,
-    Json,
-    MayLose,
-    Model,
-    Quantize,
-    Smaller,
-    say,
-    tell,
-    to_json,
-    use_backend,
-)
+from convmedia.apps._backend import use_backend
+from convmedia.apps._commands import Examples, ExportOut, Format, Formats, Json, MayLose, Model, Quantize, Smaller
 from convmedia.apps._early import required
+from convmedia.apps._inputs import model_of
+from convmedia.apps._json import to_json
 from convmedia.apps._parity import print_parity
 from convmedia.apps._progress import clock
 from convmedia.apps._task import Task
+from convmedia.apps._terminal import say, tell
 from convmedia.data import extras
 from convmedia.data.errors import InputError
 from convmedia.data.text import plural
@@ -88,7 +78,7 @@ def tested_on(model: str | None, data: str | None, bundled: str | None = None) -
     Args:
         bundled: what it is for the shipped weights.
     """
-    from convmedia.apps._runs import trained_with
+    from convmedia.apps._record import trained_with
     from convmedia.data import sources
 
     if data or model is None:
@@ -190,13 +180,6 @@ def exported(
     say(f"exporting {', '.join(formats)} and verifying each on {plural(len(examples), 'example')} ...")
     how: dict[str, Any] = {"trial": trial, "loss_tolerance": loss_tolerance, "told": steps_said(formats)}
     return export(predictor, formats, folder, examples, tolerance=task.tolerance, **how), folder
-
-
-def model_of(app: str, model: str | None) -> "Predictor":
-    """The predictor that `--model` names, or the one that this package ships for the application."""
-    from convmedia.models import load, shipped
-
-    return shipped(app) if model is None else load(model, app=app)
 
 
 def steps_said(formats: Sequence[str]) -> Callable[[str], None]:

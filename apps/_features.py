@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from convmedia.apps import _distributed
-from convmedia.apps._commands import progress
+from convmedia.apps._progress import progress
 from convmedia.data import arrays, caches
 from convmedia.data.files import replacing
 from convmedia.data.pictures import EDITION, Decoded, Split

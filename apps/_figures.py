@@ -6,6 +6,7 @@ left transparent, so that a page can set both for light and dark. User-given lab
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from convmedia.apps._learning_rate import smoothed
+from convmedia.data.files import replacing
 
 INK = "#1b1f24"
 BLUE, ORANGE = "#3b7dd8", "#d9730d"  # at least 3:1 on the light and on the dark page
@@ -198,3 +200,10 @@ def bare_axes(axes: Axes, grid: bool = False) -> Axes:
         axes.grid(color=INK, alpha=0.12, linewidth=0.8)
         axes.set_axisbelow(True)
     return axes
+
+
+def save_figure(figure, path: Path) -> Path:
+    """Write a Matplotlib figure as PNG, beside and renamed."""
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=120)
+    return path

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.apps._commands import percent, say
-from convmedia.apps._runs import Run, open_part
+from convmedia.apps._opening import open_part
+from convmedia.apps._runs import Run
 from convmedia.apps._shares import with_interval
+from convmedia.apps._terminal import percent, say
 
 
 def wanted(options: dict[str, Any]) -> bool:

@@ -1,27 +1,21 @@
 """What a trained file of sounds is worth: its figures, its thresholds, its report, examples for its exports."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from convmedia.apps import _classifiers
-from convmedia.apps._commands import percent, progress, said_if_long, table, tell, to_json
 from convmedia.apps._device import device
-from convmedia.apps._runs import Run, fold_of, group_of
+from convmedia.apps._json import to_json
+from convmedia.apps._progress import progress
 from convmedia.apps._shares import doubts, with_counts, with_interval
-from convmedia.data import clips, sounds
+from convmedia.apps._terminal import percent, table, tell
+from convmedia.data import sounds
 from convmedia.data.errors import InputError
 from convmedia.data.labelled import Split, truth_in
-from convmedia.models.listening import Listener, scores_of
+from convmedia.models.listening import scores_of
 from convmedia.models.metrics import wilson_interval
 from convmedia.models.predicting import Predictor
-from convmedia.models.trials import Trial, accuracy
-
-EXAMPLES, EXAMPLE_SAMPLES = 200, 4_000_000  # most raw sounds kept for exports, and samples of all of them together
-SHOWN_SECONDS = 10.0  # of a sound in the report
-MISTAKES = 12
-CERTAINTY = "Certainty is the mean probability that the right label is given; it chooses the epoch, as accuracy jumps."
 
 
 def measure(predictor: Predictor, data: sounds.Sounds) -> tuple[dict[str, Any], np.ndarray]:
@@ -92,61 +86,6 @@ def tuned(scores: np.ndarray, truth: np.ndarray) -> list[float]:
     return thresholds
 
 
-@said_if_long("measuring the model and writing the report")
-def finish(run: Run, data: sounds.Sounds, history: list[dict[str, float]]) -> dict[str, Any]:
-    """Tune thresholds, measure the saved file, keep examples for exports, write the report, complete `run.json`."""
-    from convmedia.models import load
-    from convmedia.models.exporting import write_examples
-
-    predictor = load(run.folder, app=run.record["app"])
-    if data.several and predictor.details.get("thresholds") is None:
-        predictor = with_thresholds(run, predictor, data)
-    listener = Listener(predictor)
-    write_examples(run.folder / "examples.npz", raw_examples(data.train, listener.sample_rate))
-    metrics, scores = measure(predictor, data)
-    write_report(run, predictor, data, history, metrics, scores)
-    run.finish(history, input=predictor.input, metrics=metrics, data=data.facts)
-    return run.record
-
-
-def with_thresholds(run: Run, predictor: Predictor, data: sounds.Sounds) -> Predictor:
-    """The same file, with the thresholds that the validation sounds ask for."""
-    import keras
-
-    from convmedia.models import load
-    from convmedia.models.answer import Answer
-
-    thresholds = tuned(answers(predictor, data.validation, "thresholds"), data.validation.truth)
-    model = predictor.model
-    details = {**predictor.details, "thresholds": thresholds}
-    answer = Answer(predictor.app, predictor.labels, predictor.input, details, name="answer")
-    run.keep(keras.Model(model.inputs, answer(model.layers[-1].input), name=model.name))
-    return load(run.folder, app=predictor.app)
-
-
-def raw_examples(split: Split, sample_rate: int) -> list[np.ndarray]:
-    """Up to 200 sounds spread over a split, and not more than 4 million samples: float32 (samples,) each."""
-    places = np.unique(np.linspace(0, len(split) - 1, min(EXAMPLES, len(split))).astype(int))
-    chosen = [clips.read(split.paths[place], sample_rate) for place in places]
-    kept = max(1, int(len(chosen) * min(1.0, EXAMPLE_SAMPLES / sum(map(len, chosen)))))
-    return [samples[:EXAMPLE_SAMPLES] for samples in chosen[:: -(-len(chosen) // kept)]]
-
-
-def examples(predictor: Predictor, data: str | None) -> list[np.ndarray]:
-    """Raw sounds to verify an export with: of a set, or without one chords and noise of many lengths."""
-    rate = Listener(predictor).sample_rate
-    if data:
-        return raw_examples(sounds.load(data).train, rate)
-    rng = np.random.default_rng(0)
-    made = []
-    for number, seconds in enumerate(np.geomspace(1 / rate, 6.0, 24)):
-        times = np.arange(max(int(seconds * rate), 1)) / rate
-        tones = sum(np.sin(2 * np.pi * hertz * times) for hertz in rng.uniform(80, rate / 3, 3))
-        sound = 0.2 * tones * np.exp(-times) + rng.normal(0, 0.01 * number, len(times))
-        made.append(np.clip(sound, -1, 1).astype(np.float32))
-    return made
-
-
 def tested(
     predictor: Predictor, data: str, split: str | None = None, fold: str | None = None, group: str | None = None
 ) -> sounds.Sounds:
@@ -156,18 +95,6 @@ def tested(
     kept = predictor.details if data in ("fsdd", "esc10", "esc50") else {}
     options = {"data": data, "split": split or kept.get("split", "official"), "fold": fold or kept.get("fold")}
     return _clips.loaded({**options, "group": group}).required("test")
-
-
-def trial(predictor: Predictor, model: str | None, data: str | None) -> Trial | None:
-    """What quantised files are measured by: the right labels of a set's test sounds; None without them, and where a
-    sound may have several labels."""
-    if data is None or predictor.details.get("thresholds") is not None:
-        return None
-    chosen = tested(predictor, data, fold=fold_of(model, data), group=group_of(model, data))
-    rate = Listener(predictor).sample_rate
-    said = f"test split of {chosen.name}, {len(chosen.test):,} sounds"
-    heard = partial(map, partial(clips.read, sample_rate=rate), chosen.test.paths)
-    return accuracy(said, heard, truth_in(predictor.labels or [], chosen))
 
 
 def print_figures(predictor: Predictor, data: sounds.Sounds, metrics: dict[str, Any], as_json: bool) -> None:
@@ -194,71 +121,3 @@ def shares_said(figures: dict[str, Any]) -> dict[str, str]:
         "F1": percent(figures["f1"]),
         "exactly right": with_interval(*exact, ends) if ends else with_counts(*exact),
     }
-
-
-def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, metrics, scores: np.ndarray) -> None:
-    """`report.html` of one training."""
-    from convmedia.apps import _drawing
-    from convmedia.apps._checkpoints import kept_epoch
-    from convmedia.apps._figures import curves
-    from convmedia.apps._report import Report, classification
-    from convmedia.apps._sheets import filter_sheet
-    from convmedia.models.audio import parameters
-    from convmedia.models.explanation import filters
-
-    report = Report("Sounds", f"{predictor.details['network']} trained on {data.name}, {len(data.train):,} sounds")
-    learned = parameters(predictor.model.get_layer(predictor.details["network"]))
-    numbers = shares_said(metrics["test"]) if data.several else _classifiers.headline(metrics)
-    report.headline({**numbers, "epochs": len(history), "parameters": f"{learned:,}"})
-    series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
-    report.figure("Training", curves(series, kept_epoch(run)), "" if data.several else CERTAINTY)
-    if data.several:
-        tags(report, predictor, scores, several_in(predictor, data))
-    else:
-        truth = truth_in(predictor.labels or [], data)
-        classification(report, scores, truth, predictor.labels or [])
-        mistakes(report, predictor, data, scores, truth)
-    report.figure("First filters", filter_sheet(filters(predictor.model), _drawing.filters_before(predictor)))
-    look = [*doubts(metrics), *data.warnings]
-    if look:
-        report.text(" ".join(look), "To look at")
-    report.problems("Files left out", data.bad)
-    report.problems("Duplicates", data.copies)
-    report.facts("Arguments", run.arguments)
-    report.facts("Heard as", predictor.input)
-    report.facts("Data", data.facts)
-    report.facts("Versions", run.record["versions"])
-    report.write(run.folder / "report.html")
-
-
-def tags(report, predictor: Predictor, scores: np.ndarray, truth: np.ndarray) -> None:
-    """A row for each label of a model for several labels."""
-    columns = zip(
-        predictor.labels or [],
-        average_precisions(scores, truth),
-        predictor.details["thresholds"],
-        truth.sum(0),
-        strict=True,
-    )
-    rows = [[label, float(precision), threshold, int(number)] for label, precision, threshold, number in columns]
-    report.table("Labels", ("label", "average precision", "threshold", "sounds"), rows)
-
-
-def mistakes(report, predictor: Predictor, data: sounds.Sounds, scores: np.ndarray, truth: np.ndarray) -> None:
-    """The wrong answers given with most confidence: spectrograms, and the sounds to play."""
-    from convmedia.apps._drawing import spectrogram_picture
-
-    labels, answered, rate = predictor.labels or [], scores.argmax(1), Listener(predictor).sample_rate
-    wrong = np.flatnonzero(answered != truth)
-    worst = wrong[np.argsort(-scores[wrong].max(1), kind="stable")][:MISTAKES]
-    pictures, played = [], []
-    for index in worst:
-        path = data.test.paths[index]
-        samples = next(clips.blocks(path, rate))[: int(SHOWN_SECONDS * rate)]
-        right, answer = labels[truth[index]], labels[answered[index]]
-        caption = f"{right}, heard as {answer}\n{percent(scores[index].max())} sure\n{path.name}"
-        pictures.append((spectrogram_picture(predictor, samples), caption))
-        played.append((samples, caption))
-    if pictures:
-        report.pictures("Worst mistakes", pictures, zoom=2)
-        report.sounds("Worst mistakes, to listen to", played, rate)

@@ -5,7 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps._commands import Json, application, table, tell, to_json, use_backend
+from convmedia.apps._application import application
+from convmedia.apps._backend import use_backend
+from convmedia.apps._commands import Json
+from convmedia.apps._json import to_json
+from convmedia.apps._terminal import table, tell
 
 command = application("inspect", "Show what a model takes and gives.")
 
@@ -22,7 +26,7 @@ def inspect(
 ) -> None:
     """Show what a model takes and gives, its labels, figures, size and digest; of an exported file the operators."""
     use_backend(None)
-    from convmedia.apps._runs import recorded
+    from convmedia.apps._record import recorded
     from convmedia.models import describing, load
 
     exported = describing.exported(source)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from convmedia.apps import _engines
-from convmedia.apps._commands import note
+from convmedia.apps._terminal import note
 from convmedia.data import frames, images, memory, originals
 from convmedia.data.errors import InputError
 from convmedia.data.files import fitting, shown

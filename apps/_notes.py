@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from convmedia.apps._commands import note
+from convmedia.apps._terminal import note
 from convmedia.data.files import shown
 
 NOTES = 5

@@ -7,11 +7,11 @@ import keras
 
 from convmedia.apps import _stylizing
 from convmedia.apps._album import Album
-from convmedia.apps._commands import note
 from convmedia.apps._painting_options import cannot_hold, shares
 from convmedia.apps._pictures import sample_photos
 from convmedia.apps._rows import busy
 from convmedia.apps._stylizing import Wanted
+from convmedia.apps._terminal import note
 from convmedia.data import originals
 from convmedia.data.files import locked, shown
 from convmedia.models import style

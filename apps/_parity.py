@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from convmedia.apps._commands import percent, table, tell
 from convmedia.apps._shares import with_interval
+from convmedia.apps._terminal import percent, table, tell
 
 
 def print_parity(parity: dict[str, Any], out: Path) -> None:

@@ -15,7 +15,7 @@ def trial(predictor, model: str | None, data: str | None, _):
     from convmedia.apps import _pictures
     from convmedia.apps._classifiers import trial
     from convmedia.apps._exports import tested_on
-    from convmedia.apps._runs import fold_of, group_of
+    from convmedia.apps._record import fold_of, group_of
 
     tested = tested_on(model, data)
     parts = (group_of(model, tested), fold_of(model, tested)) if tested else (None, None)

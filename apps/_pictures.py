@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from convmedia.apps._classifiers import measure, print_figures, raw_examples, say_problems
-from convmedia.apps._commands import progress
-from convmedia.apps._runs import fold_of, group_of
-from convmedia.apps._verbs import model_of
+from convmedia.apps._inputs import model_of
+from convmedia.apps._progress import progress
+from convmedia.apps._record import fold_of, group_of
 from convmedia.data import augmentation, pictures
 
 

@@ -8,9 +8,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from convmedia.apps import _verbs
-from convmedia.apps._commands import Engine, note, percent, say, tell, to_json
+from convmedia.apps import _verb_predict
+from convmedia.apps._commands import Engine
 from convmedia.apps._engines import Answering
+from convmedia.apps._json import to_json
+from convmedia.apps._terminal import note, percent, say, tell
 from convmedia.data import clips
 from convmedia.data.channels import Balance, mixed, opposed
 from convmedia.data.errors import InputError
@@ -28,7 +30,7 @@ def predict_files(
     listener, files = answering.listener, clips.find(inputs, note)
     listener.step(answering.every)
     told = remarks(listener.sample_rate)
-    return _verbs.predict(answering, files, as_json, out, engine, workers, told, lines_of)
+    return _verb_predict.predict(answering, files, as_json, out, engine, workers, told, lines_of)
 
 
 def predict_stream(
@@ -116,7 +118,7 @@ def lines_of(row: dict[str, Any]) -> str:
 
 def line_of(row: dict[str, Any]) -> str:
     """One row of predictions for a person, without its windows."""
-    return labels_line(row) if "labels" in row else _verbs.line_of(row)
+    return labels_line(row) if "labels" in row else _verb_predict.line_of(row)
 
 
 def labels_line(row: dict[str, Any]) -> str:

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.apps._commands import counted, note, progress, table, tell, to_json
 from convmedia.apps._device import device
+from convmedia.apps._json import to_json
+from convmedia.apps._model_choice import at_precision
+from convmedia.apps._picture_sets import picture_sets
+from convmedia.apps._progress import counted
+from convmedia.apps._terminal import table, tell
 from convmedia.apps._twin import precision_here
-from convmedia.apps._upscaling import at_precision, in_eight_bits
-from convmedia.data import images, originals, patches, resample, sources
-from convmedia.data.catalogue import require_kind
+from convmedia.apps._upscaling import in_eight_bits
+from convmedia.data import originals, patches, resample, sources
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 from convmedia.models import metrics
@@ -24,23 +27,6 @@ from convmedia.models.verifying import peak_bytes
 
 FIGURES = ("psnr", "ssim", "bicubic_psnr", "bicubic_ssim")
 Enlarger = Callable[[np.ndarray], np.ndarray]
-
-
-def picture_sets(data: str) -> dict[str, list[Path]]:
-    """The files of a folder, or of named sets and folders joined by +; sets are downloaded if need be.
-
-    Raises:
-        InputError: unknown name, a set of something else than plain pictures, no picture.
-    """
-    names = [data] if Path(data).is_dir() else data.split("+")
-    return {name: images.find([name], note) if Path(name).is_dir() else images.find([fetched(name)]) for name in names}
-
-
-def fetched(name: str) -> Path:
-    sources.source(name)  # no such name: says which there are
-    require_kind(name, "pictures")
-    with progress(f"fetching {name}") as update:
-        return sources.fetch(name, update)
 
 
 def measured(predictor: Predictor, files: list[Path], scale: int, ensemble: bool) -> tuple[dict, list[dict[str, Any]]]:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from convmedia.apps import _csv_rows
-from convmedia.apps._commands import counted, tell, to_json
+from convmedia.apps._json import to_json
+from convmedia.apps._progress import counted
 from convmedia.apps._row_formats import CSV, PARQUET, rows_file
+from convmedia.apps._terminal import tell
 from convmedia.data.errors import InputError
 from convmedia.data.files import locked, replacing, shown
 from convmedia.data.text import plural

@@ -1,7 +1,6 @@
 """The run folder: what a training reads to continue and leaves behind, complete at every moment."""
 
 import csv
-import fcntl
 import io
 import json
 import shutil
@@ -9,16 +8,14 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import Enum
 from importlib import metadata
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 import numpy as np
 
-from convmedia.apps._commands import to_json
-from convmedia.apps._given import Given
+from convmedia.apps._json import to_json
+from convmedia.apps._record import is_ours
 from convmedia.data import arrays
 from convmedia.data.errors import InputError
 from convmedia.data.files import alone, digest, replacing, shown
@@ -175,198 +172,6 @@ class Run:
 def write_text(path: Path, text: str) -> None:
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
-
-
-def is_ours(folder: Path) -> bool:
-    """Whether a folder is a run folder of this package."""
-    return bool(recorded(folder))
-
-
-def recorded(folder: Path) -> dict[str, Any] | None:
-    """The content of `run.json`, or None where there is none of ours."""
-    try:
-        return read_record(folder)
-    except InputError:
-        return None
-
-
-RECORDED: dict[str, type] = {  # of what is read again: what it must be, where it is there
-    "app": str,
-    "kind": str,
-    "arguments": dict,
-    "status": str,
-    "versions": dict,
-    "models": dict,
-    "kept": dict,
-    "diverged": dict,
-    "metrics": dict,
-    "precision": str,
-    "labels": list,
-    "inputs": list,
-}
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """The content of `run.json`.
-
-    Raises:
-        InputError: there is none, or none of ours, or one that was cut or altered.
-    """
-    path = folder / "run.json"
-    if not path.is_file():
-        raise InputError(f"{shown(folder)} is not a run folder: it has no run.json")
-    with arrays.undamaged(path, "put a copy of it back, or start anew in another --out"):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        missing = sorted({"app", "arguments", "status"} - record.keys())
-        wrong = missing or [name for name, kind in RECORDED.items() if not isinstance(record.get(name, kind()), kind)]
-        wrong = wrong or wrong_inside(record)
-        if wrong:
-            raise ValueError(f"its {', '.join(wrong)} is not what a training writes")
-    return record
-
-
-def wrong_inside(record: dict[str, Any]) -> list[str]:
-    """Names of what a record holds, of the right type, with something wrong in it."""
-    wrong = [] if record["status"] in ("running", "complete") else ["status"]
-    wrong += [
-        name for name in ("data", "group", "fold") if not isinstance(record["arguments"].get(name, ""), str | None)
-    ]
-    wrong += [name for name, known in record.get("models", {}).items() if not isinstance(known, list)]
-    return wrong + [name for name in ("kept", "diverged") if not isinstance(record.get(name, {}).get("epoch", 0), int)]
-
-
-def trained_with(model: str | None) -> dict[str, Any]:
-    """The arguments of the run that a model is of, {} where it is of none."""
-    if model is None:
-        return {}
-    record = recorded(Path(model) if Path(model).is_dir() else Path(model).parent)
-    return record["arguments"] if record else {}
-
-
-def group_of(model: str | None, data: str) -> str | None:
-    """`--group` of the run that a model is of, where it was trained on the same --data: its test split is meant."""
-    return trained_on(model, data).get("group")
-
-
-def fold_of(model: str | None, data: str) -> str | None:
-    """Likewise `--fold`."""
-    return trained_on(model, data).get("fold")
-
-
-def trained_on(model: str | None, data: str) -> dict[str, Any]:
-    """The arguments of the run that a model is of, {} where that had another --data."""
-    arguments = trained_with(model)
-    same = arguments.get("data") is not None and Path(arguments["data"]).absolute() == Path(data).absolute()
-    return arguments if same else {}
-
-
-def open_run(app: str, given: Given) -> Run:
-    """The run folder `out` of a training, new, continued or replaced; nothing is written yet.
-
-    Raises:
-        InputError: the folder exists and neither `resume` nor `overwrite` is given; it is not a run folder, or of
-            another application; `resume` with other arguments than the recorded ones.
-    """
-    if given.values.get("resume") and given.values.get("overwrite"):
-        raise InputError("--resume and --overwrite exclude each other: give one of them")
-    if given.values.get("resume"):
-        return resumed(app, given)
-    refuse_existing(given.out, bool(given.values.get("overwrite")))
-    return new_run(app, given.out, given.arguments)
-
-
-def refuse_existing(out: Path, overwrite: bool = False) -> None:
-    """Refuse an --out that is there and may not be begun anew."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out} is a file: give a folder")
-    if out.is_dir() and not all(path.name == ".lock" or ".partial" in path.name for path in out.iterdir()):
-        if not is_ours(out):
-            raise InputError(f"{out} exists and is not a run folder, so it is left alone: give another --out")
-        if in_use(out):
-            raise InputError(f"{out} is in use by another training: wait for it or give another --out")
-        if not overwrite:
-            raise InputError(
-                f"{out} exists: continue with --resume, replace it with --overwrite, or give another --out"
-            )
-
-
-def in_use(folder: Path) -> bool:
-    """Whether a training holds the lock of a run folder."""
-    try:
-        with (folder / ".lock").open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # no lock, or not ours to read: `begin` says more
-        return False
-    return False
-
-
-def new_run(app: str, folder: Path, arguments: dict[str, Any]) -> Run:
-    """A run that `begin` will start anew in `folder`."""
-    record = {"app": app, "status": "running", "arguments": arguments, "versions": versions()}
-    return Run(folder, record, fresh=True)
-
-
-def open_part(run: Run, name: str, arguments: dict[str, Any]) -> Run:
-    """A run folder below another one, such as a fold: continued if it is there with the same arguments, else new."""
-    folder = run.folder / name
-    record = recorded(folder)
-    if record is not None and to_json(record["arguments"]) == to_json(arguments):
-        return Run(folder, record, fresh=False)
-    return new_run(run.record["app"], folder, arguments)
-
-
-def resumed(app: str, given: Given) -> Run:
-    """Continue with the recorded arguments; another value is refused, except more epochs."""
-    out = given.out
-    if not (out / "run.json").is_file():
-        raise InputError(f"--resume: {shown(out)} is not a run folder; leave --resume out to start there")
-    record = read_record(out)
-    if record["app"] != app:
-        raise InputError(f"--resume: {shown(out)} is a run of {record['app']}, not of {app}")
-    arguments = dict(record["arguments"])
-    check_arguments(out, arguments, given.kinds)
-    for name, value in given.arguments.items():
-        if name not in given.explicit or to_json(value) == to_json(arguments.get(name)):
-            continue
-        if name != "epochs" or value < arguments["epochs"]:
-            option, kept = written(name, value), written(name, arguments.get(name))
-            raise InputError(f"--resume: {option} differs from the recorded {kept}: leave it out, or use a new --out")
-        arguments["epochs"], record["status"] = value, "running"
-    return Run(out, {**record, "arguments": arguments}, fresh=False)
-
-
-def check_arguments(out: Path, arguments: dict[str, Any], kinds: dict[str, Any]) -> None:
-    """Raises InputError where a recorded argument cannot be one of the command's."""
-    for name, value in arguments.items():
-        if name in kinds and not fits(value, kinds[name]):
-            option = name.replace("_", "-")
-            raise InputError(
-                f"{shown(out / 'run.json')} records {to_json(value)} as --{option}, which it cannot be; "
-                "put a copy of it back, or start anew in another --out"
-            )
-
-
-def fits(value: Any, kind: Any) -> bool:
-    """Whether a value that JSON holds can be an argument of a type."""
-    if get_origin(kind) in (UnionType, Union):
-        return any(fits(value, one) for one in get_args(kind))
-    if get_origin(kind) is list:
-        return isinstance(value, list) and all(fits(one, *get_args(kind)) for one in value)
-    if issubclass(kind, Enum):
-        return value in list(kind)
-    if kind in (int, float):
-        return isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
-    return isinstance(value, str if kind is Path else kind)
-
-
-def written(name: str, value: Any) -> str:
-    """An argument as it is given on the command line."""
-    option = name.replace("_", "-")
-    if isinstance(value, bool):
-        return f"--{option}" if value else f"--no-{option}"
-    return f"--{option} {value}" if value is not None else f"absence of --{option}"
 
 
 def remove(path: Path) -> None:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from convmedia.apps._commands import application, table, tell
+from convmedia.apps._application import application
+from convmedia.apps._terminal import table, tell
 
 command = application("samples", "Sample files.")
 

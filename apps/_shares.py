@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from convmedia.apps._commands import percent
+from convmedia.apps._terminal import percent
 from convmedia.data.text import plural
 
 UNSURE = 0.2

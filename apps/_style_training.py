@@ -10,11 +10,12 @@ from keras import ops
 
 from convmedia.apps import _training
 from convmedia.apps._checkpoints import kept_epoch
-from convmedia.apps._commands import progress, said_if_long, say_left_out
 from convmedia.apps._painting import WEIGHTS, extractor
-from convmedia.apps._quality import picture_sets
+from convmedia.apps._picture_sets import picture_sets
+from convmedia.apps._progress import progress, said_if_long
 from convmedia.apps._runs import Run
 from convmedia.apps._stylizing import fitted, resized
+from convmedia.apps._terminal import say_left_out
 from convmedia.data import augmentation, images, patches
 from convmedia.data.errors import InputError
 from convmedia.data.files import digest
@@ -22,10 +23,10 @@ from convmedia.data.patches import middle
 from convmedia.data.seeded import generator, in_pipeline, rows_of
 from convmedia.models import load
 from convmedia.models.answer import PICTURE
+from convmedia.models.assembly import assemble
 from convmedia.models.exporting import write_examples
 from convmedia.models.matching import grams_of
 from convmedia.models.optimizers import warm_cosine
-from convmedia.models.saving import assemble
 from convmedia.models.style import Extractor, gram_loss, mean_gram
 from convmedia.models.stylizing import painter
 

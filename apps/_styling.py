@@ -15,7 +15,8 @@ from convmedia.apps._stylizing import as_original, fitted, in_rgb, resized
 from convmedia.data import memory, originals
 from convmedia.data.errors import InputError
 from convmedia.data.originals import Original
-from convmedia.models.predicting import Predictor, every_layer
+from convmedia.models.layer_tree import every_layer
+from convmedia.models.predicting import Predictor
 
 # Of memory that painting takes for each value of the outermost maps, as measured at 1000x1000 and 2000x2000 px with 24
 # maps: 450 to 540 bytes a pixel filled, and of address space 2,050 to 2,075.
@@ -43,7 +44,7 @@ class Painting:
 
     @cached_property
     def predictor(self) -> Predictor:
-        from convmedia.apps._verbs import model_of
+        from convmedia.apps._inputs import model_of
 
         return model_of("style-transfer", self.model)
 
@@ -147,7 +148,7 @@ class Steady:
 def examples(data: str | None) -> list[np.ndarray]:
     """Raw pictures to verify an export with, small ones: of a folder, or of the photos that scikit-learn carries."""
     if data:
-        from convmedia.apps._quality import picture_sets
+        from convmedia.apps._picture_sets import picture_sets
         from convmedia.data import images
 
         files = [file for found in picture_sets(data).values() for file in found]

@@ -10,28 +10,27 @@ import numpy as np
 
 from convmedia.apps import _training
 from convmedia.apps._checkpoints import kept_epoch
-from convmedia.apps._commands import progress, said_if_long, say, say_left_out
 from convmedia.apps._enlarging import TRAININGS, Training, recipe, validation
+from convmedia.apps._model_choice import APP
+from convmedia.apps._opening import open_part
+from convmedia.apps._picture_sets import picture_sets
 from convmedia.apps._pictures import sample_photos
-from convmedia.apps._quality import FIGURES, compared, picture_sets, written
-from convmedia.apps._runs import Run, open_part
+from convmedia.apps._progress import progress, said_if_long
+from convmedia.apps._quality import FIGURES, compared, written
+from convmedia.apps._runs import Run
+from convmedia.apps._terminal import say, say_left_out
 from convmedia.data import images, patches, resample, sources
 from convmedia.data.benchmark_pictures import BENCHMARKS
 from convmedia.data.errors import InputError
-from convmedia.data.files import shown
-from convmedia.data.model_files import MODEL_FILE, OF_SCALES
 from convmedia.data.patches import middle
 from convmedia.data.seeded import in_pipeline
-from convmedia.models import load, shipped
+from convmedia.models import load
 from convmedia.models.answer import PICTURE
+from convmedia.models.assembly import assemble
 from convmedia.models.exporting import write_examples
 from convmedia.models.predicting import Predictor
-from convmedia.models.saving import assemble
-from convmedia.models.super_resolution import NETWORKS, SCALES, whole
+from convmedia.models.super_resolution import NETWORKS, whole
 from convmedia.models.tiling import whole_picture
-
-APP = "super-resolution"
-DEFAULT = "carn-m"  # of the shipped networks
 
 
 def train_run(run: Run) -> dict[str, Any]:
@@ -148,31 +147,6 @@ def examples(data: str | None) -> list[np.ndarray]:
 def at_hand() -> str | None:
     """The pictures that the shipped networks learned from, or None where they would have to be downloaded."""
     return "T91" if sources.locate("T91") else None
-
-
-def chosen(model: str | None, network: str | None, scale: int | None) -> tuple[Predictor, int]:
-    """The model that the options name, and its scale.
-
-    Raises:
-        InputError: no such model; it is of another scale or network than the options say.
-    """
-    if model is None:
-        factor = scale or SCALES[0]
-        return shipped(f"{network or DEFAULT}_x{factor}"), factor
-    several = sorted(Path(model).glob(OF_SCALES)) if Path(model).is_dir() else []
-    if several and not (Path(model) / MODEL_FILE).exists():
-        at_hand = [int(path.stem.removeprefix("model_x")) for path in several]
-        factor = scale or at_hand[0]
-        if factor not in at_hand:
-            raise InputError(f"{shown(model)} has no model of scale {factor}, only of {', '.join(map(str, at_hand))}")
-        predictor = load(Path(model) / f"model_x{factor}.keras", app=APP)
-    else:
-        predictor = load(model, app=APP)
-    details = predictor.details
-    for option, wanted in (("scale", scale), ("network", network)):
-        if wanted is not None and details[option] != wanted:
-            raise InputError(f"--{option} {wanted}: {shown(model)} is of {option} {details[option]}; leave it out")
-    return predictor, details["scale"]
 
 
 @said_if_long("writing the report")

@@ -3,7 +3,9 @@
 import os
 import sys
 import time
+from collections.abc import Sequence
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any
 
 from convmedia.data.files import shown
@@ -68,3 +70,21 @@ def table(header: list[str], rows: list[list[Any]]) -> str:
         for row in cells
     ]
     return "\n".join(lines)
+
+
+def note(text: str) -> None:
+    """A remark on what is done with what was given, on standard error."""
+    say(f"note: {text}")
+
+
+def say_left_out(bad: Sequence[tuple[Path, str]]) -> None:
+    """Say which files cannot be used and why: the first five, and how many there are."""
+    for path, reason in bad[:5]:
+        say(f"left out: {shown(path)}: {reason.removeprefix(f'{shown(path)} ')}")
+    if len(bad) > 5:
+        say(f"left out: {len(bad)} files in all; `convmedia data check` with the same --data names each of them")
+
+
+def percent(fraction: float) -> str:
+    """0.9961 as "99.61 %"."""
+    return f"{100 * fraction:.2f} %"

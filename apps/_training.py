@@ -11,12 +11,14 @@ import tensorflow as tf
 from convmedia.apps import _distributed
 from convmedia.apps._callbacks import Diverged, Divergence, EpochSeeds, Progress, between_steps
 from convmedia.apps._checkpoints import Checkpoints, Choice, restore
-from convmedia.apps._commands import said_if_long, say
+from convmedia.apps._progress import said_if_long
 from convmedia.apps._runs import Run
+from convmedia.apps._terminal import say
 from convmedia.apps._twin import precision_here, scoring_layer, twin
 from convmedia.data.augmentation import MOST_EPOCHS, MOST_STEPS, step_seed
 from convmedia.data.errors import InputError
-from convmedia.models.predicting import Predictor, every_layer
+from convmedia.models.layer_tree import every_layer
+from convmedia.models.predicting import Predictor
 
 Example = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 

@@ -11,17 +11,18 @@ import numpy as np
 from convmedia.apps import _distributed, _features, _folds, _pictures, _training
 from convmedia.apps._balance import class_weights, watched, weighted
 from convmedia.apps._checkpoints import Choice, best_epoch, monitored
-from convmedia.apps._classifiers import finish
-from convmedia.apps._commands import percent, said_if_long, say, table, tell
+from convmedia.apps._classifier_report import finish
+from convmedia.apps._progress import said_if_long
 from convmedia.apps._runs import Run
 from convmedia.apps._shares import counted
+from convmedia.apps._terminal import percent, say, table, tell
 from convmedia.apps._twin import precision_here, twin
 from convmedia.data import pictures
 from convmedia.data.pictures import Decoded, Pictures
 from convmedia.models import backbones, finetuning
 from convmedia.models.answer import PICTURE
+from convmedia.models.assembly import assemble
 from convmedia.models.optimizers import warm_cosine
-from convmedia.models.saving import assemble
 
 LOWER = 0.6  # each block learns this much slower than the one above it
 HEAD_EPOCHS, HEAD_BATCH, HEAD_RATE, HEAD_DROPOUT = 30, 128, 1e-2, 0.5  # of stage 1, which takes seconds
@@ -229,8 +230,7 @@ def stages_told(report, rows: tuple[list[str], list[list[Any]]]) -> None:
 def rates_drawn(run: Run, steps: int = 100, least: float = 1e-7, greatest: float = 1.0) -> str:
     """The learning rate range test (Smith 2017, section 3.3) of stage 2, after stage 1: its curve as a picture beside
     the run folder, which is not written, and a rate to begin with."""
-    from convmedia.apps._classifiers import save_figure
-    from convmedia.apps._figures import rate_curve
+    from convmedia.apps._figures import rate_curve, save_figure
     from convmedia.apps._learning_rate import suggested_rate
 
     options = run.arguments

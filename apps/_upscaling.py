@@ -8,16 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from convmedia.apps._commands import progress
 from convmedia.apps._making import Made, Pair, Row, made, within
-from convmedia.apps._twin import precision_here, twin
+from convmedia.apps._model_choice import at_precision
+from convmedia.apps._progress import progress
+from convmedia.apps._twin import precision_here
 from convmedia.data import bits, images, memory, resample
 from convmedia.data.files import shown
 from convmedia.data.originals import Original
 from convmedia.data.transparency import extended
 from convmedia.models.predicting import Predictor
-from convmedia.models.saving import assemble
-from convmedia.models.super_resolution import network_in, whole
 from convmedia.models.tiling import enlarged, tile_side, tiles
 
 RESULTS = 3  # times the bytes of a result, which its writer copies
@@ -48,9 +47,9 @@ class Enlarging:
     @cached_property
     def chosen(self) -> tuple[Predictor, int]:
         """The model and its scale. Raises InputError as `_super_resolution.chosen`."""
-        from convmedia.apps import _super_resolution
+        from convmedia.apps import _model_choice
 
-        return _super_resolution.chosen(self.model, self.network, self.scale)
+        return _model_choice.chosen(self.model, self.network, self.scale)
 
     @cached_property
     def quick(self) -> Predictor:
@@ -78,18 +77,6 @@ class Enlarging:
 
         precision = "float32" if fine else precision_here(self.precision)
         return Made(picture, {"precision": precision}, compare if self.compare else None)
-
-
-def at_precision(predictor: Predictor, scale: int, wanted: str) -> Predictor:
-    """The predictor, or where `wanted` means bfloat16 here one whose network multiplies in it, with the same weights.
-
-    What is around the network, from pixels to its input and from its answer to pixels, stays in float32.
-    """
-    if precision_here(wanted) == "float32":
-        return predictor
-    network = whole(twin(network_in(predictor.model), "bfloat16"), scale)
-    model = assemble(network, app=predictor.app, labels=None, input=predictor.input, details=predictor.details)
-    return Predictor(model, predictor.path)
 
 
 def upscale(

@@ -1,14 +1,11 @@
 """The verbs that applications share."""
 
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from convmedia.apps._backend import use_backend
 from convmedia.apps._commands import (
     Engine,
     EngineChoice,
@@ -21,28 +18,19 @@ from convmedia.apps._commands import (
     Rows,
     Top,
     Workers,
-    counted,
-    given,
-    load_pipelines,
-    note,
-    percent,
-    say,
-    tell,
-    to_json,
-    use_backend,
 )
 from convmedia.apps._early import all_missing, required
-from convmedia.apps._exports import add_export, model_of
-from convmedia.apps._given import Given, given_in
-from convmedia.apps._notes import remarked
-from convmedia.apps._shares import doubts
+from convmedia.apps._exports import add_export
+from convmedia.apps._given import Given
+from convmedia.apps._inputs import given
 from convmedia.apps._task import Task
-from convmedia.apps._train_options import verb
-from convmedia.data.files import locked, shown
-from convmedia.data.text import plural
+from convmedia.apps._terminal import note
+from convmedia.apps._verb_explain import explain
+from convmedia.apps._verb_predict import line_of, predict, printed
+from convmedia.apps._verb_train import add_train
 
 if TYPE_CHECKING:
-    from convmedia.apps._runs import Run
+    pass
 
 
 def add(
@@ -90,178 +78,3 @@ def add(
     def explain_files(inputs: Inputs, out: Folder, model: Model = None) -> int:
         """Draw the first filters before and after training, each layer's maps and Grad-CAM for each picture."""
         return explain(task.name, inputs, out, model, before)
-
-
-def add_train(
-    command: typer.Typer, task: Task, in_place_of_train: Callable[[Given], int | None] = lambda given: None
-) -> None:
-    """Add `train`, which takes the application's options.
-
-    Args:
-        in_place_of_train: does something else and gives an exit code, or gives None for a training.
-    """
-
-    def body(context: typer.Context) -> int | None:
-        given = given_in(context)
-        use_backend(given.values["backend"], given.values["distribute"])
-        code = in_place_of_train(given)
-        if code is not None:
-            return code
-        run, trained = train(task, given)
-        if trained:
-            print_trained(given.out, run.record["metrics"], task.line)
-        return None
-
-    command.command("train")(verb(task.options, body))
-
-
-def train(task: Task, given: Given) -> "tuple[Run, bool]":
-    """Make a run complete.
-
-    Returns:
-        The run, and whether this process trained it and is the one to say so, of several that train together.
-    """
-    load_pipelines()
-    from convmedia.apps import _distributed
-    from convmedia.apps._runs import open_run
-
-    opened = partial(open_run, task.name, given)
-    with _distributed.joined(given.values["distribute"]), _distributed.everywhere(opened) as run:
-        if run.complete:
-            at = run.record.get("diverged")
-            more = f"it diverged in epoch {at['epoch']} and goes no further" if at else "more --epochs continue it"
-            say(f"{given.out} is complete; {more}")
-            return run, False
-        task.train(run)
-        return run, _distributed.rank() == 0
-
-
-def print_trained(out: Path, metrics: dict[str, Any], line: Callable[[str, dict[str, Any]], str] | None) -> None:
-    """The figures of a complete run, and where it is.
-
-    Args:
-        line: says the figures of one split; None for those of a classifier.
-    """
-    from convmedia.apps._classifiers import accuracy_line
-
-    width = max(map(len, metrics))
-    for name, figures in metrics.items():
-        tell(f"{name:{width}}  {(line or accuracy_line)(name, figures)}")
-    for doubt in doubts(metrics):
-        note(doubt)
-    tell(f"run {out}, report {out / 'report.html'}")
-
-
-def predict(
-    answering,
-    files: list[Path],
-    as_json: bool,
-    out: Path | None,
-    engine: Engine,
-    workers: int | None,
-    told: Callable[[str, int | str], None] | None = None,
-    line: Callable[[dict[str, Any]], str] | None = None,
-) -> int:
-    """The `predict` verb of every classifier: rows in the order given; 1 if any file failed.
-
-    Args:
-        answering: an `_engines.Answering`.
-        told: called with each sound and its own sample rate, Hz, or a remark about what is done to it.
-        line: says a row for a person; `line_of` where it is left out.
-    """
-    from convmedia.apps import _engines, _rows
-
-    answering.predictor  # noqa: B018  what is wrong with the model is said here, and by no actor
-
-    def rows_of(files: list[Path]) -> Iterable[dict[str, Any]]:
-        if engine == Engine.ray:
-            return remarked(_engines.answered(answering, files, workers))
-        return remarked(answering.rows(files, told))
-
-    if out is not None:
-        return _rows.to_file(rows_of, files, as_json, out)
-    return printed(counted(rows_of(files), len(files), "predicting"), as_json, line or line_of)
-
-
-def printed(rows: Iterable[dict[str, Any]], as_json: bool, line: Callable[[dict[str, Any]], str]) -> int:
-    """Rows as they come, a line for each, or one JSON list; 1 if any file failed."""
-    failed, kept = False, []
-    for row in rows:
-        failed |= "error" in row
-        if as_json:
-            kept.append(row)
-        else:
-            tell(line(row), flush=True)
-    if as_json:
-        tell(to_json(kept, indent=2))
-    return int(failed)
-
-
-def line_of(row: dict[str, Any]) -> str:
-    """One row of predictions for a person: file, label, probability, runners-up."""
-    if "error" in row:
-        return f"{shown(row['file'])}\terror: {row['error']}"
-    file = shown(row["file"])
-    others = ", ".join(f"{shown(entry['label'])} {percent(entry['score'])}" for entry in row["top"][1:3])
-    return f"{file}\t{shown(row['label'])}\t{percent(row['score'])}" + (f"\t({others})" if others else "")
-
-
-def made_line(row: dict[str, Any]) -> str:
-    """One row of a verb that makes pictures of pictures: file, result, size, seconds."""
-    what = f"error: {row['error']}" if "error" in row else shown(row["out"])
-    size = "" if "error" in row else f"\t{row['width']}x{row['height']}\t{row['seconds']:.1f} s"
-    return f"{shown(row['file'])}\t{what}{size}"
-
-
-def make(worker, inputs: list[str], out: Path, settings: dict[str, Any], engine: Engine, workers, as_json) -> int:
-    """The verbs that make pictures of pictures: rows as they come and in `out`, and a summary; 1 if any file failed.
-
-    Args:
-        worker: an `_upscaling.Enlarging`, or what has its `pairs` and `rows`.
-        settings: what the pictures depend on beside the files.
-    """
-    from convmedia.apps import _making
-    from convmedia.apps._rows import Results, busy
-
-    out.mkdir(parents=True, exist_ok=True)
-    with locked(out, busy(out)):
-        results = Results(out, settings)
-        done = results.rows
-        if done:
-            already = plural(len(done), "file")
-            say(f"{already} done already, in {shown(results.path)} from a call that was cut short; going on")
-        pairs = worker.pairs(inputs, out)
-        by_actors = engine == Engine.ray
-        made = _making.made_by_actors(worker, pairs, done, workers) if by_actors else worker.rows(pairs, done)
-        began, errors = time.perf_counter(), Counter("error" in row for row in done.values())
-
-        def seen() -> Iterator[dict[str, Any]]:
-            for row in remarked(results.kept(made)):
-                errors["error" in row] += 1
-                yield row
-
-        printed(seen(), as_json, made_line)
-    seconds = time.perf_counter() - began
-    counts = f"{plural(errors[False], 'picture')} made, {plural(errors[True], 'file')} with an error, {seconds:.1f} s"
-    say(f"{counts}; rows: {shown(results.path)}")
-    return int(errors[True] > 0)
-
-
-def explain(app: str, inputs: list[str], out: Path, model: str | None, before) -> int:
-    """The `explain` verb of every classifier of pictures: filters, maps and Grad-CAM; 1 if any file failed.
-
-    Args:
-        before: gives the first filters before training of a predictor, or None where they are not known.
-    """
-    required(app, model)
-    use_backend(None)
-    from convmedia.apps._classifiers import explained
-    from convmedia.data.images import find
-
-    predictor = model_of(app, model)
-    files = find(inputs, note)
-    failed = 0
-    for file, written in counted(explained(predictor, files, out, before(predictor)), len(files), "drawing"):
-        failed += isinstance(written, str)
-        tell(f"{shown(file)}\terror: {written}" if isinstance(written, str) else "\n".join(map(str, written)))
-    return int(failed > 0)

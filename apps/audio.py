@@ -11,7 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps import _commands, _verbs
+from convmedia.apps import _commands, _entry, _inputs, _verb_predict, _verb_train
+from convmedia.apps._application import application
+from convmedia.apps._audio_training import figures_line, train_run
+from convmedia.apps._backend import use_backend
 from convmedia.apps._commands import (
     Backend,
     BatchSize,
@@ -31,12 +34,10 @@ from convmedia.apps._commands import (
     SoundMonitorOption,
     Top,
     Workers,
-    application,
-    given,
-    use_backend,
 )
 from convmedia.apps._early import all_missing
 from convmedia.apps._exports import add_export
+from convmedia.apps._inputs import given
 from convmedia.apps._task import Task
 from convmedia.apps._train_options import LabelOptions
 
@@ -112,85 +113,6 @@ class Options(LabelOptions):
     monitor: SoundMonitorOption = None
 
 
-def figures_line(split: str, figures: dict[str, Any]) -> str:
-    """The figures of one split or fold for a person."""
-    from convmedia.apps import _classifiers, _heard
-
-    if "accuracy_interval" in figures:
-        return _classifiers.accuracy_line(split, figures)
-    if "exact_interval" in figures:
-        return ", ".join(f"{name} {said}" for name, said in _heard.shares_said(figures).items())
-    return _classifiers.shares_line(figures)
-
-
-def train_run(run) -> dict[str, Any]:
-    """From a run's arguments to its complete folder: one training, or one for each fold."""
-    from convmedia.apps import _folds
-    from convmedia.data import sounds
-
-    options = run.arguments
-    if _folds.wanted(options) or (options["fold"] is None and options["split"] == "speaker"):
-        return _folds.each(run, sounds.folds(options["data"], options["split"]), train_one, "sound")
-    return train_one(run)
-
-
-def train_one(run) -> dict[str, Any]:
-    """One training: what is wrong with its arguments is said before anything is written."""
-    import keras
-
-    from convmedia.apps import _clips, _training
-    from convmedia.models import audio, load
-
-    options = run.arguments
-    data = _clips.loaded(options).required("train", "validation", "test")
-    _clips.check_options(options, data)
-    spectrum, size = _clips.heard_as(options, data)
-    keras.utils.set_random_seed(options["seed"])
-    build = audio.NETWORKS[options["network"]]
-    network = build(spectrum.frames(size), spectrum.bands, len(data.labels), several=data.several)
-    if options["weights"] != "none":
-        _training.start_from(network, load(options["weights"], app=APP), data.labels)
-    with run.begin(labels=list(data.labels), data_digest=data.digest):
-        return trained(run, data.limited(options["limit"], options["seed"]), network, spectrum, size)
-
-
-def trained(run, data, network, spectrum, size) -> dict[str, Any]:
-    """Fit, report, save: the run's record."""
-    import keras
-
-    from convmedia.apps import _balance, _clips, _heard, _training
-    from convmedia.apps._checkpoints import monitored
-    from convmedia.models import audio
-    from convmedia.models.optimizers import warm_cosine
-
-    options = run.arguments
-    examples = _clips.PreparedClips(data, spectrum, size, options["augment"])
-    details = {name: options[name] for name in ("network", "seed", "split", "fold")}
-    model = audio.whole(network, spectrum, size, *examples.moments, app=APP, labels=list(data.labels), details=details)
-    steps = max(examples.number // options["batch_size"], 1)
-    rate = warm_cosine(2e-3 if options["weights"] == "none" else 5e-4, options["epochs"] * steps, steps)
-    monitor = options.get("monitor") or _clips.monitor(data)
-    history = _training.fit(
-        network,
-        run,
-        examples.number,
-        _balance.weighted(examples.example, _clips.class_weights(options, data)),
-        epochs=options["epochs"],
-        batch_size=options["batch_size"],
-        seed=options["seed"],
-        precision=options["precision"],
-        validation=examples.validation(),
-        keep=lambda: run.keep(model),
-        monitor=monitored(monitor),
-        patience=options["patience"],
-        settled=_clips.settled(options["epochs"]),
-        separable=examples.separable,
-        optimizer=keras.optimizers.AdamW(rate, weight_decay=0.02),
-        **_clips.compiling(data, monitor),
-    )
-    return _heard.finish(run, data, history)
-
-
 @command.command()
 def evaluate(
     data: Data = "fsdd",
@@ -204,9 +126,9 @@ def evaluate(
     """Measure a saved file on the test sounds."""
     use_backend(backend)
     from convmedia.apps import _heard
-    from convmedia.apps._runs import fold_of, group_of
+    from convmedia.apps._record import fold_of, group_of
 
-    predictor = _verbs.model_of(APP, model)
+    predictor = _inputs.model_of(APP, model)
     chosen = _heard.tested(predictor, data, split, fold or fold_of(model, data), group or group_of(model, data))
     metrics, _ = _heard.measure(predictor, chosen)
     _heard.print_figures(predictor, chosen, metrics, as_json)
@@ -241,13 +163,13 @@ def predict(
     named = [] if stream else given(inputs, files_from)
     missing = all_missing(named, clips.rate_of) if out is None and model is None else []
     if missing:
-        return _verbs.printed(missing, as_json, _verbs.line_of)
+        return _verb_predict.printed(missing, as_json, _verb_predict.line_of)
     use_backend(None)
     from convmedia.apps import _predicting
     from convmedia.apps._engines import Answering
 
     if stream:
-        predictor = _verbs.model_of(APP, model)
+        predictor = _inputs.model_of(APP, model)
         return _predicting.predict_stream(predictor, top, every, as_json, rate, channels, str(encoding))
     answering = Answering(APP, model, top, every)
     return _predicting.predict_files(answering, named, as_json, out, engine, workers)
@@ -255,17 +177,17 @@ def predict(
 
 def examples(predictor, data: str | None, _):
     """Raw sounds to prove an export on."""
-    from convmedia.apps import _heard
+    from convmedia.apps import _sound_exports
 
-    return _heard.examples(predictor, data)
+    return _sound_exports.examples(predictor, data)
 
 
 def trial(predictor, model: str | None, data: str | None, _):
     """The right labels of a set's test sounds, to measure quantised files by."""
-    from convmedia.apps import _heard
+    from convmedia.apps import _sound_exports
     from convmedia.apps._exports import tested_on
 
-    return _heard.trial(predictor, model, tested_on(model, data))
+    return _sound_exports.trial(predictor, model, tested_on(model, data))
 
 
 def evaluated(
@@ -278,7 +200,7 @@ def evaluated(
 
 
 TASK = Task(APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated, line=figures_line)
-_verbs.add_train(command, TASK)
+_verb_train.add_train(command, TASK)
 add_export(command, TASK)
 
 
@@ -288,8 +210,8 @@ def explain(inputs: Inputs, out: Folder, model: Model = None) -> int:
     use_backend(None)
     from convmedia.apps import _drawing
 
-    return _drawing.explain(_verbs.model_of(APP, model), inputs, out)
+    return _drawing.explain(_inputs.model_of(APP, model), inputs, out)
 
 
 if __name__ == "__main__":
-    _commands.run(command)
+    _entry.run(command)

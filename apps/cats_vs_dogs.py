@@ -6,29 +6,20 @@ convmedia cats-vs-dogs predict photo.jpg
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from convmedia.apps import _commands, _verbs
+from convmedia.apps import _entry, _verbs
 from convmedia.apps import _photo_tasks as photos
-from convmedia.apps._commands import (
-    Backend,
-    BatchSize,
-    Data,
-    Epochs,
-    Fold,
-    Group,
-    Json,
-    Model,
-    application,
-    use_backend,
-)
+from convmedia.apps._application import application
+from convmedia.apps._backend import use_backend
+from convmedia.apps._cats_vs_dogs_training import train_run
+from convmedia.apps._commands import Backend, BatchSize, Data, Epochs, Fold, Group, Json, Model
 from convmedia.apps._task import Task
 from convmedia.apps._train_options import PhotoOptions
 
 APP = "cats-vs-dogs"
-BANK = 160  # px, at which the pictures are kept that the default network is trained on
 EXAMPLES = {
     "predict": ("samples/cat.jpg", "photos/ --model runs/pets --out answers.jsonl"),
     "train": ("--data photos/ --out runs/pets", "--data photos/ --network small --augment photos --out runs/small"),
@@ -70,109 +61,6 @@ class Options(PhotoOptions):
     batch_size: BatchSize = 32
 
 
-def train_run(run) -> dict[str, Any]:
-    """From a run's arguments to its complete folder: one training, or one for each fold."""
-    from convmedia.apps import _folds
-    from convmedia.data import pictures
-
-    if _folds.wanted(run.arguments):
-        return _folds.each(run, pictures.folds(run.arguments["data"]), train_one, "picture")
-    return train_one(run)
-
-
-def train_one(run) -> dict[str, Any]:
-    """One training."""
-    from convmedia.apps import _pictures
-    from convmedia.apps._classifiers import first_network
-    from convmedia.models.pictures import NETWORKS
-
-    options = run.arguments
-    data = _pictures.loaded(options["data"], options.get("group"), options.get("fold"))
-    data = data.required("train", "validation", "test")
-    network = first_network(NETWORKS, run, data.labels)
-    with run.begin(labels=list(data.labels), data_digest=data.digest):
-        return trained(run, data.limited(options["limit"], options["seed"]), network)
-
-
-def trained(run, data, network) -> dict[str, Any]:
-    """Fit, report, save: the run's record."""
-    import keras
-
-    from convmedia.apps import _balance, _pictures, _training
-    from convmedia.apps._checkpoints import monitored
-    from convmedia.apps._classifiers import finish
-    from convmedia.data.augmentation import mixed
-    from convmedia.models import pictures as networks
-    from convmedia.models.answer import PICTURE
-    from convmedia.models.saving import assemble
-
-    options, classes = run.arguments, len(data.labels)
-    details = {name: options[name] for name in ("network", "seed")}
-    preparation = networks.preparation(options["network"])
-    model = assemble(
-        network, preparation=preparation, app=APP, labels=list(data.labels), input=PICTURE, details=details
-    )
-    side = networks.SIDES[options["network"]]
-    sides = growing(options["epochs"]) if options["network"] == "resnet" else ()
-    bank = _pictures.decoded(data.train, BANK if sides else side, "decoding", fast=True)
-    held = _pictures.decoded(data.validation, side, "decoding validation")
-    mix = mixed(options["mixup"], options["cutmix"]) if options["mixup"] or options["cutmix"] else None
-    recipe = _pictures.recipe_of(options["augment"])
-    wanted, held_wanted = (_pictures.targets(split.truth, classes) for split in (data.train, data.validation))
-    monitor = options.get("monitor", "accuracy")
-    weights = _balance.class_weights(data.train.truth, classes, options.get("class_weights", False))
-    entropy = keras.losses.BinaryCrossentropy if classes == 2 else keras.losses.CategoricalCrossentropy
-    accuracy = keras.metrics.BinaryAccuracy if classes == 2 else keras.metrics.CategoricalAccuracy
-    history = _training.fit(
-        network,
-        run,
-        len(data.train),
-        _balance.weighted(_pictures.example_of(bank, wanted, scaled, recipe, mix, sides), weights),
-        epochs=options["epochs"],
-        batch_size=options["batch_size"],
-        seed=options["seed"],
-        precision=options["precision"],
-        validation=_pictures.held_out(held, held_wanted, scaled),
-        keep=lambda: run.keep(model),
-        monitor=monitored(monitor),
-        patience=options["patience"],
-        separable=mix is None,
-        optimizer=optimizer(options, len(data.train)),
-        loss=entropy(label_smoothing=0.1 if options["network"] == "resnet" else 0.0),
-        metrics=_balance.watched(accuracy, classes, monitor),
-    )
-    return finish(run, "Cats against dogs", data, history)
-
-
-def scaled(batch):
-    """0..255 to 0..1, as in the file."""
-    return batch / 255.0
-
-
-def growing(epochs: int) -> list[int]:
-    """Side, px, of the pictures of each epoch: small ones first, on which the same time is four times the epochs.
-
-    The file sees pictures a little larger than the last ones here: training zooms in, so what it shows is larger than
-    what the file is given, and that is made up for (Touvron et al. 2019, "Fixing the train-test resolution").
-    """
-    return [64 if 7 * epoch < 3 * epochs else 96 if 7 * epoch < 6 * epochs else 128 for epoch in range(epochs)]
-
-
-def optimizer(options, number: int):
-    """RMSprop for `small`, as published; AdamW for the default network; the rate of both falls along a cosine."""
-    import keras
-
-    from convmedia.models.optimizers import warm_cosine
-
-    steps = max(number // options["batch_size"], 1)
-    peak = 1.0 if options["weights"] == "none" else 0.3  # fine-tuning changes what is there by small steps
-    greatest = {"small": 1e-3, "resnet": 1.5e-3}[options["network"]] * peak
-    rate = warm_cosine(greatest, options["epochs"] * steps, min(steps * 3, 500))
-    if options["network"] == "small":
-        return keras.optimizers.RMSprop(rate)
-    return keras.optimizers.AdamW(rate, weight_decay=0.05)
-
-
 @command.command()
 def evaluate(
     data: Data = "dogs-vs-cats",
@@ -191,7 +79,7 @@ def evaluate(
 
 def filters_before(predictor):
     """The first filters before training."""
-    from convmedia.apps._classifiers import first_filters
+    from convmedia.apps._initial_weights import first_filters
     from convmedia.models.pictures import NETWORKS
 
     return first_filters(NETWORKS, predictor)
@@ -202,4 +90,4 @@ _verbs.add(command, TASK, filters_before)
 
 
 if __name__ == "__main__":
-    _commands.run(command)
+    _entry.run(command)

@@ -11,7 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps import _commands, _verbs
+from convmedia.apps import _entry, _inputs, _verbs
+from convmedia.apps._application import application
+from convmedia.apps._backend import use_backend
 from convmedia.apps._commands import (
     Backend,
     BatchSize,
@@ -26,16 +28,13 @@ from convmedia.apps._commands import (
     Overwrite,
     Resume,
     Seed,
-    application,
-    note,
-    progress,
-    say,
-    tell,
-    to_json,
-    use_backend,
 )
 from convmedia.apps._given import given_in
+from convmedia.apps._json import to_json
+from convmedia.apps._mnist_training import train_run
+from convmedia.apps._progress import progress
 from convmedia.apps._task import Task
+from convmedia.apps._terminal import note, say, tell
 from convmedia.apps._train_options import PhotoOptions
 
 APP = "mnist"
@@ -82,95 +81,6 @@ class Options(PhotoOptions):
     batch_size: BatchSize = 128
 
 
-def train_run(run) -> dict[str, Any]:
-    """From a run's arguments to its complete folder: one training, or one for each fold."""
-    from convmedia.apps import _folds
-    from convmedia.data import pictures
-
-    if _folds.wanted(run.arguments):
-        return _folds.each(run, pictures.folds(run.arguments["data"]), train_one, "picture")
-    return train_one(run)
-
-
-def train_one(run) -> dict[str, Any]:
-    """One training; what is wrong with its arguments is said before anything is written."""
-    from convmedia.apps._classifiers import first_network, say_problems
-    from convmedia.data import digits
-    from convmedia.models.digits import NETWORKS
-
-    options = run.arguments
-    with progress("reading examples") as update:
-        data = digits.load(options["data"], update, options.get("group"), options.get("fold"))
-    data = data.required("train", "validation", "test")
-    say_problems(data)
-    network = first_network(NETWORKS, run, data.labels)
-    with run.begin(labels=list(data.labels), data_digest=data.digest):
-        return trained(run, data.limited(options["limit"], options["seed"]), network)
-
-
-def trained(run, data, network) -> dict[str, Any]:
-    """Fit, report, save: the run's record."""
-    import keras
-
-    from convmedia.apps import _balance, _digits, _training
-    from convmedia.apps._checkpoints import monitored
-    from convmedia.apps._classifiers import finish
-    from convmedia.models import digits as networks
-    from convmedia.models.answer import PICTURE
-    from convmedia.models.optimizers import warm_cosine
-    from convmedia.models.saving import assemble
-
-    options = run.arguments
-    details = {name: options[name] for name in ("network", "preparation", "seed")}
-    preparation = networks.PREPARATIONS[options["preparation"]]()
-    model = assemble(
-        network, preparation=preparation, app=APP, labels=list(data.labels), input=PICTURE, details=details
-    )
-    examples = prepared_examples(run, data)
-    number = len(examples.regular)
-    steps = max(number // options["batch_size"], 1)
-    monitor = options.get("monitor", "accuracy")
-    weights = _balance.class_weights(data.train.truth, len(data.labels), options.get("class_weights", False))
-    peak = 2e-3 if options["weights"] == "none" else 1e-3  # fine-tuning changes what is there by small steps
-    rate = warm_cosine(peak, options["epochs"] * steps, min(steps, 500))
-    history = _training.fit(
-        network,
-        run,
-        number,
-        _balance.weighted(examples.example, weights),
-        epochs=options["epochs"],
-        batch_size=options["batch_size"],
-        seed=options["seed"],
-        precision=options["precision"],
-        validation=_training.held_out(*examples.validation),
-        keep=lambda: run.keep(model),
-        monitor=monitored(monitor),
-        patience=options["patience"],
-        separable=True,
-        optimizer=keras.optimizers.AdamW(rate, weight_decay=0.01),
-        loss=keras.losses.CategoricalCrossentropy(),
-        metrics=_balance.watched(keras.metrics.CategoricalAccuracy, len(data.labels), monitor),
-    )
-    record = finish(run, "Handwritten digits", data, history, _digits.measure, _digits.filters_drawn)
-    (run.folder / "checkpoint" / "examples.npz").unlink(missing_ok=True)
-    return record
-
-
-def prepared_examples(run, data):
-    """The training and validation examples of a run as its network sees them, kept in its checkpoint folder."""
-    from convmedia.apps._digits import PreparedDigits
-
-    options = run.arguments
-    kept = run.folder / "checkpoint" / "examples.npz"
-    if kept.exists() and (found := PreparedDigits.read(kept, options["augment"])):
-        return found
-    examples = PreparedDigits.of(
-        data, options["preparation"], invert=options["invert"], augment=options["augment"], seed=options["seed"]
-    )
-    examples.write(kept)
-    return examples
-
-
 @command.command()
 def evaluate(
     data: Data = "mnist",
@@ -184,10 +94,10 @@ def evaluate(
     use_backend(backend)
     from convmedia.apps import _digits
     from convmedia.apps._classifiers import print_figures, say_problems
-    from convmedia.apps._runs import fold_of, group_of
+    from convmedia.apps._record import fold_of, group_of
     from convmedia.data import digits
 
-    predictor = _verbs.model_of(APP, model)
+    predictor = _inputs.model_of(APP, model)
     with progress("reading examples") as update:
         chosen = digits.load(data, update, group or group_of(model, data), fold or fold_of(model, data))
     chosen = chosen.required("test")
@@ -217,7 +127,7 @@ def trial(predictor, model: str | None, data: str | None, _):
     """The right labels of a set's test split, to measure quantised files by; of the bundled one for shipped weights."""
     from convmedia.apps._classifiers import trial
     from convmedia.apps._exports import tested_on
-    from convmedia.apps._runs import fold_of, group_of
+    from convmedia.apps._record import fold_of, group_of
     from convmedia.data import digits
 
     def labelled(data: str, group: str | None, fold: str | None):
@@ -230,7 +140,7 @@ def trial(predictor, model: str | None, data: str | None, _):
 
 def filters_before(predictor):
     """The first filters before training."""
-    from convmedia.apps._classifiers import first_filters
+    from convmedia.apps._initial_weights import first_filters
     from convmedia.models.digits import NETWORKS
 
     return first_filters(NETWORKS, predictor)
@@ -260,8 +170,8 @@ def compare(
     `--preparation resize`; then with the default preparation. Prints what each answers to your own pictures.
     """
     use_backend(None)
-    from convmedia.apps import _digits
-    from convmedia.apps._runs import open_run
+    from convmedia.apps import _inversion
+    from convmedia.apps._opening import open_run
     from convmedia.data.errors import InputError
     from convmedia.data.images import find
 
@@ -272,17 +182,17 @@ def compare(
     files = find(chosen, note)
     run.record["inputs"] = list(map(str, chosen))
     with run.begin():
-        result = _digits.compared(run, list(trainings(run)), files)
+        result = _inversion.compared(run, list(trainings(run)), files)
     if as_json:
         tell(to_json(result, indent=2))
         return
-    tell(_digits.comparison_table(result))
+    tell(_inversion.comparison_table(result))
     tell(f"report {out / 'report.html'}")
 
 
 def trainings(run) -> Iterator[tuple[str, Any]]:
     """Name and complete run of each training of the inversion experiment, in folders below the run's."""
-    from convmedia.apps._runs import open_part
+    from convmedia.apps._opening import open_part
     from convmedia.data import digits
 
     options = run.arguments
@@ -309,4 +219,4 @@ def trainings(run) -> Iterator[tuple[str, Any]]:
 
 
 if __name__ == "__main__":
-    _commands.run(command)
+    _entry.run(command)

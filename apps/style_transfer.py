@@ -12,7 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps import _commands, _painting_options, _verbs
+from convmedia.apps import _entry, _painting_options, _verb_train, _verb_transform
+from convmedia.apps._application import application
+from convmedia.apps._backend import load_pipelines, use_backend
 from convmedia.apps._commands import (
     Backend,
     BatchSize,
@@ -27,16 +29,13 @@ from convmedia.apps._commands import (
     Model,
     Seed,
     Workers,
-    application,
-    given,
-    load_pipelines,
-    tell,
-    to_json,
-    use_backend,
 )
 from convmedia.apps._early import data_given, pictures_given
 from convmedia.apps._exports import add_export
+from convmedia.apps._inputs import given
+from convmedia.apps._json import to_json
 from convmedia.apps._task import Task
+from convmedia.apps._terminal import tell
 from convmedia.apps._train_options import TrainOptions
 from convmedia.data.errors import InputError
 
@@ -204,7 +203,7 @@ TASK = Task(
     line=figures_line,
     tolerance=1e-3,  # normalisation over the whole picture adds up roundings
 )
-_verbs.add_train(command, TASK)
+_verb_train.add_train(command, TASK)
 
 
 @command.command()
@@ -234,11 +233,11 @@ def apply(
     worker = Painting(model, blend, size, smooth, frames)
     settings = {"model": worker.predictor.digest, "blend": blend, "size": size, "smooth": smooth}
     settings |= {"frames": True} if frames else {}
-    return _verbs.make(worker, files, out, settings, engine, workers, as_json)
+    return _verb_transform.make(worker, files, out, settings, engine, workers, as_json)
 
 
 add_export(command, TASK)
 
 
 if __name__ == "__main__":
-    _commands.run(command)
+    _entry.run(command)

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps import _commands, _verbs
+from convmedia.apps import _entry, _verb_train, _verb_transform
+from convmedia.apps._application import application
+from convmedia.apps._backend import load_pipelines, use_backend
 from convmedia.apps._commands import (
     Arithmetic,
     Backend,
@@ -28,13 +30,10 @@ from convmedia.apps._commands import (
     Patience,
     Weights,
     Workers,
-    application,
-    given,
-    load_pipelines,
-    use_backend,
 )
 from convmedia.apps._early import data_given, pictures_given, pictures_of, required
 from convmedia.apps._exports import add_export
+from convmedia.apps._inputs import given
 from convmedia.apps._task import Task
 from convmedia.apps._train_options import TrainOptions
 
@@ -165,7 +164,7 @@ def upscale(
     predictor, factor = worker.chosen
     settings = {"model": predictor.digest, "scale": factor, "compare": compare, "precision": str(precision)}
     settings |= {"frames": True} if frames else {}
-    return _verbs.make(worker, files, out, settings, engine, workers, as_json)
+    return _verb_transform.make(worker, files, out, settings, engine, workers, as_json)
 
 
 def chosen(model: str | None, network: NetworkName | None, scale: Scale | None):
@@ -174,9 +173,9 @@ def chosen(model: str | None, network: NetworkName | None, scale: Scale | None):
     Raises:
         InputError: no such model; it is of another scale or network.
     """
-    from convmedia.apps import _super_resolution
+    from convmedia.apps import _model_choice
 
-    return _super_resolution.chosen(model, *named(network, scale))
+    return _model_choice.chosen(model, *named(network, scale))
 
 
 def shipped_given(model: str | None, network: NetworkName | None, scale: Scale | None) -> None:
@@ -214,10 +213,10 @@ def evaluated(predictor, data: str, ensemble: bool = False, precision: str = "fl
 
 
 TASK = Task(APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated, line=figures_line)
-_verbs.add_train(command, TASK)
+_verb_train.add_train(command, TASK)
 CHOICE = {"network": (NetworkChoice, None), "scale": (ScaleChoice, None)}
 add_export(command, TASK, CHOICE, shipped_given, lambda model, network, scale: chosen(model, network, scale)[0])
 
 
 if __name__ == "__main__":
-    _commands.run(command)
+    _entry.run(command)

@@ -10,24 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps import _commands, _verbs
+from convmedia.apps import _entry, _verbs
 from convmedia.apps import _photo_tasks as photos
-from convmedia.apps._commands import (
-    Backend,
-    BatchSize,
-    Data,
-    Fold,
-    Group,
-    Json,
-    Model,
-    application,
-    load_pipelines,
-    tell,
-    use_backend,
-)
+from convmedia.apps._application import application
+from convmedia.apps._backend import load_pipelines, use_backend
+from convmedia.apps._commands import Backend, BatchSize, Data, Fold, Group, Json, Model
 from convmedia.apps._early import required
 from convmedia.apps._given import Given
 from convmedia.apps._task import Task
+from convmedia.apps._terminal import tell
 from convmedia.apps._train_options import PhotoOptions
 from convmedia.data.errors import InputError
 
@@ -89,7 +80,7 @@ def rates_drawn(given: Given) -> int | None:
         raise InputError("--find-lr looks at one training: leave --folds out, or give one --fold")
     load_pipelines()
     from convmedia.apps import _transfer
-    from convmedia.apps._runs import open_run
+    from convmedia.apps._opening import open_run
 
     tell(_transfer.rates_drawn(open_run(APP, given)))
     return 0
@@ -117,4 +108,4 @@ _verbs.add(command, TASK, lambda predictor: None, rates_drawn)
 
 
 if __name__ == "__main__":
-    _commands.run(command)
+    _entry.run(command)

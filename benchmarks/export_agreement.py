@@ -8,7 +8,7 @@ Exports the shipped digits model (or MODEL) to a temporary folder and prints the
 import sys
 import tempfile
 
-from convmedia.apps._commands import use_backend
+from convmedia.apps._backend import use_backend
 from convmedia.apps._parity import print_parity
 
 PICTURES = 1000

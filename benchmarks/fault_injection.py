@@ -138,13 +138,13 @@ def same(name: str, one, other) -> bool:
 
 def state_of(place: Path) -> dict:
     """All that the final files of a folder hold, read as the commands read them."""
-    from convmedia.apps import _rows, _runs
+    from convmedia.apps import _record, _rows, _runs
     from convmedia.models import load
     from convmedia.models.exporting import read_examples
 
     found: dict = {}
     if (place / "run" / "run.json").exists():
-        record = _runs.read_record(place / "run")
+        record = _record.read_record(place / "run")
         found["status"] = record["status"]
         state, history, _ = _runs.Run(place / "run", record, fresh=False).load_checkpoint()
         if history:
@@ -174,10 +174,10 @@ def trained(epochs: int) -> Callable[[Path], None]:
         import numpy as np
         import tensorflow as tf
 
-        from convmedia.apps import _runs, _training
+        from convmedia.apps import _opening, _record, _runs, _training
         from convmedia.models.answer import PICTURE
+        from convmedia.models.assembly import assemble
         from convmedia.models.exporting import write_examples
-        from convmedia.models.saving import assemble
 
         rng = np.random.default_rng(0)
         pictures = rng.uniform(0, 255, (12, 4, 4, 3)).astype("float32")
@@ -189,7 +189,7 @@ def trained(epochs: int) -> Callable[[Path], None]:
         model = assemble(network, app="mnist", labels=LABELS, input=PICTURE, details={})
         folder = place / "run"
         there = (folder / "run.json").exists()
-        run = _runs.Run(folder, _runs.read_record(folder), False) if there else _runs.new_run("mnist", folder, {})
+        run = _runs.Run(folder, _record.read_record(folder), False) if there else _opening.new_run("mnist", folder, {})
         if there and run.complete:
             return
         with run.begin(labels=LABELS):

@@ -16,7 +16,7 @@ import soundfile
 import soxr
 from PIL import Image
 
-from convmedia.data import clips, fingerprints, images, near_duplicates, sources
+from convmedia.data import clips, fingerprints, images, near_duplicates, sound_fingerprints, sources
 from convmedia.data.near_duplicates import PICTURES, SOUNDS, candidates
 
 EVERY = 40  # files, between two that are copied
@@ -67,7 +67,7 @@ def of_sounds(name: str, files: list[Path]) -> None:
         found = 0
         for at in chosen:
             content = copy(*soundfile.read(files[at], dtype="float32"))
-            mark = fingerprints.of_sound([resampled(*content)])
+            mark = sound_fingerprints.of_sound([resampled(*content)])
             if list(candidates(SOUNDS, [marks[at], mark])):
                 found += SOUNDS.same(SOUNDS.detail(files[at]), near_duplicates.of_waveform(resampled(*content)))
         print(f"    {kind}: {found} of {len(chosen)} copies found")
@@ -107,7 +107,7 @@ PICTURE_COPIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def resampled(samples: np.ndarray, rate: int) -> np.ndarray:
-    return np.concatenate(list(clips.resampled([samples], rate, fingerprints.SOUND_RATE)))
+    return np.concatenate(list(clips.resampled([samples], rate, sound_fingerprints.SOUND_RATE)))
 
 
 def stored(kind: str, subtype: str) -> Callable[[np.ndarray, int], tuple[np.ndarray, int]]:

@@ -27,7 +27,8 @@ from convmedia.apps._enlarging import TRAININGS, recipe, validation
 from convmedia.apps._twin import precision_here, twin
 from convmedia.data.patches import HighResolution, Patches
 from convmedia.models.answer import PICTURE
-from convmedia.models.saving import assemble, save
+from convmedia.models.assembly import assemble
+from convmedia.models.saving import save
 from convmedia.models.super_resolution import NETWORKS, whole
 
 
@@ -50,7 +51,7 @@ class Batches(keras.utils.PyDataset):
 
 def pack(data: str, path: Path) -> None:
     """Write the pictures of a set or folder to one file, RGB, those held out for validation by themselves."""
-    from convmedia.apps._quality import picture_sets
+    from convmedia.apps._picture_sets import picture_sets
     from convmedia.data import patches
 
     files = [file for found in picture_sets(data).values() for file in found]

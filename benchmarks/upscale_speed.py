@@ -20,8 +20,8 @@ import keras
 import numpy as np
 from sklearn.datasets import load_sample_image
 
+from convmedia.apps._model_choice import at_precision
 from convmedia.apps._twin import PRECISIONS, precision_here
-from convmedia.apps._upscaling import at_precision
 from convmedia.models import shipped
 from convmedia.models.formats import FORMATS
 from convmedia.models.tiling import TILE_PX, whole_picture

@@ -5,13 +5,15 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from convmedia.data import sources
+import platformdirs
+
+from convmedia.data import caches
 
 
 def place(kind: str, key: str, suffix: str) -> Path:
     """Where the file of a key is kept: CACHE/KIND/HASH.SUFFIX. `key` says all that its content depends on."""
     name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return sources.cache() / kind / (name + suffix)
+    return caches.cache() / kind / (name + suffix)
 
 
 def used(path: Path) -> None:
@@ -31,3 +33,9 @@ def trim(folder: Path, most_bytes: int) -> None:
         total += stat.st_size
         if total > most_bytes:
             path.unlink(missing_ok=True)
+
+
+def cache() -> Path:
+    """The folder that downloads go to."""
+    override = os.environ.get("CONVMEDIA_CACHE")
+    return Path(override) if override else platformdirs.user_cache_path("convmedia")

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convmedia.data import channels, containers, fingerprints
+from convmedia.data import channels, containers, sound_fingerprints
 from convmedia.data.errors import InputError, in_one_line
 from convmedia.data.files import find as find_files
 from convmedia.data.files import shown
@@ -108,8 +108,8 @@ def check(path: str | Path) -> bytes:
 
     mixing = _mixing(path)
     with opened(path) as file:
-        pieces = resampled(measured(_mono(file, path, mixing)), file.samplerate, fingerprints.SOUND_RATE)
-        mark = fingerprints.of_sound(pieces)
+        pieces = resampled(measured(_mono(file, path, mixing)), file.samplerate, sound_fingerprints.SOUND_RATE)
+        mark = sound_fingerprints.of_sound(pieces)
     if peak < SILENT:
         raise InputError(f"{shown(path)} is silent (its peak is {peak:.1e} of full scale); replace it")
     if clipped > CLIPPED_SHARE * samples:

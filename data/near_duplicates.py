@@ -17,7 +17,7 @@ from PIL import Image
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import uniform_filter
 
-from convmedia.data import clips, fingerprints, images
+from convmedia.data import clips, fingerprints, images, sound_fingerprints
 from convmedia.data.colouring import LUMA
 
 CLOSE_PX = 64
@@ -140,8 +140,8 @@ def _of_picture(path: Path) -> np.ndarray:
 @lru_cache(256)
 def _of_sound(path: Path) -> np.ndarray:
     """The first 30 seconds of `of_waveform`."""
-    wanted, found = int(CLOSE_SECONDS * fingerprints.SOUND_RATE), []
-    for block in clips.blocks(path, fingerprints.SOUND_RATE):
+    wanted, found = int(CLOSE_SECONDS * sound_fingerprints.SOUND_RATE), []
+    for block in clips.blocks(path, sound_fingerprints.SOUND_RATE):
         found.append(block)
         if sum(map(len, found)) >= wanted:
             break
@@ -152,7 +152,7 @@ def of_waveform(samples: np.ndarray) -> np.ndarray:
     """What of a sound at 8 kHz, float32 (samples,), is compared closely: 500 to 2,800 Hz, where voices differ and
     encoders are exact."""
     spectrum = rfft(samples)
-    hertz = np.linspace(0, fingerprints.SOUND_RATE / 2, len(spectrum))
+    hertz = np.linspace(0, sound_fingerprints.SOUND_RATE / 2, len(spectrum))
     spectrum[(hertz < 500) | (hertz > 2800)] = 0
     return irfft(spectrum, len(samples)).astype(np.float32)
 
@@ -164,16 +164,16 @@ def same_sound(one: np.ndarray, other: np.ndarray) -> bool:
     """
     size = next_fast_len(len(one) + len(other), real=True)
     found = irfft(rfft(one, size) * np.conj(rfft(other, size)), size)
-    lag = fingerprints.SOUND_RATE // 4
+    lag = sound_fingerprints.SOUND_RATE // 4
     best = max(found[: lag + 1].max(), found[-lag:].max())
     return bool(best > 0.93 * np.sqrt(float(one @ one) * float(other @ other)))
 
 
 def _as_long(one: bytes, other: bytes) -> bool:
     """Encoders add or cut some hundredths of a second."""
-    first, second = fingerprints.seconds_of(one), fingerprints.seconds_of(other)
+    first, second = sound_fingerprints.seconds_of(one), sound_fingerprints.seconds_of(other)
     return abs(first - second) <= 0.03 + 0.01 * max(first, second)
 
 
 PICTURES = Likeness(fingerprints.picture_vectors, 0.01, lambda one, other: True, _of_picture, same_picture)
-SOUNDS = Likeness(fingerprints.sound_vectors, 0.19, _as_long, _of_sound, same_sound)
+SOUNDS = Likeness(sound_fingerprints.sound_vectors, 0.19, _as_long, _of_sound, same_sound)

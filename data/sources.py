@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
 from convmedia.data import images
 from convmedia.data.arrays import DAMAGED
+from convmedia.data.caches import cache
 from convmedia.data.catalogue import BUNDLED, SOURCES, Source
 from convmedia.data.download import Expected, Progress, Unreachable, download, unpack
 from convmedia.data.errors import InputError
@@ -46,12 +46,6 @@ def source(name: str) -> Source:
     raise InputError(
         f"no data set is named {shown(name)!r}, and there is no such file or folder; {hint}known: {', '.join(SOURCES)}"
     )
-
-
-def cache() -> Path:
-    """The folder that downloads go to."""
-    override = os.environ.get("CONVMEDIA_CACHE")
-    return Path(override) if override else platformdirs.user_cache_path("convmedia")
 
 
 def locate(name: str) -> Path | None:

@@ -12,9 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from convmedia.models import probes, serving
+from convmedia.models.batching import in_batches
 from convmedia.models.formats import Refused
+from convmedia.models.layer_tree import every_layer
 from convmedia.models.outputs import Outputs
-from convmedia.models.predicting import Predictor, every_layer, in_batches
+from convmedia.models.predicting import Predictor
 from convmedia.models.proving import first_line
 from convmedia.models.stylizing import StyleNormalization
 from convmedia.models.trials import Trial

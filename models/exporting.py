@@ -20,7 +20,8 @@ from convmedia.data.quiet import silenced
 from convmedia.models import comparing, describing, trials
 from convmedia.models.evidence import Evidence, Measured
 from convmedia.models.formats import FORMATS, Format, Refused
-from convmedia.models.predicting import Predictor, every_layer
+from convmedia.models.layer_tree import every_layer
+from convmedia.models.predicting import Predictor
 from convmedia.models.proving import Asked, answered, first_line
 from convmedia.models.trials import LOSS_TOLERANCE, Trial
 from convmedia.models.verifying import read_arrays, write_arrays

@@ -309,6 +309,22 @@ def _quiet(faint: float, sound: Sound) -> bool:
     return faint <= silence.AT_LEAST * sound.loudest
 
 
+class SoundPredictor(Predictor):
+    """A loaded model of sounds that answers arrays and files."""
+
+    def predict_rows(
+        self, files: Iterable[str | Path], top: int | None = None, batch_size: int = 32
+    ) -> Iterator[dict[str, Any]]:
+        """As of `Predictor`; sounds are answered by their windows, in batches of `BATCH`."""
+        yield from Listener(self).rows(files, top)
+
+
+def predictor_of(model: keras.Model, path: str | Path | None = None) -> Predictor:
+    """What answers with a model, by its kind of input."""
+    sounds = model.layers[-1].input_description["kind"] == "sound"
+    return SoundPredictor(model, path) if sounds else Predictor(model, path)
+
+
 def scores_of(predictor: Predictor, files: Iterable[str | Path], progress: Callable | None = None) -> np.ndarray:
     """Scores of files, float64 (n, labels).
 

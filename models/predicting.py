@@ -16,13 +16,12 @@ from convmedia.data import images, memory, pages
 from convmedia.data.errors import InputError
 from convmedia.data.files import digest, shown
 from convmedia.data.parallel import THREADS, in_order
+from convmedia.models.batching import in_batches
 from convmedia.models.compiled import with_jax
 from convmedia.models.ink import FindInk
-from convmedia.models.keras_internals import direct_layers
+from convmedia.models.layer_tree import every_layer
 from convmedia.models.layers import Resize
 from convmedia.models.outputs import Kind, Outputs
-
-BATCH_VALUES = 12_000_000  # most input values of one batch, 48 MB as float32: bounds memory on large pictures
 
 MOST_PIXELS = 16_000_000
 """A larger picture is averaged over squares of pixels before a network that shrinks it to a small one anyway."""
@@ -32,39 +31,6 @@ ANSWERED_BYTES = 45
 
 PIXELS_AHEAD = 64_000_000
 """Of pictures that are decoded before they are needed, all together."""
-
-
-def every_layer(model: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    """The model and every layer in it in order, at any depth, also inside wrappers such as TimeDistributed."""
-    yield model
-    for layer in direct_layers(model):
-        yield from every_layer(layer)
-
-
-def in_batches(items: Iterable[Any], array: Callable[[Any], np.ndarray | None], batch_size: int) -> Iterator[list[Any]]:
-    """Cut a stream into lists of consecutive items whose arrays have one shape, bounded in number and in values.
-
-    Args:
-        items: anything, taken one by one.
-        array: gives an item's array, or None for an item that fits into any batch.
-        batch_size: most items of a list; large arrays come in fewer, at least one (`BATCH_VALUES`).
-    """
-    batch: list[Any] = []
-    shape: tuple[int, ...] | None = None
-    values = 0
-    for item in items:
-        example = array(item)
-        size = 0 if example is None else example.size
-        other = example is not None and shape not in (None, example.shape)
-        large = values > 0 and size > 0 and values + size > BATCH_VALUES
-        if batch and (other or large or len(batch) == batch_size):
-            yield batch
-            batch, shape, values = [], None, 0
-        batch.append(item)
-        values += size
-        shape = shape if example is None else example.shape
-    if batch:
-        yield batch
 
 
 def no_number(what: str) -> str:
@@ -225,11 +191,6 @@ class Predictor:
         """
         if self.labels is None:
             raise InputError(f"The model of {self.app!r} does not label files; see its other commands.")
-        if self.input["kind"] == "sound":
-            from convmedia.models.listening import Listener
-
-            yield from Listener(self).rows(files, top)
-            return
         reduces = self.shrinks and not self.kind.located
         read = partial(_decoded, most_pixels=MOST_PIXELS if reduces else None, page=self.finds_ink)
         decoded = enumerate(in_order(read, files, 2 * THREADS, images.pixels, PIXELS_AHEAD))

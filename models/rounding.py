@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from convmedia.models.keras_internals import watched_inputs
-from convmedia.models.predicting import every_layer
+from convmedia.models.layer_tree import every_layer
 
 GREATEST = 127
 MOST_INPUTS = 4608  # of one output, as of a 3x3 convolution of 512 channels; larger ones are rounded to the nearest

@@ -1,11 +1,11 @@
 """The saved file: one `.keras` that takes raw input and gives the answer. Joining, writing, reading, loading it."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -19,62 +19,16 @@ from convmedia.models import archives
 from convmedia.models.answer import Answer, wrong_description
 from convmedia.models.audio import renewed
 from convmedia.models.keras_internals import variables_within
-from convmedia.models.predicting import Predictor, every_layer
+from convmedia.models.layer_tree import every_layer
+from convmedia.models.listening import predictor_of
+from convmedia.models.predicting import Predictor
+
+if TYPE_CHECKING:
+    from convmedia.models.listening import predictor_of
 
 WEIGHTS = "convmedia.models.weights"
 DEFAULTS = {"super-resolution": "carn-m_x2"}  # of applications that ship several
 SCALE = re.compile(r"-x(?=\d$)")
-
-
-def assemble(
-    network: keras.Model,
-    *,
-    preparation: Sequence[keras.layers.Layer] = (),
-    app: str,
-    labels: list[str] | None,
-    input: dict[str, Any],
-    details: dict[str, Any],
-    beside: Mapping[str, int] | None = None,
-    kind: str | None = None,
-) -> keras.Model:
-    """Join preparation, network and answer into the model that is saved. Weights are shared with `network`.
-
-    Args:
-        network: takes what the last preparation layer gives; for a classifier it answers (batch, labels)
-            probabilities, or (batch, 1), the probability of the second of two labels. A list of tensors where the kind
-            of answer has several.
-        preparation: layers from raw input to the network's input, in order.
-        app, labels, input, details, kind: as `Answer` has them. `input["shape"]` and `input["dtype"]` (float32) make
-            the model's input, which is named by `input["kind"]`: pictures (batch, height, width, 3) in 0..255,
-            waveforms (batch, samples) in -1..1.
-        beside: further inputs by name, float32 (batch, values) of so many values, which the network takes as they are.
-
-    Returns:
-        Uncompiled functional model. A one-unit answer became [1 - p, p], (batch, 2).
-
-    Raises:
-        ValueError: the network's answer does not fit the kind or the labels.
-    """
-    raw = keras.Input(tuple(input["shape"]), dtype=input["dtype"], name=input["kind"])
-    prepared = raw
-    for layer in preparation:
-        prepared = layer(prepared)
-    others = [keras.Input((values,), name=name) for name, values in (beside or {}).items()]
-    answer = network([prepared, *others] if others else prepared)
-    last = Answer(app, labels, input, details, kind, name="answer")
-    if last.kind.name == "probabilities":
-        answer = _one_score_per_label(answer, len(labels or []))
-    reason = last.kind.wrong(labels, [tensor.shape for tensor in keras.tree.flatten(answer)])
-    if reason:
-        raise ValueError(f"{app}: {reason}")
-    return keras.Model([raw, *others] if others else raw, last(answer), name=app.replace("-", "_"))
-
-
-def _one_score_per_label(answer, labels: int):
-    """The probability of the second of two labels, (batch, 1), as those of both."""
-    if len(answer.shape) == 2 and answer.shape[-1] == 1 and labels == 2:
-        return ops.concatenate([1.0 - answer, answer], axis=-1)
-    return answer
 
 
 def save(model: keras.Model, path: str | Path, noted: Callable[[Path], None] = lambda beside: None) -> None:
@@ -173,7 +127,7 @@ def load(source: str | Path, app: str | None = None) -> Predictor:
 
 def _load_path(path: Path) -> Predictor:
     path = file_in(path)
-    return Predictor(read(path), path)
+    return predictor_of(read(path), path)
 
 
 def shipped(name: str) -> Predictor:
@@ -191,7 +145,7 @@ def shipped(name: str) -> Predictor:
             f"No weights are shipped for {name!r}; train first, then give --model the run folder or its model.keras."
         )
     with resources.as_file(resources.files(WEIGHTS) / file) as path:
-        predictor = Predictor(read(path), path)
+        predictor = predictor_of(read(path), path)
     app = name.partition("/")[0]
     if "/" in name and predictor.app != app:
         raise InputError(f"No weights of {app!r} are shipped as {name!r}; they are of {predictor.app!r}.")

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from convmedia.models.batching import in_batches
 from convmedia.models.outputs import Outputs, Probabilities
-from convmedia.models.predicting import in_batches
 
 Answers = Iterable[Outputs]
 LOSS_TOLERANCE = {"dB": 0.1, "points": 0.5}

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from convmedia.apps import _commands, audio
+from convmedia.apps import _entry, audio
 from convmedia.models import load
 
 SMALL = ["--window", "0.3", "--batch-size", "8", "--precision", "float32"]
@@ -23,7 +23,7 @@ RATE = 8000
 
 def run(capsys, *arguments):
     """Exit code, standard output and standard error of a command in this process."""
-    code = _commands.exit_code(audio.command, [str(argument) for argument in arguments])
+    code = _entry.exit_code(audio.command, [str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -64,7 +64,7 @@ def small_epochs():
 def trained(folder, small_epochs, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "tones"
     arguments = ["train", "--data", str(folder), *SMALL, "--epochs", "6", "--out", str(out)]
-    assert _commands.exit_code(audio.command, arguments) == 0
+    assert _entry.exit_code(audio.command, arguments) == 0
     return out
 
 

@@ -105,7 +105,7 @@ import numpy as np
 from convmedia.apps import _callbacks, _commands
 _commands.load_pipelines()
 from convmedia.apps import _training
-from convmedia.apps._runs import new_run
+from convmedia.apps._opening import new_run
 from convmedia.models.metrics import BalancedAccuracy, MacroF1
 from pathlib import Path
 
@@ -223,7 +223,7 @@ import numpy as np
 from convmedia.models import shipped
 from convmedia.models.answer import PICTURE
 from convmedia.models.predicting import Predictor
-from convmedia.models.saving import assemble
+from convmedia.models.assembly import assemble
 from convmedia.models.stylizing import painter
 from convmedia.models.super_resolution import carn_m, srcnn, vdsr, whole
 from convmedia.models.tiling import whole_picture

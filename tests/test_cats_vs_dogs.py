@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps import _commands, cats_vs_dogs
+from convmedia.apps import _entry, _terminal, cats_vs_dogs
 from convmedia.models import load
 
 SMALL = ["--network", "small", "--augment", "none", "--batch-size", "10", "--precision", "float32"]
@@ -19,7 +19,7 @@ SMALL = ["--network", "small", "--augment", "none", "--batch-size", "10", "--pre
 
 def run(capsys, *arguments):
     """Exit code, standard output and standard error of a command in this process."""
-    code = _commands.exit_code(cats_vs_dogs.command, [str(argument) for argument in arguments])
+    code = _entry.exit_code(cats_vs_dogs.command, [str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -51,7 +51,7 @@ def folder(tmp_path_factory):
 def trained(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "stripes"
     arguments = ["train", "--data", str(folder), *SMALL, "--epochs", "14", "--out", str(out)]
-    assert _commands.exit_code(cats_vs_dogs.command, arguments) == 0
+    assert _entry.exit_code(cats_vs_dogs.command, arguments) == 0
     return out
 
 
@@ -86,7 +86,7 @@ def test_evaluate_tells_what_chance_leaves_open_and_each_label(trained, folder, 
     rows = {line.split()[0]: line.split() for line in out.splitlines() if line}
     for label, row in figures["per_label"].items():
         assert rows[label][-1] == str(row["examples"]) == "10"
-        assert _commands.percent(row["recall"]) in " ".join(rows[label])
+        assert _terminal.percent(row["recall"]) in " ".join(rows[label])
 
 
 def test_labels_that_the_test_split_lacks_are_named(trained, tmp_path, capsys):

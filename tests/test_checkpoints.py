@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convmedia.apps import _checkpoints, _runs, _training
+from convmedia.apps import _checkpoints, _opening, _record, _runs, _training
 from convmedia.apps._checkpoints import Choice
 from convmedia.data import augmentation
 from convmedia.data.errors import InputError
@@ -78,8 +78,8 @@ def train(tmp_path):
     def trained(example, beat=None, validation=INPUTS):
         keras.utils.set_random_seed(1)
         network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, name="output")])
-        record = _runs.recorded(tmp_path / "run")
-        run = _runs.Run(tmp_path / "run", record, False) if record else _runs.new_run("test", tmp_path / "run", {})
+        record = _record.recorded(tmp_path / "run")
+        run = _runs.Run(tmp_path / "run", record, False) if record else _opening.new_run("test", tmp_path / "run", {})
         kept: list[list[np.ndarray]] = []
         with run.begin():
             history = _training.fit(

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from convmedia.apps import _device, _rows, _runs
+from convmedia.apps import _device, _opening, _rows
 
 EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"][
     "optional-dependencies"
@@ -31,7 +31,7 @@ def test_the_device_is_said_once_and_recorded(tmp_path, monkeypatch, capsys, see
     monkeypatch.setattr(_device, f"with_{keras.backend.backend()}", lambda: seen)
     monkeypatch.setattr(_device, "idle_gpu", lambda: False)
     for name in "ab":
-        with _runs.new_run("test", tmp_path / name, {}).begin():
+        with _opening.new_run("test", tmp_path / name, {}).begin():
             assert json.loads((tmp_path / name / "run.json").read_text())["device"] == said
     assert capsys.readouterr().err == f"training on {said} with {keras.backend.backend()}\n"
     assert _rows.added(lambda files: [], [], tmp_path / "rows.jsonl")["device"] == said

@@ -20,6 +20,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from convmedia.apps import __main__ as main
+from convmedia.apps._application import subcommands
 from convmedia.data import samples, sources
 from convmedia.data.errors import InputError
 
@@ -42,7 +43,7 @@ SHORTER = {
 RUN = """
 import json, sys, traceback
 from convmedia.apps import __main__ as main
-from convmedia.apps._commands import exit_code
+from convmedia.apps._entry import exit_code
 for line in json.load(open(sys.argv[1])):
     sys.stdout.flush()
     try:
@@ -77,8 +78,8 @@ LINES = documented()
 def leaf(arguments):
     """The command that a line ends at, with what it leaves for it."""
     command, rest = typer.main.get_command(main.command), list(arguments)
-    while hasattr(command, "commands"):
-        command = command.commands[rest.pop(0)]
+    while below := subcommands(command):
+        command = below[rest.pop(0)]
     return command, rest
 
 

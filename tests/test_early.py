@@ -100,7 +100,7 @@ LINES = [*of_every_application(), *OF_PICTURES]
 ASK = """
 import contextlib, io, json, sys
 from convmedia.apps.__main__ import command
-from convmedia.apps._commands import exit_code
+from convmedia.apps._entry import exit_code
 
 class Found(Exception):
     pass

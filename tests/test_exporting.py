@@ -16,7 +16,7 @@ import tensorflow as tf
 from convmedia.apps import _inspect
 from convmedia.data import quiet
 from convmedia.data.errors import InputError
-from convmedia.models import describing, exporting, formats, predicting, probes, saving, verifying
+from convmedia.models import assembly, describing, exporting, formats, layer_tree, predicting, probes, saving, verifying
 from convmedia.models.answer import Answer
 from convmedia.models.exporting import export
 
@@ -35,7 +35,7 @@ def classifier(*layers: keras.layers.Layer, seed: int = 0) -> predicting.Predict
             keras.layers.Dense(1, activation="sigmoid"),
         ]
     )
-    model = saving.assemble(
+    model = assembly.assemble(
         network,
         preparation=[keras.layers.Rescaling(1 / 255)],
         app="cats-vs-dogs",
@@ -277,7 +277,7 @@ def test_a_runtime_that_does_not_end_is_stopped(tmp_path, writers):
 
 def with_nan() -> predicting.Predictor:
     predictor = classifier()
-    dense = next(layer for layer in predicting.every_layer(predictor.model) if isinstance(layer, keras.layers.Dense))
+    dense = next(layer for layer in layer_tree.every_layer(predictor.model) if isinstance(layer, keras.layers.Dense))
     dense.set_weights([np.full((8, 1), np.nan), np.zeros(1)])
     return predictor
 
@@ -285,7 +285,7 @@ def with_nan() -> predicting.Predictor:
 def three_labels() -> predicting.Predictor:
     network = keras.Sequential([keras.layers.GlobalAveragePooling2D(), keras.layers.Softmax()])
     return predicting.Predictor(
-        saving.assemble(network, app="cats-vs-dogs", labels=["cat", "dog", "bird"], input=IMAGE, details={})
+        assembly.assemble(network, app="cats-vs-dogs", labels=["cat", "dog", "bird"], input=IMAGE, details={})
     )
 
 
@@ -337,7 +337,9 @@ def test_pictures_out_are_compared_in_fractions_of_255(tmp_path, writers):
         layer = keras.layers.Conv2D(
             3, 1, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(value)
         )
-        model = saving.assemble(keras.Sequential([layer]), app="super-resolution", labels=None, input=IMAGE, details={})
+        model = assembly.assemble(
+            keras.Sequential([layer]), app="super-resolution", labels=None, input=IMAGE, details={}
+        )
         return predicting.Predictor(model)
 
     other = network(100.0 + 0.0102)
@@ -371,7 +373,7 @@ def test_sound_goes_the_same_way(tmp_path):
             keras.layers.Dense(3, activation="softmax"),
         ]
     )
-    model = saving.assemble(network, app="audio", labels=["a", "b", "c"], input=SOUND, details={})
+    model = assembly.assemble(network, app="audio", labels=["a", "b", "c"], input=SOUND, details={})
     predictor = predicting.Predictor(model)
     random = np.random.default_rng(0)
     clips = [random.uniform(-1, 1, samples).astype("float32") for samples in (400, 400, 90, 1)]

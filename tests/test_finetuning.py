@@ -9,7 +9,7 @@ import pytest
 from keras.src.applications.convnext import ConvNeXt
 from keras.src.applications.efficientnet import EfficientNet
 
-from convmedia.models import explanation, finetuning, predicting, saving
+from convmedia.models import assembly, explanation, finetuning, layer_tree, saving
 from convmedia.models.backbones import BACKBONES, backbone, preparation
 from convmedia.models.finetuning import LayerwiseAdam, features, head, joined, standardise, unfreeze, with_head
 
@@ -79,7 +79,7 @@ def test_unfreezing_takes_blocks_from_the_top_and_leaves_batch_normalisation(net
     assert unfreeze(network, 2) == [name for name, _ in reversed(upper)]
     expected = {id(weight) for _, block in upper for layer in block for weight in layer.trainable_weights}
     assert {id(weight) for weight in network.trainable_weights} == expected != set()
-    norms = [layer for layer in predicting.every_layer(network) if isinstance(layer, BatchNormalization)]
+    norms = [layer for layer in layer_tree.every_layer(network) if isinstance(layer, BatchNormalization)]
     assert not any(layer.trainable for layer in norms)
     assert unfreeze(network, 0) == network.trainable_weights == []
     assert len(unfreeze(network, 99)) == len(finetuning.blocks(network))
@@ -240,7 +240,7 @@ def test_l2_is_in_the_loss():
 @pytest.fixture
 def saved(squeezenet, tmp_path) -> tuple[keras.Model, keras.Model]:
     """A whole classifier as it is joined and as it comes back from its file."""
-    model = saving.assemble(
+    model = assembly.assemble(
         with_head(squeezenet, 3, dropout=0.5),
         preparation=preparation("squeezenet", side=64),
         app="transfer",

@@ -11,8 +11,8 @@ import soundfile
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from convmedia.apps import _data, _pictures, _runs, audio, cats_vs_dogs, mnist, transfer
-from convmedia.apps._commands import exit_code
+from convmedia.apps import _data, _pictures, _record, audio, cats_vs_dogs, mnist, transfer
+from convmedia.apps._entry import exit_code
 from convmedia.data import benchmark_pictures, digits, images, patches, sounds, sources
 from convmedia.data.benchmark_pictures import Benchmarks, hashed
 
@@ -290,12 +290,12 @@ def test_sounds_are_grouped_by_pattern_too(words: Path, tmp_path: Path, capsys) 
 def test_evaluate_takes_the_groups_that_the_run_was_trained_with(tmp_path: Path) -> None:
     record = {"app": "mnist", "status": "complete", "arguments": {"data": "photos", "group": "^a"}}
     (tmp_path / "run.json").write_text(json.dumps(record))
-    assert _runs.group_of(str(tmp_path), "photos/") == "^a"
-    assert _runs.group_of(str(tmp_path / "model.keras"), "./photos") == "^a"
-    assert _runs.group_of(str(tmp_path), "others") is None and _runs.group_of(None, "photos") is None
+    assert _record.group_of(str(tmp_path), "photos/") == "^a"
+    assert _record.group_of(str(tmp_path / "model.keras"), "./photos") == "^a"
+    assert _record.group_of(str(tmp_path), "others") is None and _record.group_of(None, "photos") is None
     del record["arguments"]["group"]  # a run from before there was the option
     (tmp_path / "run.json").write_text(json.dumps(record))
-    assert _runs.group_of(str(tmp_path), "photos") is None
+    assert _record.group_of(str(tmp_path), "photos") is None
 
 
 def test_data_check_shows_duplicates_and_groups_of_a_folder(album: Path, capsys) -> None:

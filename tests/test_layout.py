@@ -21,6 +21,7 @@ import pytest
 import typer
 
 from convmedia.apps import __main__ as main
+from convmedia.apps._application import subcommands
 
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {"apps": {"apps", "models", "data"}, "models": {"models", "data"}, "data": {"data"}}
@@ -130,14 +131,14 @@ def commands(command=None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
     """The words of every command, groups too: (), ("mnist",), ("mnist", "train") ..."""
     command = command or typer.main.get_command(main.command)
     yield path
-    for name, below in getattr(command, "commands", {}).items():
+    for name, below in subcommands(command).items():
         yield from commands(below, (*path, name))
 
 
 ASK_FOR_HELP = """
 import contextlib, io, json, sys
 from convmedia.apps.__main__ import command
-from convmedia.apps._commands import exit_code
+from convmedia.apps._entry import exit_code
 
 answers = []
 paths, sys.argv = json.loads(sys.argv[1]), ["convmedia"]

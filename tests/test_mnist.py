@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from convmedia.apps import _commands, _runs, mnist
+from convmedia.apps import _entry, _opening, mnist
 
 
 def run(capsys, *arguments):
     """Exit code, standard output and standard error of a command in this process."""
-    code = _commands.exit_code(mnist.command, [str(argument) for argument in arguments])
+    code = _entry.exit_code(mnist.command, [str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -24,7 +24,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "digits"
     arguments = ["train", "--data", "digits", "--network", "lenet5", "--epochs", "14", "--batch-size", "32"]
     arguments += ["--out", str(folder)]
-    assert _commands.exit_code(mnist.command, arguments) == 0
+    assert _entry.exit_code(mnist.command, arguments) == 0
     return folder
 
 
@@ -129,7 +129,7 @@ def test_the_filters_before_training_are_those_the_training_began_with(tmp_path,
 
     monkeypatch.setattr(_training, "fit", do_nothing)
     arguments = ["train", "--data", "digits", "--limit", "20", "--no-augment", "--seed", "6"]
-    assert _commands.exit_code(mnist.command, [*arguments, "--out", str(tmp_path / "run")]) == 0
+    assert _entry.exit_code(mnist.command, [*arguments, "--out", str(tmp_path / "run")]) == 0
     predictor = load(tmp_path / "run")
     assert np.array_equal(mnist.filters_before(predictor), filters(predictor.model))
 
@@ -384,7 +384,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, capsy
 
 @pytest.mark.parametrize(("small", "number"), [(5000, 3), (60, 4)])
 def test_compare_trains_once_on_sets_that_are_equal(tmp_path, monkeypatch, capsys, small, number):
-    monkeypatch.setattr(_runs, "open_part", lambda *_: SimpleNamespace(complete=True))
+    monkeypatch.setattr(_opening, "open_part", lambda *_: SimpleNamespace(complete=True))
     options = {"data": "digits", "network": "lenet5", "epochs": 1, "seed": 1, "small": small}
     names = [name for name, _ in mnist.trainings(SimpleNamespace(arguments=options, folder=tmp_path))]
     assert len(names) == number

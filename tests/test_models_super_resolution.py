@@ -9,10 +9,11 @@ import tensorflow as tf
 
 from convmedia.data import resample
 from convmedia.models.answer import PICTURE
+from convmedia.models.assembly import assemble
 from convmedia.models.exporting import export
 from convmedia.models.predicting import Predictor
 from convmedia.models.receptive_field import mult_adds, reach_px
-from convmedia.models.saving import assemble, load, save
+from convmedia.models.saving import load, save
 from convmedia.models.super_resolution import NETWORKS, SCALES, carn, carn_m, srcnn, vdsr, whole
 from convmedia.models.tiling import whole_picture
 

@@ -9,7 +9,7 @@ import soxr
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from convmedia.data import clips, fingerprints, images, near_duplicates
+from convmedia.data import clips, fingerprints, images, near_duplicates, sound_fingerprints
 from convmedia.data.near_duplicates import PICTURES, SOUNDS, candidates
 
 
@@ -167,8 +167,8 @@ def test_a_copy_of_each_sound_is_found_and_nothing_else(tmp_path, copy: str) -> 
 
 def test_steady_tones_and_silence_have_no_fingerprint() -> None:
     tone = np.sin(np.arange(8_000) * 0.4).astype(np.float32)
-    assert fingerprints.of_sound([tone]) == b""
-    assert fingerprints.of_sound([np.zeros(8_000, np.float32)]) == b""
+    assert sound_fingerprints.of_sound([tone]) == b""
+    assert sound_fingerprints.of_sound([np.zeros(8_000, np.float32)]) == b""
 
 
 def test_takes_of_one_speaker_are_different_sounds(convmedia_data) -> None:

@@ -9,9 +9,9 @@ import soundfile
 from PIL import Image
 
 from convmedia.apps.__main__ import command
-from convmedia.apps._commands import exit_code
+from convmedia.apps._entry import exit_code
 from convmedia.data.errors import InputError
-from convmedia.models import audio, load, mel, saving
+from convmedia.models import assembly, audio, load, mel, saving
 from convmedia.models.answer import PICTURE
 from convmedia.models.super_resolution import NETWORKS, whole
 
@@ -45,11 +45,11 @@ def overflowing(app):
         kernel[2, 2, 0, 0] = 1e37
         last.set_weights([kernel, bias])
         details = {"network": "srcnn", "scale": 2}
-        return saving.assemble(whole(network, 2), app=app, labels=None, input=PICTURE, details=details)
+        return assembly.assemble(whole(network, 2), app=app, labels=None, input=PICTURE, details=details)
     layers = [keras.layers.Rescaling(GREAT)] if app == "style-transfer" else scores(len(LABELS[app]), 3)
     network = keras.Sequential([keras.Input((None, None, 3)), *layers])
     details = {"styles": ["one"]} if app == "style-transfer" else {}
-    return saving.assemble(network, app=app, labels=LABELS.get(app), input=PICTURE, details=details)
+    return assembly.assemble(network, app=app, labels=LABELS.get(app), input=PICTURE, details=details)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_weights_that_are_no_numbers_are_named_by_their_layer(tmp_path, value):
             *scores(2, 2),
         ]
     )
-    model = saving.assemble(network, app="transfer", labels=["a", "b"], input=PICTURE, details={})
+    model = assembly.assemble(network, app="transfer", labels=["a", "b"], input=PICTURE, details={})
     saving.save(model, tmp_path / "model.keras")
     assert load(tmp_path / "model.keras").labels == ["a", "b"]
     variance = network.layers[1].layers[0].moving_variance

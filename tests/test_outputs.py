@@ -10,11 +10,12 @@ from keras import layers
 from convmedia.data.errors import InputError
 from convmedia.models import describing, exporting, load
 from convmedia.models.answer import PICTURE, Answer
+from convmedia.models.assembly import assemble
 from convmedia.models.explanation import grad_cam
 from convmedia.models.exporting import export
 from convmedia.models.outputs import KINDS, Mismatch, kind_named
 from convmedia.models.predicting import Predictor
-from convmedia.models.saving import assemble, save
+from convmedia.models.saving import save
 
 LABELS = ["sky", "road", "tree"]
 EXAMPLES = [np.random.default_rng(seed).integers(0, 256, (24, 32, 3), np.uint8) for seed in range(6)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps import _commands, _folds, _transfer, cats_vs_dogs, mnist, transfer
+from convmedia.apps import _cats_vs_dogs_training, _entry, _folds, _transfer, cats_vs_dogs, mnist, transfer
 from convmedia.data import pictures
 
 
@@ -23,13 +23,13 @@ def photos(tmp_path_factory):
 
 
 def train(module, *arguments):
-    return _commands.exit_code(module.command, ["train", *map(str, arguments)])
+    return _entry.exit_code(module.command, ["train", *map(str, arguments)])
 
 
 def test_cats_vs_dogs_trains_each_fold_and_a_killed_run_goes_on(photos, tmp_path, monkeypatch, capsys):
     out = tmp_path / "run"
     small = ("--network", "small", "--augment", "none", "--precision", "float32", "--epochs", 1, "--batch-size", 8)
-    trained = cats_vs_dogs.train_one
+    trained = _cats_vs_dogs_training.train_one
     begun = []
 
     def killed_in_the_second(run):
@@ -38,7 +38,7 @@ def test_cats_vs_dogs_trains_each_fold_and_a_killed_run_goes_on(photos, tmp_path
             raise KeyboardInterrupt
         return trained(run)
 
-    monkeypatch.setattr(cats_vs_dogs, "train_one", killed_in_the_second)
+    monkeypatch.setattr(_cats_vs_dogs_training, "train_one", killed_in_the_second)
     assert train(cats_vs_dogs, "--data", photos, *small, "--folds", "--out", out) == 130
     first = (out / "fold-1" / "model.keras").stat().st_mtime_ns
     assert train(cats_vs_dogs, "--out", out, "--resume") == 0
@@ -57,7 +57,7 @@ def test_cats_vs_dogs_trains_each_fold_and_a_killed_run_goes_on(photos, tmp_path
     chosen = []
     monkeypatch.setattr(pictures, "load", recording(chosen, pictures.load))
     evaluate = ["evaluate", "--data", str(photos), "--model", str(out / "fold-3"), "--json"]
-    assert _commands.exit_code(cats_vs_dogs.command, evaluate) == 0  # on what that file never saw
+    assert _entry.exit_code(cats_vs_dogs.command, evaluate) == 0  # on what that file never saw
     assert chosen[0].digest == parts[2]["data_digest"]
 
 

@@ -19,12 +19,12 @@ import tensorflow as tf
 from keras import ops
 
 from convmedia.models import (
+    assembly,
     audio,
     exporting,
     flatbuffer,
     formats,
     proving,
-    saving,
     serving,
     serving_pictures,
     verifying,
@@ -111,7 +111,7 @@ def classifier(size=None, before=None, resize=None, rescale=None, inside=None, w
     values[4], values[5] = values[4] + 0.1, values[5] * 0.5  # moving mean and variance
     network.set_weights(values if weights is None else weights(values))
     facts = {"app": "transfer", "labels": LABELS, "input": PICTURE, "details": {"network": "small"}}
-    return saving.assemble(network, preparation=preparation, **facts)
+    return assembly.assemble(network, preparation=preparation, **facts)
 
 
 def resized(**changes):
@@ -139,7 +139,7 @@ def enlarger(before=None, after=None, weights=None):
     for layer in changed(after):
         answer = layer(answer)
     facts = {"app": "super-resolution", "labels": None, "input": PICTURE, "details": {"scale": 1}}
-    return saving.assemble(keras.Model(picture, answer), **facts)
+    return assembly.assemble(keras.Model(picture, answer), **facts)
 
 
 def painter(before=None, styles=None):
@@ -159,7 +159,7 @@ def painter(before=None, styles=None):
     painted = keras.layers.Conv2D(3, 1)(keras.layers.Multiply()([maps, strengths]))
     answer = keras.layers.Add()([keras.layers.Rescaling(0.5)(given[0]), keras.layers.Rescaling(0.2)(painted)])
     facts = {"app": "style-transfer", "labels": None, "input": PICTURE, "details": {"styles": list("abc")}}
-    return saving.assemble(keras.Model([picture, weights], answer), beside={"style": STYLES}, **facts)
+    return assembly.assemble(keras.Model([picture, weights], answer), beside={"style": STYLES}, **facts)
 
 
 def listener(before=None, scores=None, joined=None):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from convmedia.apps import _callbacks, _commands, _exports, _progress, _terminal, _training
+from convmedia.apps import _backend, _callbacks, _exports, _progress, _terminal, _training
 
 LONG = {f"val_{name}": 0.123456 for name in ("accuracy", "balanced_accuracy", "macro_f1", "average_precision", "loss")}
 
@@ -185,7 +185,7 @@ def test_a_step_in_a_pipe_is_said_before_its_first_part_is_done(monkeypatch):
 def test_loading_is_said_on_the_screen_while_what_libraries_print_is_held_back(monkeypatch, capfd):
     hurried(monkeypatch)
     said = ""
-    with _commands.quiet_start():
+    with _backend.quiet_start():
         os.write(2, b"noise\n")
         until = time.monotonic() + 5
         while not said and time.monotonic() < until:

@@ -14,18 +14,19 @@ import tensorflow as tf
 
 from convmedia.apps import _exports, _quality
 from convmedia.apps.__main__ import command
-from convmedia.apps._commands import exit_code
+from convmedia.apps._entry import exit_code
 from convmedia.data import images, patches
 from convmedia.data.errors import InputError
 from convmedia.models import (
+    assembly,
     describing,
     exporting,
     flatbuffer,
     formats,
+    layer_tree,
     predicting,
     quantizing,
     rounding,
-    saving,
     shipped,
     trials,
     verifying,
@@ -70,7 +71,7 @@ def classifier(seed=0):
     network = keras.Sequential([keras.Input((None, None, 3)), *layers, dense])
     dense.set_weights([np.stack([-weights, weights], 1), np.array([threshold, -threshold])])
     facts = {"app": "transfer", "labels": LABELS, "input": PICTURE, "details": {}}
-    return predicting.Predictor(saving.assemble(network, preparation=preparation, **facts))
+    return predicting.Predictor(assembly.assemble(network, preparation=preparation, **facts))
 
 
 def pictures(number, seed):
@@ -201,7 +202,7 @@ def test_the_network_of_an_int8_onnx_file_is_int8_and_its_preparation_is_not(exp
 
 def test_a_file_that_loses_too_much_and_one_that_aborts_its_interpreter_are_refused(tmp_path, monkeypatch):
     predictor = classifier()
-    dense = next(layer for layer in predicting.every_layer(predictor.model) if layer.name == "scores")
+    dense = next(layer for layer in layer_tree.every_layer(predictor.model) if layer.name == "scores")
     good = dense.get_weights()
 
     def lossy(model, path, batches):
@@ -251,7 +252,7 @@ def test_a_file_that_its_interpreter_does_not_take_is_refused(tmp_path, monkeypa
 
 def test_a_model_without_kernels_has_nothing_to_quantise(tmp_path):
     network = keras.Sequential([keras.layers.GlobalAveragePooling2D(), keras.layers.Softmax()])
-    model = saving.assemble(network, app="transfer", labels=list("abc"), input=PICTURE, details={})
+    model = assembly.assemble(network, app="transfer", labels=list("abc"), input=PICTURE, details={})
     parity = export(predicting.Predictor(model), ["litert-int8", "onnx-int8"], tmp_path, EXAMPLES[:3])
     assert ["no learned kernel" in entry["refused"] for entry in parity.values()] == [True, True]
 
@@ -346,7 +347,7 @@ def test_depthwise_and_separable_kernels_are_found(tmp_path):
         keras.layers.Dense(2, activation="softmax"),
     ]
     network = keras.Sequential([keras.Input((None, None, 3)), *layers])
-    model = saving.assemble(network, app="transfer", labels=LABELS, input=PICTURE, details={})
+    model = assembly.assemble(network, app="transfer", labels=LABELS, input=PICTURE, details={})
     assert len(rounding.kernels(model)) == 5
     formats.write_litert_int8(model, tmp_path / "model.tflite", lambda: iter([(np.stack(EXAMPLES[:2]),)]))
     multiplied = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -410,7 +411,7 @@ def test_pictures_that_calibrate_are_not_measured_though_data_names_them(tmp_pat
 
 def test_pictures_are_measured_in_decibels_to_keras_where_nothing_else_is_known(tmp_path):
     convolutions = [keras.layers.Conv2D(channels, 3, padding="same") for channels in (8, 8, 3)]
-    model = saving.assemble(
+    model = assembly.assemble(
         keras.Sequential([keras.Input((None, None, 3)), *convolutions]),
         app="style-transfer",
         labels=None,

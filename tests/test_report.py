@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from convmedia.apps import _figures
-from convmedia.apps._report import Report, classification
+from convmedia.apps._classification_report import classification
+from convmedia.apps._report import Report
 
 VOID = {"meta", "img", "br", "link"}
 NOISE = np.random.default_rng(0)

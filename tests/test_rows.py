@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from convmedia.apps import _commands, _rows, audio, cats_vs_dogs, mnist, super_resolution, transfer
+from convmedia.apps import _backend, _entry, _rows, audio, cats_vs_dogs, mnist, super_resolution, transfer
 from convmedia.data.errors import InputError
 
 SCORED = {"label": "7", "score": 0.75, "top": [{"label": "7", "score": 0.75}, {"label": "1", "score": 0.1}]}
@@ -29,7 +29,7 @@ ROWS = [
 
 
 def run(capsys, command, *arguments):
-    code = _commands.exit_code(command, [str(argument) for argument in arguments])
+    code = _entry.exit_code(command, [str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -250,7 +250,7 @@ def test_other_csv_is_left_as_it_is(tmp_path, theirs):
 @pytest.mark.parametrize("name", ["rows.txt", "rows", "rows.xlsx"])
 def test_rows_are_refused_another_suffix_before_any_work(capsys, tmp_path, monkeypatch, command, name):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(_commands, "use_backend", lambda *_: pytest.fail("work was begun"))
+    monkeypatch.setattr(_backend, "use_backend", lambda *_: pytest.fail("work was begun"))
     code, out, err = run(capsys, command, "predict", "nowhere", "--out", name)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert f"--out {name}: rows are written as" in err

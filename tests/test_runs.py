@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import typer
 
-from convmedia.apps import _commands, _runs
+from convmedia.apps import _application, _commands, _entry, _opening, _record, _runs
 from convmedia.apps._given import given_in
 from convmedia.data.errors import InputError
 
@@ -19,7 +19,7 @@ def opened(tmp_path):
 
     def open_with(*arguments):
         found = []
-        command = _commands.application("test", "Test.")
+        command = _application.application("test", "Test.")
 
         @command.command()
         def train(
@@ -31,7 +31,7 @@ def opened(tmp_path):
             resume: _commands.Resume = False,
             overwrite: _commands.Overwrite = False,
         ) -> None:
-            found.append(_runs.open_run("test", given_in(context)))
+            found.append(_opening.open_run("test", given_in(context)))
 
         command(["--out", str(tmp_path / "run"), *arguments], standalone_mode=False)
         return found[0]
@@ -117,9 +117,9 @@ def test_partial_files_of_a_killed_process_are_swept(opened, tmp_path):
 def test_overwrite_removes_parts_too(opened, tmp_path):
     run = opened()
     closed(run)
-    closed(_runs.open_part(run, "fold-1", {"epochs": 3}))
-    assert not _runs.open_part(run, "fold-1", {"epochs": 3}).fresh
-    assert _runs.open_part(run, "fold-1", {"epochs": 4}).fresh
+    closed(_opening.open_part(run, "fold-1", {"epochs": 3}))
+    assert not _opening.open_part(run, "fold-1", {"epochs": 3}).fresh
+    assert _opening.open_part(run, "fold-1", {"epochs": 4}).fresh
     closed(opened("--overwrite"))
     assert not (tmp_path / "run" / "fold-1").exists()
 
@@ -181,12 +181,12 @@ def test_a_write_that_fails_leaves_the_last_state(opened, tmp_path):
 
 
 def test_a_second_training_is_told_that_the_first_one_runs(tmp_path):
-    run = _runs.new_run("mnist", tmp_path / "run", {})
+    run = _opening.new_run("mnist", tmp_path / "run", {})
     with run.begin(), pytest.raises(InputError, match="is in use by another training: wait for it"):
-        _runs.refuse_existing(run.folder)
+        _record.refuse_existing(run.folder)
     with pytest.raises(InputError, match="exists: continue with --resume, replace it with --overwrite"):
-        _runs.refuse_existing(run.folder)
-    assert _runs.refuse_existing(run.folder, overwrite=True) is None
+        _record.refuse_existing(run.folder)
+    assert _record.refuse_existing(run.folder, overwrite=True) is None
 
 
 def begun(opened, tmp_path):
@@ -249,7 +249,7 @@ def test_an_altered_record_is_refused_in_one_line(opened, tmp_path, change, said
 
 def tiny():
     from convmedia.models.answer import PICTURE
-    from convmedia.models.saving import assemble
+    from convmedia.models.assembly import assemble
 
     network = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(1, 1)])
     return assemble(network, app="test", labels=None, input=PICTURE, details={})
@@ -300,7 +300,7 @@ def needing():
 
     def open_with(*arguments):
         found = []
-        command = _commands.application("test", "Test.")
+        command = _application.application("test", "Test.")
 
         @command.command()
         def train(
@@ -310,9 +310,9 @@ def needing():
             data: _commands.Data,
             resume: _commands.Resume = False,
         ) -> None:
-            found.append(_runs.open_run("test", given_in(context)))
+            found.append(_opening.open_run("test", given_in(context)))
 
-        code = _commands.exit_code(command, list(map(str, arguments)))
+        code = _entry.exit_code(command, list(map(str, arguments)))
         return code, found
 
     return open_with

@@ -18,7 +18,7 @@ import pytest
 from convmedia.data import images
 from convmedia.data.errors import InputError
 from convmedia.data.spectra import Spectrum
-from convmedia.models import load, matching, predicting, saving
+from convmedia.models import assembly, batching, load, matching, predicting, saving
 from convmedia.models.answer import Answer
 
 IMAGE = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
@@ -45,7 +45,7 @@ def colours(**changes) -> keras.Model:
         "details": {"network": "channel_means", "seed": 3, "sizes": (1, 2)},
         **changes,
     }
-    return saving.assemble(channel_means(), **arguments)
+    return assembly.assemble(channel_means(), **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_parameters_are_counted():
     network = keras.Sequential(
         [keras.layers.Conv2D(2, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
     )
-    model = saving.assemble(network, app="mnist", labels=["a", "b", "c"], input=IMAGE, details={})
+    model = assembly.assemble(network, app="mnist", labels=["a", "b", "c"], input=IMAGE, details={})
     description = predicting.Predictor(model).describe()
     assert description["parameters"] == (3 * 3 * 3 * 2 + 2) + (2 * 3 + 3)
     assert {layer["type"]: layer["parameters"] for layer in description["layers"]}["Conv2D"] == 56
@@ -168,7 +168,7 @@ def test_parameters_are_counted():
 
 def test_one_unit_becomes_two_probabilities_in_the_file(tmp_path):
     network = keras.Sequential([keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, activation="sigmoid")])
-    model = saving.assemble(network, app="cats-vs-dogs", labels=["cat", "dog"], input=IMAGE, details={})
+    model = assembly.assemble(network, app="cats-vs-dogs", labels=["cat", "dog"], input=IMAGE, details={})
     kernel = np.array([[0.01], [-0.02], [0.005]], "float32")
     network.layers[-1].set_weights([kernel, np.array([0.3], "float32")])
     saving.save(model, tmp_path / "m.keras")
@@ -187,7 +187,7 @@ def test_answers_are_float32_whatever_the_precision():
     network = keras.Sequential(
         [keras.layers.GlobalAveragePooling2D(dtype="mixed_float16"), keras.layers.Softmax(dtype="mixed_float16")]
     )
-    model = saving.assemble(network, app="mnist", labels=list("abc"), input=IMAGE, details={})
+    model = assembly.assemble(network, app="mnist", labels=list("abc"), input=IMAGE, details={})
     assert predicting.Predictor(model)(pictures(1, 2, 2)).dtype == np.float32
 
 
@@ -200,7 +200,7 @@ def test_details_that_json_cannot_hold_are_refused():
 
 def test_the_file_holds_no_optimizer_and_training_goes_on(tmp_path):
     network = keras.Sequential([keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")])
-    model = saving.assemble(network, app="mnist", labels=list("abc"), input=IMAGE, details={})
+    model = assembly.assemble(network, app="mnist", labels=list("abc"), input=IMAGE, details={})
     network.compile(optimizer="adam", loss="sparse_categorical_crossentropy", jit_compile=False)
     batch = pictures(4, 3, 3).astype("float32")
     network.train_on_batch(batch, np.arange(4) % 3)
@@ -408,16 +408,16 @@ def test_an_endless_list_of_files_is_answered_as_it_comes(run, folder):
 
 def test_a_model_without_labels_predicts_no_files(folder):
     network = keras.Sequential([keras.layers.Conv2D(3, 1)])
-    model = saving.assemble(network, app="super-resolution", labels=None, input=IMAGE, details={})
+    model = assembly.assemble(network, app="super-resolution", labels=None, input=IMAGE, details={})
     with pytest.raises(InputError, match="does not label"):
         predicting.Predictor(model).predict_files([folder / "r.png"])
 
 
 def test_batches_are_of_one_shape_and_bounded(monkeypatch):
-    monkeypatch.setattr(predicting, "BATCH_VALUES", 20)
+    monkeypatch.setattr(batching, "BATCH_VALUES", 20)
     sizes = [4, 4, None, 4, 4, 7, 7, 7, 30, 30, None, None, None, None, 4]
     items = [None if size is None else np.zeros(size) for size in sizes]
-    batches = list(predicting.in_batches(items, lambda item: item, batch_size=3))
+    batches = list(batching.in_batches(items, lambda item: item, batch_size=3))
     assert [[None if item is None else item.size for item in batch] for batch in batches] == [
         [4, 4, None], [4, 4], [7, 7], [7], [30], [30, None, None], [None, None, 4]
     ]  # fmt: skip

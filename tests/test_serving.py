@@ -12,10 +12,10 @@ import tensorflow as tf
 from PIL import Image
 
 from convmedia.apps.__main__ import command
-from convmedia.apps._commands import exit_code
+from convmedia.apps._entry import exit_code
 from convmedia.data import images
 from convmedia.data.errors import InputError
-from convmedia.models import audio, describing, predicting, saving, serving, serving_pictures
+from convmedia.models import assembly, audio, describing, predicting, serving, serving_pictures
 from convmedia.models.answer import PICTURE
 from convmedia.models.exporting import export
 
@@ -37,7 +37,7 @@ def pictures():
     network = keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D(), dense])
     dense.set_weights([np.repeat([[-0.03, 0.03, 0.0]], 3, axis=0), np.array([9.0, -14.0, 0.0])])
     details = {"network": "small"}
-    model = saving.assemble(network, app="transfer", labels=LABELS, input=PICTURE, details=details)
+    model = assembly.assemble(network, app="transfer", labels=LABELS, input=PICTURE, details=details)
     return predicting.Predictor(model)
 
 
@@ -192,7 +192,7 @@ def test_sounds_get_the_answers_of_predict_and_another_rate_is_refused(sounds, t
 def test_networks_that_give_pictures_give_png(tmp_path):
     raw = keras.Input((None, None, 3))
     darker = keras.Model(raw, keras.layers.Rescaling(-1.5, offset=300.0)(raw))
-    model = saving.assemble(darker, app="super-resolution", labels=None, input=PICTURE, details={})
+    model = assembly.assemble(darker, app="super-resolution", labels=None, input=PICTURE, details={})
     serving.write(model, tmp_path / "saved", [keras.InputSpec(shape=(None, None, None, 3), dtype="uint8")])
     serve = tf.saved_model.load(str(tmp_path / "saved")).signatures["serve_bytes"]
     pixels = [photo(1), photo(2, 9, 8)]

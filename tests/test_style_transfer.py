@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps import _commands, _painting_options, _stylizing, style_transfer
+from convmedia.apps import _entry, _painting_options, _stylizing, style_transfer
 from convmedia.apps._styling import Steady
 from convmedia.data import images, recolouring
 from convmedia.models import load, matching, style
@@ -23,7 +23,7 @@ STARRY = "style/starry_night.jpg"
 
 def run(capsys, *arguments):
     """Exit code, standard output and standard error of a command in this process."""
-    code = _commands.exit_code(style_transfer.command, [str(argument) for argument in arguments])
+    code = _entry.exit_code(style_transfer.command, [str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -260,7 +260,7 @@ TRAINING = ["--filters", "2", "--side", "32", "--epochs", "2", "--limit", "8", "
 
 def train(photos, folder, weights, out, *options, styles=("painting.png",)):
     arguments = ["train", *(folder / style for style in styles), "--data", photos, "--weights", weights, "--out", out]
-    return _commands.exit_code(style_transfer.command, [str(part) for part in [*arguments, *TRAINING, *options]])
+    return _entry.exit_code(style_transfer.command, [str(part) for part in [*arguments, *TRAINING, *options]])
 
 
 @pytest.fixture(scope="module")

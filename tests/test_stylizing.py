@@ -4,8 +4,9 @@ import pytest
 
 from convmedia.models import load
 from convmedia.models.answer import PICTURE
+from convmedia.models.assembly import assemble
 from convmedia.models.exporting import export
-from convmedia.models.saving import assemble, save
+from convmedia.models.saving import save
 from convmedia.models.stylizing import EPSILON, CropLike, StyleNormalization, painter
 
 RNG = np.random.default_rng(0)

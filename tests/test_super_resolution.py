@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps import _commands, _twin, super_resolution
+from convmedia.apps import _entry, _twin, super_resolution
+from convmedia.apps._model_choice import at_precision
 from convmedia.apps._pictures import sample_photos
 from convmedia.apps._quality import averaged
-from convmedia.apps._upscaling import at_precision
 from convmedia.data import resample
 from convmedia.models import load, shipped
 from convmedia.models.answer import PICTURE
-from convmedia.models.saving import assemble, save
+from convmedia.models.assembly import assemble
+from convmedia.models.saving import save
 from convmedia.models.super_resolution import NETWORKS, whole
 from convmedia.models.tiling import whole_picture
 
@@ -34,7 +35,7 @@ def opened(path):
 
 def run(capsys, *arguments):
     """Exit code, standard output and standard error of a command in this process."""
-    code = _commands.exit_code(super_resolution.command, [str(argument) for argument in arguments])
+    code = _entry.exit_code(super_resolution.command, [str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -63,7 +64,7 @@ def folder(tmp_path_factory):
 def trained(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "srcnn"
     arguments = ["train", "--data", str(folder), *QUICK, "--out", str(out)]
-    assert _commands.exit_code(super_resolution.command, arguments) == 0
+    assert _entry.exit_code(super_resolution.command, arguments) == 0
     return out
 
 

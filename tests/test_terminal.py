@@ -6,8 +6,8 @@ import shutil
 import pytest
 from PIL import Image
 
-from convmedia.apps import _commands, _predicting, _terminal, _verbs
-from convmedia.apps._commands import application
+from convmedia.apps import _entry, _predicting, _terminal, _verb_predict
+from convmedia.apps._application import application
 from convmedia.data.errors import InputError
 
 EVIL = "\x1b[31mred\nnext\x9b2J"
@@ -18,8 +18,8 @@ ROW = {"file": EVIL, "label": EVIL, "score": 0.5, "top": [{"label": EVIL, "score
 @pytest.mark.parametrize(
     "line",
     [
-        _verbs.line_of(ROW),
-        _verbs.line_of({"file": "a", "error": EVIL}),
+        _verb_predict.line_of(ROW),
+        _verb_predict.line_of({"file": "a", "error": EVIL}),
         _predicting.labels_line({"file": EVIL, "labels": [{"label": EVIL, "score": 0.5}]}),
         _predicting.lines_of({**ROW, "windows": [{"start": 0.0, "end": 1.0, "label": EVIL, "score": 0.5}]}),
         _terminal.table(["label", "precision"], [[EVIL, 0.5]]),
@@ -43,7 +43,7 @@ def test_errors_are_one_line_whatever_they_hold(capsys):
         raise InputError(f"no data set is named {EVIL}")
 
     for arguments in ([], [EVIL]):
-        assert _commands.exit_code(command, arguments) == 2
+        assert _entry.exit_code(command, arguments) == 2
         said = capsys.readouterr().err
         assert said.count("\n") == 1 and all(sign.isprintable() for sign in said[:-1])
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps import _commands, _features, transfer
+from convmedia.apps import _entry, _features, _terminal, transfer
 from convmedia.data import pictures
 from convmedia.models import load
 
@@ -25,7 +25,7 @@ QUICK = ["--backbone", "squeezenet", "--weights", "none", "--side", "64", "--pre
 
 def run(capsys, *arguments):
     """Exit code, standard output and standard error of a command in this process."""
-    code = _commands.exit_code(transfer.command, [str(argument) for argument in arguments])
+    code = _entry.exit_code(transfer.command, [str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
 def trained(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "stripes"
     arguments = ["train", "--data", str(folder), *QUICK, "--epochs", "2", "--out", str(out)]
-    assert _commands.exit_code(transfer.command, arguments) == 0
+    assert _entry.exit_code(transfer.command, arguments) == 0
     return out
 
 
@@ -84,7 +84,7 @@ def test_each_stage_has_its_own_figures_where_fine_tuning_makes_it_worse(folder,
     assert (head["kept"], tuned["kept"]) == (True, False)
     assert record["kept"] == {"epoch": 0, "monitor": "val_accuracy", "value": head["val_accuracy"]}
     lines = {line.split("  ")[0]: line for line in out.splitlines()}
-    assert _commands.percent(tuned["val_accuracy"]) in lines["fine-tuning of fire9, fire8"]
+    assert _terminal.percent(tuned["val_accuracy"]) in lines["fine-tuning of fire9, fire8"]
     assert lines["head on frozen features"].endswith("yes")
     assert " at epoch " not in drawn(tmp_path / "run" / "report.html")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convmedia.apps._commands import use_backend
+from convmedia.apps._backend import use_backend
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
 
@@ -149,7 +149,7 @@ class Model:
             InputError: unknown format, missing packages, no examples.
         """
         from convmedia.apps._exports import exported
-        from convmedia.apps.api.training import task_of
+        from convmedia.apps.api.tasks import task_of
 
         names = list(formats) or ["saved-model", "onnx", "litert"]
         folder = None if out is None else Path(out)

@@ -1,22 +1,14 @@
 """Training and measuring from Python, with the options of the commands."""
 
-import difflib
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import typer
-from typer.core import TyperGroup
-
-from convmedia.apps._commands import use_backend
-from convmedia.apps._complaints import of_argument
-from convmedia.apps._given import Given, given_in
+from convmedia.apps._backend import use_backend
 from convmedia.apps._progress import Progress, told_to
-from convmedia.apps._task import Task
+from convmedia.apps.api.tasks import given_options, task_of
 from convmedia.data.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,7 +67,7 @@ def train(
     Raises:
         InputError: what is wrong with the options or the data, in the command's one line.
     """
-    from convmedia.apps._verbs import train as trained
+    from convmedia.apps._verb_train import train as trained
 
     task = task_of(app)
     given = given_options(task, {"out": os.fspath(out), **options})
@@ -98,7 +90,7 @@ def evaluate(model: "Model", data: str | os.PathLike[str], **options: Any) -> di
     Raises:
         InputError: the set cannot be used, or the application measures nothing.
     """
-    from convmedia.apps._runs import fold_of, group_of
+    from convmedia.apps._record import fold_of, group_of
 
     task = task_of(model.app)
     if task.evaluate is None:
@@ -110,59 +102,3 @@ def evaluate(model: "Model", data: str | os.PathLike[str], **options: Any) -> di
     if wrong := [name for name in options if name not in told]:
         raise InputError(f"measuring {task.name} has no option {wrong[0]}; its options are {', '.join([*told][2:])}")
     return task.evaluate(model.predictor, os.fspath(data), **options)
-
-
-def task_of(app: str) -> Task:
-    """What an application is.
-
-    Raises:
-        InputError: there is none of that name.
-    """
-    from convmedia.apps.__main__ import APPLICATIONS
-
-    modules = {row.name: row.module for row in APPLICATIONS}
-    if app not in modules:
-        raise InputError(f"there is no application {app!r}; the applications are {', '.join(modules)}")
-    return import_module(modules[app]).TASK
-
-
-def given_options(task: Task, options: dict[str, Any]) -> Given:
-    """Options as the command of the application would take them.
-
-    Raises:
-        InputError: there is no such option, or it cannot have that value.
-    """
-    names = [field.name for field in fields(task.options)]
-    for name in options:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
-            meant = f"; did you mean {near[0]}?" if near else f"; its options are {', '.join(names)}"
-            raise InputError(f"training {task.name} has no option {name}{meant}")
-    group = typer.main.get_command(import_module_of(task).command)
-    command = cast(TyperGroup, group).commands["train"]
-    parameters = {parameter.name: parameter for parameter in command.params}
-    arguments: list[str] = []
-    positional: list[str] = []
-    for name, value in options.items():
-        parameter = parameters[name]
-        values = value if isinstance(value, list | tuple) else [value]
-        if parameter.param_type_name == "argument":
-            positional += [os.fspath(one) for one in values]
-        elif isinstance(value, bool):
-            spelled = parameter.opts if value else parameter.secondary_opts
-            arguments += spelled[:1]  # of a flag that has no opposite the absence is False
-        elif value is not None:
-            for one in values:
-                arguments += [parameter.opts[-1], os.fspath(one) if isinstance(one, os.PathLike) else str(one)]
-    try:
-        context = command.make_context("train", [*arguments, "--", *positional])
-    except typer.TyperException as error:
-        raise InputError(of_argument(error)) from error
-    return given_in(cast(typer.Context, context))
-
-
-def import_module_of(task: Task) -> Any:
-    """The face of an application."""
-    from convmedia.apps.__main__ import APPLICATIONS
-
-    return import_module(next(row.module for row in APPLICATIONS if row.name == task.name))

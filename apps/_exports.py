@@ -72,22 +72,6 @@ SMALLER: dict[Format, tuple[Smaller, ...]] = {
 """Quantised files that there are of each format, rows of `formats.FORMATS`."""
 
 
-def tested_on(model: str | None, data: str | None, bundled: str | None = None) -> str | None:
-    """The set that a quantised file is measured on: --data, else what the run was trained on, where it is at hand.
-
-    Args:
-        bundled: what it is for the shipped weights.
-    """
-    from convmedia.apps._record import trained_with
-    from convmedia.data import sources
-
-    if data or model is None:
-        return data or bundled
-    name = trained_with(model).get("data")
-    at_hand = name and (Path(name).exists() or (name in sources.SOURCES and sources.locate(name) is not None))
-    return name if at_hand else None
-
-
 def add_export(
     command: typer.Typer,
     task: Task,

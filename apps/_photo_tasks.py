@@ -14,8 +14,7 @@ def trial(predictor, model: str | None, data: str | None, _):
     """The right labels of a set's test split, to measure quantised files by."""
     from convmedia.apps import _pictures
     from convmedia.apps._classifiers import trial
-    from convmedia.apps._exports import tested_on
-    from convmedia.apps._record import fold_of, group_of
+    from convmedia.apps._record import fold_of, group_of, tested_on
 
     tested = tested_on(model, data)
     parts = (group_of(model, tested), fold_of(model, tested)) if tested else (None, None)

@@ -3,11 +3,14 @@
 import fcntl
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convmedia.data import arrays
 from convmedia.data.errors import InputError
 from convmedia.data.files import shown
+
+if TYPE_CHECKING:
+    pass
 
 
 def is_ours(folder: Path) -> bool:
@@ -118,3 +121,19 @@ def in_use(folder: Path) -> bool:
     except OSError:  # no lock, or not ours to read: `begin` says more
         return False
     return False
+
+
+def tested_on(model: str | None, data: str | None, bundled: str | None = None) -> str | None:
+    """The set that a quantised file is measured on: --data, else what the run was trained on, where it is at hand.
+
+    Args:
+        bundled: what it is for the shipped weights.
+    """
+    from convmedia.apps._record import trained_with
+    from convmedia.data import sources
+
+    if data or model is None:
+        return data or bundled
+    name = trained_with(model).get("data")
+    at_hand = name and (Path(name).exists() or (name in sources.SOURCES and sources.locate(name) is not None))
+    return name if at_hand else None

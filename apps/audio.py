@@ -185,7 +185,7 @@ def examples(predictor, data: str | None, _):
 def trial(predictor, model: str | None, data: str | None, _):
     """The right labels of a set's test sounds, to measure quantised files by."""
     from convmedia.apps import _sound_exports
-    from convmedia.apps._exports import tested_on
+    from convmedia.apps._record import tested_on
 
     return _sound_exports.trial(predictor, model, tested_on(model, data))
 

@@ -126,8 +126,7 @@ def examples(_, data: str | None, __):
 def trial(predictor, model: str | None, data: str | None, _):
     """The right labels of a set's test split, to measure quantised files by; of the bundled one for shipped weights."""
     from convmedia.apps._classifiers import trial
-    from convmedia.apps._exports import tested_on
-    from convmedia.apps._record import fold_of, group_of
+    from convmedia.apps._record import fold_of, group_of, tested_on
     from convmedia.data import digits
 
     def labelled(data: str, group: str | None, fold: str | None):

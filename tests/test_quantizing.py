@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convmedia.apps import _exports, _quality
+from convmedia.apps import _quality, _record
 from convmedia.apps.__main__ import command
 from convmedia.apps._entry import exit_code
 from convmedia.data import images, patches
@@ -465,11 +465,11 @@ def test_a_run_is_measured_on_its_own_set_where_it_is_at_hand(tmp_path, monkeypa
     for data, expected in cases.items():
         record = {"app": "mnist", "status": "complete", "arguments": {"data": data}}
         (tmp_path / "run.json").write_text(json.dumps(record))
-        assert _exports.tested_on(str(tmp_path), None) == expected
-        assert _exports.tested_on(str(tmp_path / "model.keras"), None) == expected
-        assert _exports.tested_on(str(tmp_path), "mine") == "mine"
-    assert _exports.tested_on(None, None, "digits") == "digits"
-    assert _exports.tested_on(str(tmp_path / "photos"), None, "digits") is None
+        assert _record.tested_on(str(tmp_path), None) == expected
+        assert _record.tested_on(str(tmp_path / "model.keras"), None) == expected
+        assert _record.tested_on(str(tmp_path), "mine") == "mine"
+    assert _record.tested_on(None, None, "digits") == "digits"
+    assert _record.tested_on(str(tmp_path / "photos"), None, "digits") is None
 
 
 RECORDINGS = Path(os.environ.get("CONVMEDIA_DATA", "nowhere"), "audio", "fsdd")

@@ -36,7 +36,7 @@ def trained(run, data, network) -> dict[str, Any]:
     from convmedia.apps import _balance, _pictures, _training
     from convmedia.apps._checkpoints import monitored
     from convmedia.apps._classifier_report import finish
-    from convmedia.data.augmentation import mixed
+    from convmedia.data.mixing import mixed
     from convmedia.models import pictures as networks
     from convmedia.models.answer import PICTURE
     from convmedia.models.assembly import assemble

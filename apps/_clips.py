@@ -8,7 +8,7 @@ from convmedia.apps import _balance
 from convmedia.apps._classifiers import say_problems
 from convmedia.apps._progress import progress
 from convmedia.apps._terminal import say
-from convmedia.data import augmentation, recordings, sounds
+from convmedia.data import acoustics, recordings, sounds
 from convmedia.data.errors import InputError
 from convmedia.data.seeded import uniform
 from convmedia.data.spectra import Spectrum
@@ -130,9 +130,9 @@ def recipes(augment: str, window_seconds: float):
     if augment == "none":
         return None, None, True
     if augment == "words":
-        return augmentation.waveforms(shift=0.1, speed=0.15), augmentation.spectrograms(time=0.15, bands=0.15), True
-    waves = augmentation.waveforms(speed=0.15, rolled=True, noise_share=0.25)
-    return waves, augmentation.spectrograms(time=0.15, bands=0.12, mixup=0.3), False
+        return acoustics.waveforms(shift=0.1, speed=0.15), acoustics.spectrograms(time=0.15, bands=0.15), True
+    waves = acoustics.waveforms(speed=0.15, rolled=True, noise_share=0.25)
+    return waves, acoustics.spectrograms(time=0.15, bands=0.12, mixup=0.3), False
 
 
 def targets(truth: np.ndarray, labels: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from convmedia.apps._classifiers import CHUNK, answers, figures
 from convmedia.apps._initial_weights import first_filters
 from convmedia.apps._progress import counted
-from convmedia.data import arrays, augmentation
+from convmedia.data import arrays, colouring, digit_recipe, seeded
 from convmedia.data.digits import Digits, Split, photograph, styled, without_digit
 from convmedia.data.files import replacing
 from convmedia.data.labelled import truth_in
@@ -40,7 +40,7 @@ class PreparedDigits:
         parts = {}
         parts["regular"], parts["regular_targets"] = prepared(prepare, data.train, classes, "preparing")
         if preparation == "resize" and invert:
-            parts["regular"] = np.concatenate([parts["regular"], augmentation.inverted(parts["regular"])])
+            parts["regular"] = np.concatenate([parts["regular"], colouring.inverted(parts["regular"])])
             parts["regular_targets"] = np.concatenate([parts["regular_targets"]] * 2)
         photographed = augment and preparation == "ink"
         if photographed:
@@ -54,7 +54,7 @@ class PreparedDigits:
         if photographed:
             parts["held"] = with_photographs(prepare, parts["held"], parts["held_targets"], data.labels, seed)
         elif preparation == "resize" and invert:
-            parts["held"] = np.concatenate([parts["held"], augmentation.inverted(parts["held"])])
+            parts["held"] = np.concatenate([parts["held"], colouring.inverted(parts["held"])])
         parts["held_targets"] = np.concatenate(
             [parts["held_targets"]] * (len(parts["held"]) // len(parts["held_targets"]))
         )
@@ -88,10 +88,10 @@ class PreparedDigits:
         bank = tf.constant(np.concatenate([self.parts[part] for part in self.PARTS[:3]]))
         targets = tf.constant(np.concatenate([self.parts[f"{part}_targets"] for part in self.PARTS[:3]]))
         number, photos, nothing = (len(self.parts[part]) for part in self.PARTS[:3])
-        recipe = augmentation.digits() if self.augment else None
+        recipe = digit_recipe.digits() if self.augment else None
 
         def example(indices, seed):
-            draw = augmentation.draws(tf.random.experimental.stateless_fold_in(seed, 1 << 20))
+            draw = seeded.draws(tf.random.experimental.stateless_fold_in(seed, 1 << 20))
             chance = draw(tf.shape(indices), 0.0, 1.0)
             place = draw(tf.shape(indices), 0.0, 1.0)
             if photos:
@@ -179,7 +179,7 @@ def measure(predictor: Predictor, data: Digits) -> tuple[dict[str, Any], np.ndar
     labels = predictor.labels or []
     truth = truth_in(labels, data)
     straight = answers(predictor, data.test.pictures, len(truth), "testing")
-    inverse = answers(predictor, map(augmentation.inverted, data.test.pictures), len(truth), "testing inverted")
+    inverse = answers(predictor, map(colouring.inverted, data.test.pictures), len(truth), "testing inverted")
     return {"test": figures(straight, truth, labels), "inverted": figures(inverse, truth, labels)}, straight
 
 

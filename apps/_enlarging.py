@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from convmedia.data import augmentation, patches, resample
+from convmedia.data import degrading, patches, resample
 from convmedia.data.degrading import Degradation
 from convmedia.models import metrics
 from convmedia.models.optimizers import ConvolutionMuon, warm_cosine
@@ -50,8 +50,8 @@ class Training:
 def recipe(training: Training, kind: str, scale: int) -> Degradation:
     """The recipe of one scale. Networks of RGB see as many small pixels at every scale."""
     if kind == "luma":
-        return augmentation.patches(scale, training.size_px, enlarged=True, context_px=training.context_px)
-    return augmentation.patches(scale, training.size_px // 2 * scale, enlarged=False)
+        return degrading.patches(scale, training.size_px, enlarged=True, context_px=training.context_px)
+    return degrading.patches(scale, training.size_px // 2 * scale, enlarged=False)
 
 
 def validation(data: patches.HighResolution, kind: str, scales: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from convmedia.apps._classifiers import measure, print_figures, raw_examples, sa
 from convmedia.apps._inputs import model_of
 from convmedia.apps._progress import progress
 from convmedia.apps._record import fold_of, group_of
-from convmedia.data import augmentation, pictures
+from convmedia.data import augmentation, pictures, seeded
 
 
 def loaded(data: str, group: str | None = None, fold: str | None = None) -> pictures.Pictures:
@@ -64,7 +64,7 @@ def example_of(bank: pictures.Decoded, wanted: np.ndarray, prepared, recipe, mix
         if mix:
             batch, target = mix(batch, target, tf.random.experimental.stateless_fold_in(seed, 1 << 20))
         if sides:
-            side = of_epoch[tf.minimum(augmentation.epoch_of(seed), len(sides) - 1)]
+            side = of_epoch[tf.minimum(seeded.epoch_of(seed), len(sides) - 1)]
             batch = tf.image.resize(batch, [side, side], "area")
         return prepared(batch), target
 

@@ -16,7 +16,7 @@ from convmedia.apps._progress import progress, said_if_long
 from convmedia.apps._runs import Run
 from convmedia.apps._stylizing import fitted, resized
 from convmedia.apps._terminal import say_left_out
-from convmedia.data import augmentation, images, patches
+from convmedia.data import images, patches, windows
 from convmedia.data.errors import InputError
 from convmedia.data.files import digest
 from convmedia.data.patches import middle
@@ -79,7 +79,7 @@ def trained(run: Run, data: patches.HighResolution, paintings: Sequence[np.ndarr
     beside = {"style": styles} if styles > 1 else None
     details = {"network": "painter", "styles": names, "seed": options["seed"]}
     model = assemble(network, app=APP, labels=None, input=PICTURE, details=details, beside=beside)
-    bank = patches.Patches(data.train, [augmentation.windows(options["side"])], SHRINKS)
+    bank = patches.Patches(data.train, [windows.windows(options["side"])], SHRINKS)
     number = options["limit"] or max(len(bank), EPOCH)
     steps = max(number // options["batch_size"], 1) * options["epochs"]
     inputs, targets = validation(data, options["side"], styles)

@@ -15,8 +15,8 @@ from convmedia.apps._progress import said_if_long
 from convmedia.apps._runs import Run
 from convmedia.apps._terminal import say
 from convmedia.apps._twin import precision_here, scoring_layer, twin
-from convmedia.data.augmentation import MOST_EPOCHS, MOST_STEPS, step_seed
 from convmedia.data.errors import InputError
+from convmedia.data.seeded import MOST_EPOCHS, MOST_STEPS, step_seed
 from convmedia.models.layer_tree import every_layer
 from convmedia.models.predicting import Predictor
 

@@ -4,6 +4,8 @@ Each is what Pillow's ImageEnhance or ImageOps does, without rounding to bytes i
 tensor that broadcasts against the pictures; at 1 nothing changes, at 0 all of that quality is gone.
 """
 
+import numpy as np
+
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R BT.601), as Pillow takes them."""
 
@@ -101,3 +103,13 @@ def _limited(pictures):
     import tensorflow as tf
 
     return tf.clip_by_value(pictures, 0.0, 255.0)
+
+
+def inverted(pictures):
+    """255 - pixel: dark ink becomes light and light dark. Any shape and dtype of numbers, [0, 255]; its own inverse.
+
+    Works on arrays and tensors; uint8 stays uint8.
+    """
+    if isinstance(pictures, np.ndarray) and pictures.dtype == np.uint8:
+        return np.uint8(255) - pictures
+    return 255 - pictures

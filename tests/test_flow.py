@@ -10,9 +10,10 @@ from PIL import Image
 from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
 from convmedia.data import folders
-from convmedia.data.augmentation import photos, step_seed
+from convmedia.data.augmentation import photos
 from convmedia.data.errors import InputError
 from convmedia.data.flow import Flow, flow_from_directory
+from convmedia.data.seeded import step_seed
 
 SIZE = (20, 26)
 

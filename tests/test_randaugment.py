@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from convmedia.data import colouring
-from convmedia.data.augmentation import draws, step_seed
 from convmedia.data.randaugment import COLOURS, MOVES, OPERATIONS, drawn_operations, recoloured, rewarped
+from convmedia.data.seeded import draws, step_seed
 
 SIZE = (20, 30)
 

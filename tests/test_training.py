@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from convmedia.apps import _callbacks, _training
-from convmedia.data import augmentation
+from convmedia.data import acoustics, augmentation, digit_recipe, mixing
 from convmedia.data.errors import InputError
 from convmedia.data.seeded import generator
 
@@ -202,11 +202,11 @@ def heard_of(batch):
 
 
 RECIPES = {
-    "digits": (augmentation.digits(erase=0.5), PICTURES[..., :1]),
+    "digits": (digit_recipe.digits(erase=0.5), PICTURES[..., :1]),
     "photos": (augmentation.photos(colour_jitter=0.3, erase=0.5, brightness_range=(0.5, 1.5)), PICTURES),
     "randaugment": (augmentation.photos(randaugment=2), PICTURES),
     "waveforms": (
-        lambda batch, seed: augmentation.waveforms()((batch, tf.fill([batch.shape[0]], 300)), seed)[0],
+        lambda batch, seed: acoustics.waveforms()((batch, tf.fill([batch.shape[0]], 300)), seed)[0],
         WAVES,
     ),
 }
@@ -224,7 +224,7 @@ def test_a_part_of_a_batch_is_augmented_as_it_is_in_the_whole(name):
 
 
 def test_where_examples_are_mixed_the_parts_are_cut_out_of_the_whole():
-    mix, bank, targets = augmentation.mixed(mixup=0.4, cutmix=1.0), PICTURES, np.eye(12, dtype="float32")
+    mix, bank, targets = mixing.mixed(mixup=0.4, cutmix=1.0), PICTURES, np.eye(12, dtype="float32")
     whole, together = parts_of(
         lambda indices, seed: mix(tf.gather(bank, indices), tf.gather(targets, indices), seed), 12, 2, separable=False
     )

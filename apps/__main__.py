@@ -36,8 +36,8 @@ with interruptible():
     import typer
     from typer.core import TyperGroup
 
-    from convmedia.apps._application import application, as_examples
-    from convmedia.apps._entry import run
+    from convmedia.apps.cli.application import application, as_examples
+    from convmedia.apps.cli.entry import run
 
 
 class Row(NamedTuple):
@@ -67,9 +67,9 @@ APPLICATIONS = [
 """One row for each application."""
 
 TOOLS = [
-    Row("data", "convmedia.apps._data", "Named data sets, and folders of one's own."),
-    Row("inspect", "convmedia.apps._inspect", "Show what a model takes and gives, its labels, figures and size."),
-    Row("samples", "convmedia.apps._samples", "Copy sample files to a folder to try the commands with."),
+    Row("data", "convmedia.apps.verbs.data", "Named data sets, and folders of one's own."),
+    Row("inspect", "convmedia.apps.verbs.inspect", "Show what a model takes and gives, its labels, figures and size."),
+    Row("samples", "convmedia.apps.verbs.samples", "Copy sample files to a folder to try the commands with."),
 ]
 EXAMPLES = {
     "samples": ("samples", "some/folder"),

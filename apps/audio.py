@@ -11,11 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps import _commands, _entry, _inputs, _verb_predict, _verb_train
-from convmedia.apps._application import application
-from convmedia.apps._audio_training import figures_line, train_run
-from convmedia.apps._backend import use_backend
-from convmedia.apps._commands import (
+from convmedia.apps.cli import entry, options
+from convmedia.apps.cli import inputs as cli_inputs
+from convmedia.apps.cli.application import application
+from convmedia.apps.cli.backend import use_backend
+from convmedia.apps.cli.early_checks import all_missing
+from convmedia.apps.cli.inputs import given
+from convmedia.apps.cli.options import (
     Backend,
     BatchSize,
     ClassWeights,
@@ -35,11 +37,12 @@ from convmedia.apps._commands import (
     Top,
     Workers,
 )
-from convmedia.apps._early import all_missing
-from convmedia.apps._exports import add_export
-from convmedia.apps._inputs import given
-from convmedia.apps._task import Task
-from convmedia.apps._train_options import LabelOptions
+from convmedia.apps.cli.task import Task
+from convmedia.apps.cli.train_options import LabelOptions
+from convmedia.apps.tasks.audio.train import figures_line, train_run
+from convmedia.apps.verbs import predict as verbs_predict
+from convmedia.apps.verbs import train
+from convmedia.apps.verbs.export import add_export
 
 APP = "audio"
 EXAMPLES = {
@@ -79,7 +82,7 @@ class Encoding(StrEnum):
 Data = Annotated[
     str,
     typer.Option(
-        callback=_commands.data_given,
+        callback=options.data_given,
         help="A named set, a folder of class folders, or a table (CSV, TSV) with columns file, labels.",
     ),
 ]
@@ -125,13 +128,13 @@ def evaluate(
 ) -> None:
     """Measure a saved file on the test sounds."""
     use_backend(backend)
-    from convmedia.apps import _heard
-    from convmedia.apps._record import fold_of, group_of
+    from convmedia.apps.runs.record import fold_of, group_of
+    from convmedia.apps.tasks.audio import evaluate as audio_evaluate
 
-    predictor = _inputs.model_of(APP, model)
-    chosen = _heard.tested(predictor, data, split, fold or fold_of(model, data), group or group_of(model, data))
-    metrics, _ = _heard.measure(predictor, chosen)
-    _heard.print_figures(predictor, chosen, metrics, as_json)
+    predictor = cli_inputs.model_of(APP, model)
+    chosen = audio_evaluate.tested(predictor, data, split, fold or fold_of(model, data), group or group_of(model, data))
+    metrics, _ = audio_evaluate.measure(predictor, chosen)
+    audio_evaluate.print_figures(predictor, chosen, metrics, as_json)
 
 
 @command.command()
@@ -153,54 +156,54 @@ def predict(
     workers: Workers = None,
 ) -> int:
     """Say what each sound is, or what is heard on standard input."""
-    from convmedia.data import clips
-    from convmedia.data.errors import InputError
+    from convmedia.data.audio import decoding
+    from convmedia.data.storage.errors import InputError
 
     if stream == bool(inputs or files_from):
         raise InputError("give files or folders, or --stream and raw PCM on standard input: one of the two")
     if stream and out is not None:
         raise InputError("--stream prints its answers and --out is for files: leave one of them out")
     named = [] if stream else given(inputs, files_from)
-    missing = all_missing(named, clips.rate_of) if out is None and model is None else []
+    missing = all_missing(named, decoding.rate_of) if out is None and model is None else []
     if missing:
-        return _verb_predict.printed(missing, as_json, _verb_predict.line_of)
+        return verbs_predict.printed(missing, as_json, verbs_predict.line_of)
     use_backend(None)
-    from convmedia.apps import _predicting
-    from convmedia.apps._engines import Answering
+    from convmedia.apps.batch.worker import Answering
+    from convmedia.apps.tasks.audio import predict as audio_predict
 
     if stream:
-        predictor = _inputs.model_of(APP, model)
-        return _predicting.predict_stream(predictor, top, every, as_json, rate, channels, str(encoding))
+        predictor = cli_inputs.model_of(APP, model)
+        return audio_predict.predict_stream(predictor, top, every, as_json, rate, channels, str(encoding))
     answering = Answering(APP, model, top, every)
-    return _predicting.predict_files(answering, named, as_json, out, engine, workers)
+    return audio_predict.predict_files(answering, named, as_json, out, engine, workers)
 
 
 def examples(predictor, data: str | None, _):
     """Raw sounds to prove an export on."""
-    from convmedia.apps import _sound_exports
+    from convmedia.apps.tasks.audio import export
 
-    return _sound_exports.examples(predictor, data)
+    return export.examples(predictor, data)
 
 
 def trial(predictor, model: str | None, data: str | None, _):
     """The right labels of a set's test sounds, to measure quantised files by."""
-    from convmedia.apps import _sound_exports
-    from convmedia.apps._record import tested_on
+    from convmedia.apps.runs.record import tested_on
+    from convmedia.apps.tasks.audio import export
 
-    return _sound_exports.trial(predictor, model, tested_on(model, data))
+    return export.trial(predictor, model, tested_on(model, data))
 
 
 def evaluated(
     predictor, data: str, split: str | None = None, fold: str | None = None, group: str | None = None
 ) -> dict[str, Any]:
     """Figures of a predictor on the test sounds of a set."""
-    from convmedia.apps import _heard
+    from convmedia.apps.tasks.audio import evaluate as audio_evaluate
 
-    return _heard.measure(predictor, _heard.tested(predictor, data, split, fold, group))[0]
+    return audio_evaluate.measure(predictor, audio_evaluate.tested(predictor, data, split, fold, group))[0]
 
 
 TASK = Task(APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated, line=figures_line)
-_verb_train.add_train(command, TASK)
+train.add_train(command, TASK)
 add_export(command, TASK)
 
 
@@ -208,10 +211,10 @@ add_export(command, TASK)
 def explain(inputs: Inputs, out: Folder, model: Model = None) -> int:
     """Draw waveform, spectrogram and the network's Grad-CAM over it for each sound, and the filters it learned."""
     use_backend(None)
-    from convmedia.apps import _drawing
+    from convmedia.apps.tasks.audio import explain as audio_explain
 
-    return _drawing.explain(_inputs.model_of(APP, model), inputs, out)
+    return audio_explain.explain(cli_inputs.model_of(APP, model), inputs, out)
 
 
 if __name__ == "__main__":
-    _entry.run(command)
+    entry.run(command)

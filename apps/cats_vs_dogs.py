@@ -10,14 +10,15 @@ from typing import Annotated
 
 import typer
 
-from convmedia.apps import _entry, _verbs
-from convmedia.apps import _photo_tasks as photos
-from convmedia.apps._application import application
-from convmedia.apps._backend import use_backend
-from convmedia.apps._cats_vs_dogs_training import train_run
-from convmedia.apps._commands import Backend, BatchSize, Data, Epochs, Fold, Group, Json, Model
-from convmedia.apps._task import Task
-from convmedia.apps._train_options import PhotoOptions
+from convmedia.apps.classification import photo_task as photos
+from convmedia.apps.cli import entry
+from convmedia.apps.cli.application import application
+from convmedia.apps.cli.backend import use_backend
+from convmedia.apps.cli.options import Backend, BatchSize, Data, Epochs, Fold, Group, Json, Model
+from convmedia.apps.cli.task import Task
+from convmedia.apps.cli.train_options import PhotoOptions
+from convmedia.apps.tasks.cats_vs_dogs.train import train_run
+from convmedia.apps.verbs import classifier
 
 APP = "cats-vs-dogs"
 EXAMPLES = {
@@ -72,22 +73,22 @@ def evaluate(
 ) -> None:
     """Measure a saved file on the test pictures."""
     use_backend(backend)
-    from convmedia.apps import _pictures
+    from convmedia.apps.classification import photo_pipeline
 
-    _pictures.evaluate(APP, data, model, as_json, group, fold)
+    photo_pipeline.evaluate(APP, data, model, as_json, group, fold)
 
 
 def filters_before(predictor):
     """The first filters before training."""
-    from convmedia.apps._initial_weights import first_filters
-    from convmedia.models.pictures import NETWORKS
+    from convmedia.apps.classification.initial_weights import first_filters
+    from convmedia.models.networks.photos import NETWORKS
 
     return first_filters(NETWORKS, predictor)
 
 
 TASK = Task(APP, Options, train_run, examples=photos.examples, trial=photos.trial, evaluate=photos.evaluated)
-_verbs.add(command, TASK, filters_before)
+classifier.add(command, TASK, filters_before)
 
 
 if __name__ == "__main__":
-    _entry.run(command)
+    entry.run(command)

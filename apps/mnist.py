@@ -11,10 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps import _entry, _inputs, _verbs
-from convmedia.apps._application import application
-from convmedia.apps._backend import use_backend
-from convmedia.apps._commands import (
+from convmedia.apps.cli import entry
+from convmedia.apps.cli import inputs as cli_inputs
+from convmedia.apps.cli.application import application
+from convmedia.apps.cli.backend import use_backend
+from convmedia.apps.cli.options import (
     Backend,
     BatchSize,
     Data,
@@ -29,13 +30,14 @@ from convmedia.apps._commands import (
     Resume,
     Seed,
 )
-from convmedia.apps._given import given_in
-from convmedia.apps._json import to_json
-from convmedia.apps._mnist_training import train_run
-from convmedia.apps._progress import progress
-from convmedia.apps._task import Task
-from convmedia.apps._terminal import note, say, tell
-from convmedia.apps._train_options import PhotoOptions
+from convmedia.apps.cli.task import Task
+from convmedia.apps.cli.train_options import PhotoOptions
+from convmedia.apps.console.progress import progress
+from convmedia.apps.console.strict_json import to_json
+from convmedia.apps.console.terminal import note, say, tell
+from convmedia.apps.runs.given import given_in
+from convmedia.apps.tasks.mnist.train import train_run
+from convmedia.apps.verbs import classifier
 
 APP = "mnist"
 EXAMPLES = {
@@ -92,42 +94,42 @@ def evaluate(
 ) -> None:
     """Measure a saved file on the test pictures and on their inversions."""
     use_backend(backend)
-    from convmedia.apps import _digits
-    from convmedia.apps._classifiers import print_figures, say_problems
-    from convmedia.apps._record import fold_of, group_of
-    from convmedia.data import digits
+    from convmedia.apps.classification.evaluation import print_figures, say_problems
+    from convmedia.apps.runs.record import fold_of, group_of
+    from convmedia.apps.tasks.mnist import pipeline
+    from convmedia.data.datasets import digits
 
-    predictor = _inputs.model_of(APP, model)
+    predictor = cli_inputs.model_of(APP, model)
     with progress("reading examples") as update:
         chosen = digits.load(data, update, group or group_of(model, data), fold or fold_of(model, data))
     chosen = chosen.required("test")
     say_problems(chosen)
     say(f"measuring the {len(chosen.test)} test pictures of {chosen.name}, {len(chosen.bad)} files left out")
-    metrics, _ = _digits.measure(predictor, chosen)
+    metrics, _ = pipeline.measure(predictor, chosen)
     print_figures(predictor, chosen, metrics, as_json)
 
 
 def evaluated(predictor, data: str, group: str | None = None, fold: str | None = None) -> dict[str, Any]:
     """Figures of a predictor on the test pictures of a set and on their inversions."""
-    from convmedia.apps import _digits
-    from convmedia.data import digits
+    from convmedia.apps.tasks.mnist import pipeline
+    from convmedia.data.datasets import digits
 
-    return _digits.measure(predictor, digits.load(data, group=group, fold=fold).required("test"))[0]
+    return pipeline.measure(predictor, digits.load(data, group=group, fold=fold).required("test"))[0]
 
 
 def examples(_, data: str | None, __):
     """Raw pictures to prove an export on, of a set or of the bundled one."""
-    from convmedia.apps._classifiers import raw_examples
-    from convmedia.data import digits
+    from convmedia.apps.classification.evaluation import raw_examples
+    from convmedia.data.datasets import digits
 
     return raw_examples(digits.load(data or "digits").train.pictures)
 
 
 def trial(predictor, model: str | None, data: str | None, _):
     """The right labels of a set's test split, to measure quantised files by; of the bundled one for shipped weights."""
-    from convmedia.apps._classifiers import trial
-    from convmedia.apps._record import fold_of, group_of, tested_on
-    from convmedia.data import digits
+    from convmedia.apps.classification.evaluation import trial
+    from convmedia.apps.runs.record import fold_of, group_of, tested_on
+    from convmedia.data.datasets import digits
 
     def labelled(data: str, group: str | None, fold: str | None):
         return digits.load(data, group=group, fold=fold)
@@ -139,14 +141,14 @@ def trial(predictor, model: str | None, data: str | None, _):
 
 def filters_before(predictor):
     """The first filters before training."""
-    from convmedia.apps._initial_weights import first_filters
-    from convmedia.models.digits import NETWORKS
+    from convmedia.apps.classification.initial_weights import first_filters
+    from convmedia.models.networks.digits import NETWORKS
 
     return first_filters(NETWORKS, predictor)
 
 
 TASK = Task(APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated)
-_verbs.add(command, TASK, filters_before)
+classifier.add(command, TASK, filters_before)
 
 
 @command.command()
@@ -169,10 +171,10 @@ def compare(
     `--preparation resize`; then with the default preparation. Prints what each answers to your own pictures.
     """
     use_backend(None)
-    from convmedia.apps import _inversion
-    from convmedia.apps._opening import open_run
-    from convmedia.data.errors import InputError
-    from convmedia.data.images import find
+    from convmedia.apps.runs.opening import open_run
+    from convmedia.apps.tasks.mnist import compare as mnist_compare
+    from convmedia.data.images.decoding import find
+    from convmedia.data.storage.errors import InputError
 
     run = open_run(APP, given_in(context))
     chosen = inputs or run.record.get("inputs")
@@ -181,18 +183,18 @@ def compare(
     files = find(chosen, note)
     run.record["inputs"] = list(map(str, chosen))
     with run.begin():
-        result = _inversion.compared(run, list(trainings(run)), files)
+        result = mnist_compare.compared(run, list(trainings(run)), files)
     if as_json:
         tell(to_json(result, indent=2))
         return
-    tell(_inversion.comparison_table(result))
+    tell(mnist_compare.comparison_table(result))
     tell(f"report {out / 'report.html'}")
 
 
 def trainings(run) -> Iterator[tuple[str, Any]]:
     """Name and complete run of each training of the inversion experiment, in folders below the run's."""
-    from convmedia.apps._opening import open_part
-    from convmedia.data import digits
+    from convmedia.apps.runs.opening import open_part
+    from convmedia.data.datasets import digits
 
     options = run.arguments
     shared = {name: options[name] for name in ("data", "network", "epochs", "seed")}
@@ -218,4 +220,4 @@ def trainings(run) -> Iterator[tuple[str, Any]]:
 
 
 if __name__ == "__main__":
-    _entry.run(command)
+    entry.run(command)

@@ -12,10 +12,12 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps import _entry, _painting_options, _verb_train, _verb_transform
-from convmedia.apps._application import application
-from convmedia.apps._backend import load_pipelines, use_backend
-from convmedia.apps._commands import (
+from convmedia.apps.cli import entry
+from convmedia.apps.cli.application import application
+from convmedia.apps.cli.backend import load_pipelines, use_backend
+from convmedia.apps.cli.early_checks import data_given, pictures_given
+from convmedia.apps.cli.inputs import given
+from convmedia.apps.cli.options import (
     Backend,
     BatchSize,
     Engine,
@@ -30,14 +32,14 @@ from convmedia.apps._commands import (
     Seed,
     Workers,
 )
-from convmedia.apps._early import data_given, pictures_given
-from convmedia.apps._exports import add_export
-from convmedia.apps._inputs import given
-from convmedia.apps._json import to_json
-from convmedia.apps._task import Task
-from convmedia.apps._terminal import tell
-from convmedia.apps._train_options import TrainOptions
-from convmedia.data.errors import InputError
+from convmedia.apps.cli.task import Task
+from convmedia.apps.cli.train_options import TrainOptions
+from convmedia.apps.console.strict_json import to_json
+from convmedia.apps.console.terminal import tell
+from convmedia.apps.tasks.style_transfer import options
+from convmedia.apps.verbs import train, transform
+from convmedia.apps.verbs.export import add_export
+from convmedia.data.storage.errors import InputError
 
 APP = "style-transfer"
 EXAMPLES = {
@@ -93,7 +95,7 @@ Smoothness = Annotated[float, typer.Option("--tv-weight", min=0, help="Total var
 Blend = Annotated[
     str | None,
     typer.Option(
-        callback=_painting_options.blend_given,
+        callback=options.blend_given,
         help="How much of each style, such as 0.7,0.3; default the same of all.",
     ),
 ]
@@ -137,12 +139,12 @@ def stylize(
     backend: Backend = None,
 ) -> int:
     """Paint one picture by descent, as Gatys, Ecker and Bethge did in 2016; 1 if it had to stop early."""
-    _painting_options.checked(context.params)
+    options.checked(context.params)
     use_backend(backend)
     load_pipelines()
-    from convmedia.apps import _painting
+    from convmedia.apps.tasks.style_transfer import stylize as style_transfer_stylize
 
-    row = _painting.painted(context.params)
+    row = style_transfer_stylize.painted(context.params)
     if as_json:
         tell(to_json(row, indent=2))
     else:
@@ -177,9 +179,9 @@ class Options(TrainOptions):
 
 def train_run(run) -> dict[str, Any]:
     """From a run's arguments to its complete folder."""
-    from convmedia.apps import _style_training
+    from convmedia.apps.tasks.style_transfer import train as style_transfer_train
 
-    return _style_training.train_run(run)
+    return style_transfer_train.train_run(run)
 
 
 def figures_line(_: str, figures: dict[str, Any]) -> str:
@@ -189,7 +191,7 @@ def figures_line(_: str, figures: dict[str, Any]) -> str:
 
 def examples(_, data: str | None, __):
     """Raw pictures to prove an export on."""
-    from convmedia.apps._styling import examples
+    from convmedia.apps.tasks.style_transfer.apply import examples
 
     return examples(data)
 
@@ -203,7 +205,7 @@ TASK = Task(
     line=figures_line,
     tolerance=1e-3,  # normalisation over the whole picture adds up roundings
 )
-_verb_train.add_train(command, TASK)
+train.add_train(command, TASK)
 
 
 @command.command()
@@ -228,16 +230,16 @@ def apply(
     files = given(inputs, files_from)
     pictures_given(files)
     use_backend(backend)
-    from convmedia.apps._styling import Painting
+    from convmedia.apps.tasks.style_transfer.apply import Painting
 
     worker = Painting(model, blend, size, smooth, frames)
     settings = {"model": worker.predictor.digest, "blend": blend, "size": size, "smooth": smooth}
     settings |= {"frames": True} if frames else {}
-    return _verb_transform.make(worker, files, out, settings, engine, workers, as_json)
+    return transform.make(worker, files, out, settings, engine, workers, as_json)
 
 
 add_export(command, TASK)
 
 
 if __name__ == "__main__":
-    _entry.run(command)
+    entry.run(command)

@@ -10,10 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps import _entry, _verb_train, _verb_transform
-from convmedia.apps._application import application
-from convmedia.apps._backend import load_pipelines, use_backend
-from convmedia.apps._commands import (
+from convmedia.apps.cli import entry
+from convmedia.apps.cli.application import application
+from convmedia.apps.cli.backend import load_pipelines, use_backend
+from convmedia.apps.cli.early_checks import data_given, pictures_given, pictures_of, required
+from convmedia.apps.cli.inputs import given
+from convmedia.apps.cli.options import (
     Arithmetic,
     Backend,
     BatchSize,
@@ -31,11 +33,10 @@ from convmedia.apps._commands import (
     Weights,
     Workers,
 )
-from convmedia.apps._early import data_given, pictures_given, pictures_of, required
-from convmedia.apps._exports import add_export
-from convmedia.apps._inputs import given
-from convmedia.apps._task import Task
-from convmedia.apps._train_options import TrainOptions
+from convmedia.apps.cli.task import Task
+from convmedia.apps.cli.train_options import TrainOptions
+from convmedia.apps.verbs import train, transform
+from convmedia.apps.verbs.export import add_export
 
 APP = "super-resolution"
 EXAMPLES = {
@@ -99,9 +100,9 @@ class Options(TrainOptions):
 
 def train_run(run) -> dict[str, Any]:
     """From a run's arguments to its complete folder."""
-    from convmedia.apps import _super_resolution
+    from convmedia.apps.tasks.super_resolution import train as super_resolution_train
 
-    return _super_resolution.train_run(run)
+    return super_resolution_train.train_run(run)
 
 
 def figures_line(_: str, figures: dict[str, Any]) -> str:
@@ -127,10 +128,10 @@ def evaluate(
     shipped_given(model, network, scale)
     use_backend(backend)
     load_pipelines()
-    from convmedia.apps import _quality
+    from convmedia.apps.tasks.super_resolution import evaluate as super_resolution_evaluate
 
     predictor, factor = chosen(model, network, scale)
-    return _quality.evaluate(predictor, factor, data, ensemble, str(precision), as_json)
+    return super_resolution_evaluate.evaluate(predictor, factor, data, ensemble, str(precision), as_json)
 
 
 @command.command()
@@ -158,13 +159,13 @@ def upscale(
     shipped_given(model, network, scale)
     use_backend(backend)
     load_pipelines()
-    from convmedia.apps._upscaling import Enlarging
+    from convmedia.apps.tasks.super_resolution.upscale import Enlarging
 
     worker = Enlarging(model, *named(network, scale), tile, compare, str(precision), frames)
     predictor, factor = worker.chosen
     settings = {"model": predictor.digest, "scale": factor, "compare": compare, "precision": str(precision)}
     settings |= {"frames": True} if frames else {}
-    return _verb_transform.make(worker, files, out, settings, engine, workers, as_json)
+    return transform.make(worker, files, out, settings, engine, workers, as_json)
 
 
 def chosen(model: str | None, network: NetworkName | None, scale: Scale | None):
@@ -173,9 +174,9 @@ def chosen(model: str | None, network: NetworkName | None, scale: Scale | None):
     Raises:
         InputError: no such model; it is of another scale or network.
     """
-    from convmedia.apps import _model_choice
+    from convmedia.apps.tasks.super_resolution import model_choice
 
-    return _model_choice.chosen(model, *named(network, scale))
+    return model_choice.chosen(model, *named(network, scale))
 
 
 def shipped_given(model: str | None, network: NetworkName | None, scale: Scale | None) -> None:
@@ -192,31 +193,31 @@ def named(network: NetworkName | None, scale: Scale | None) -> tuple[str | None,
 def examples(_, data: str | None, quantised: bool):
     """Raw pictures to prove an export on: cuts of a set, or bundled ones. Quantised files are calibrated on pictures to
     learn from, and measured on those that --data names."""
-    from convmedia.apps import _super_resolution
+    from convmedia.apps.tasks.super_resolution import train as super_resolution_train
 
-    return _super_resolution.examples(_super_resolution.at_hand() if quantised else data)
+    return super_resolution_train.examples(super_resolution_train.at_hand() if quantised else data)
 
 
 def trial(predictor, _: str | None, data: str | None, examples):
     """What quantised files are measured by: the pictures that --data names, without those that calibrate them."""
-    from convmedia.apps import _quality
+    from convmedia.apps.tasks.super_resolution import evaluate as super_resolution_evaluate
 
-    return _quality.trial(predictor, predictor.details["scale"], data, examples)
+    return super_resolution_evaluate.trial(predictor, predictor.details["scale"], data, examples)
 
 
 def evaluated(predictor, data: str, ensemble: bool = False, precision: str = "float32") -> dict[str, Any]:
     """PSNR and SSIM of a predictor on sets of pictures, beside bicubic's."""
     load_pipelines()
-    from convmedia.apps import _quality
+    from convmedia.apps.tasks.super_resolution import evaluate as super_resolution_evaluate
 
-    return _quality.evaluated(predictor, predictor.details["scale"], data, ensemble, precision)[0]
+    return super_resolution_evaluate.evaluated(predictor, predictor.details["scale"], data, ensemble, precision)[0]
 
 
 TASK = Task(APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated, line=figures_line)
-_verb_train.add_train(command, TASK)
+train.add_train(command, TASK)
 CHOICE = {"network": (NetworkChoice, None), "scale": (ScaleChoice, None)}
 add_export(command, TASK, CHOICE, shipped_given, lambda model, network, scale: chosen(model, network, scale)[0])
 
 
 if __name__ == "__main__":
-    _entry.run(command)
+    entry.run(command)

@@ -10,17 +10,18 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps import _entry, _verbs
-from convmedia.apps import _photo_tasks as photos
-from convmedia.apps._application import application
-from convmedia.apps._backend import load_pipelines, use_backend
-from convmedia.apps._commands import Backend, BatchSize, Data, Fold, Group, Json, Model
-from convmedia.apps._early import required
-from convmedia.apps._given import Given
-from convmedia.apps._task import Task
-from convmedia.apps._terminal import tell
-from convmedia.apps._train_options import PhotoOptions
-from convmedia.data.errors import InputError
+from convmedia.apps.classification import photo_task as photos
+from convmedia.apps.cli import entry
+from convmedia.apps.cli.application import application
+from convmedia.apps.cli.backend import load_pipelines, use_backend
+from convmedia.apps.cli.early_checks import required
+from convmedia.apps.cli.options import Backend, BatchSize, Data, Fold, Group, Json, Model
+from convmedia.apps.cli.task import Task
+from convmedia.apps.cli.train_options import PhotoOptions
+from convmedia.apps.console.terminal import tell
+from convmedia.apps.runs.given import Given
+from convmedia.apps.verbs import classifier
+from convmedia.data.storage.errors import InputError
 
 APP = "transfer"
 EXAMPLES = {
@@ -65,9 +66,9 @@ class Options(PhotoOptions):
 
 def train_run(run) -> dict[str, Any]:
     """From a run's arguments to its complete folder."""
-    from convmedia.apps import _transfer
+    from convmedia.apps.tasks.transfer import train
 
-    return _transfer.train_run(run)
+    return train.train_run(run)
 
 
 def rates_drawn(given: Given) -> int | None:
@@ -79,10 +80,10 @@ def rates_drawn(given: Given) -> int | None:
     if given.values["folds"]:
         raise InputError("--find-lr looks at one training: leave --folds out, or give one --fold")
     load_pipelines()
-    from convmedia.apps import _transfer
-    from convmedia.apps._opening import open_run
+    from convmedia.apps.runs.opening import open_run
+    from convmedia.apps.tasks.transfer import train
 
-    tell(_transfer.rates_drawn(open_run(APP, given)))
+    tell(train.rates_drawn(open_run(APP, given)))
     return 0
 
 
@@ -98,14 +99,14 @@ def evaluate(
     """Measure a saved file on the test pictures."""
     required(APP, model)
     use_backend(backend)
-    from convmedia.apps import _pictures
+    from convmedia.apps.classification import photo_pipeline
 
-    _pictures.evaluate(APP, data, model, as_json, group, fold)
+    photo_pipeline.evaluate(APP, data, model, as_json, group, fold)
 
 
 TASK = Task(APP, Options, train_run, examples=photos.examples, trial=photos.trial, evaluate=photos.evaluated)
-_verbs.add(command, TASK, lambda predictor: None, rates_drawn)
+classifier.add(command, TASK, lambda predictor: None, rates_drawn)
 
 
 if __name__ == "__main__":
-    _entry.run(command)
+    entry.run(command)

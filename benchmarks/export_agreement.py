@@ -8,8 +8,8 @@ Exports the shipped digits model (or MODEL) to a temporary folder and prints the
 import sys
 import tempfile
 
-from convmedia.apps._backend import use_backend
-from convmedia.apps._parity import print_parity
+from convmedia.apps.cli.backend import use_backend
+from convmedia.apps.reporting.export_figures import print_parity
 
 PICTURES = 1000
 
@@ -18,9 +18,9 @@ def main() -> None:
     use_backend(None)
     import numpy as np
 
-    from convmedia.data.digits import bundled, photograph, without_digit
+    from convmedia.data.datasets.digits import bundled, photograph, without_digit
     from convmedia.models import load, shipped
-    from convmedia.models.exporting import export
+    from convmedia.models.export.exporter import export
 
     predictor = load(sys.argv[1]) if len(sys.argv) > 1 else shipped("mnist")
     rng = np.random.default_rng(7)

@@ -91,8 +91,8 @@ def each(root: Path, name: str, kind: str, stride: int, offset: int) -> Counter:
 
 def outcome(action: Callable[[Path], None], place: Path) -> str:
     """How an action ends: "done", "refused" with its one line, or "bug" with what a traceback would show."""
-    from convmedia.apps._commands import MACHINE
-    from convmedia.data.errors import InputError
+    from convmedia.apps.cli.options import MACHINE
+    from convmedia.data.storage.errors import InputError
 
     try:
         action(place)
@@ -138,15 +138,17 @@ def same(name: str, one, other) -> bool:
 
 def state_of(place: Path) -> dict:
     """All that the final files of a folder hold, read as the commands read them."""
-    from convmedia.apps import _record, _rows, _runs
+    from convmedia.apps.batch import results
+    from convmedia.apps.runs import record as runs_record
+    from convmedia.apps.runs import run_folder
     from convmedia.models import load
-    from convmedia.models.exporting import read_examples
+    from convmedia.models.export.exporter import read_examples
 
     found: dict = {}
     if (place / "run" / "run.json").exists():
-        record = _record.read_record(place / "run")
+        record = runs_record.read_record(place / "run")
         found["status"] = record["status"]
-        state, history, _ = _runs.Run(place / "run", record, fresh=False).load_checkpoint()
+        state, history, _ = run_folder.Run(place / "run", record, fresh=False).load_checkpoint()
         if history:
             found["history"] = [{k: v for k, v in row.items() if k != "seconds"} for row in history]
             found["checkpoint"] = {name: values.tobytes() for name, values in state.items()}
@@ -158,7 +160,7 @@ def state_of(place: Path) -> dict:
         with (place / "run" / "history.csv").open(encoding="utf-8") as file:
             found["epochs"] = [row["epoch"] for row in csv.DictReader(file)]
     if (place / "rows.jsonl").exists():
-        found["rows"] = list(_rows.rows_in(place / "rows.jsonl"))
+        found["rows"] = list(results.rows_in(place / "rows.jsonl"))
     if (place / "export" / "parity.json").exists():
         parity = json.loads((place / "export" / "parity.json").read_text(encoding="utf-8"))
         found["parity"] = {name: entry["model_sha256"] for name, entry in parity.items()}
@@ -174,10 +176,12 @@ def trained(epochs: int) -> Callable[[Path], None]:
         import numpy as np
         import tensorflow as tf
 
-        from convmedia.apps import _opening, _record, _runs, _training
+        from convmedia.apps.runs import opening, run_folder
+        from convmedia.apps.runs import record as runs_record
+        from convmedia.apps.training import trainer
         from convmedia.models.answer import PICTURE
-        from convmedia.models.assembly import assemble
-        from convmedia.models.exporting import write_examples
+        from convmedia.models.export.exporter import write_examples
+        from convmedia.models.saving.assembly import assemble
 
         rng = np.random.default_rng(0)
         pictures = rng.uniform(0, 255, (12, 4, 4, 3)).astype("float32")
@@ -189,11 +193,15 @@ def trained(epochs: int) -> Callable[[Path], None]:
         model = assemble(network, app="mnist", labels=LABELS, input=PICTURE, details={})
         folder = place / "run"
         there = (folder / "run.json").exists()
-        run = _runs.Run(folder, _record.read_record(folder), False) if there else _opening.new_run("mnist", folder, {})
+        run = (
+            run_folder.Run(folder, runs_record.read_record(folder), False)
+            if there
+            else opening.new_run("mnist", folder, {})
+        )
         if there and run.complete:
             return
         with run.begin(labels=LABELS):
-            history = _training.fit(
+            history = trainer.fit(
                 network,
                 run,
                 len(pictures),
@@ -202,7 +210,7 @@ def trained(epochs: int) -> Callable[[Path], None]:
                 batch_size=4,
                 seed=3,
                 precision="float32",
-                validation=_training.held_out(pictures, targets),
+                validation=trainer.held_out(pictures, targets),
                 keep=lambda: run.keep(model),
                 monitor="val_loss",
                 optimizer=keras.optimizers.Adam(0.05),
@@ -210,7 +218,7 @@ def trained(epochs: int) -> Callable[[Path], None]:
                 run_eagerly=True,
             )
             write_examples(folder / "examples.npz", [picture.astype("uint8") for picture in pictures])
-            _runs.write_text(folder / "report.html", "<html></html>")
+            run_folder.write_text(folder / "report.html", "<html></html>")
             run.finish(history, metrics={})
 
     return train
@@ -227,11 +235,11 @@ def pictured(place: Path) -> None:
     """A complete run, pictures, and the row of the first one."""
     import numpy as np
 
-    from convmedia.data import images
+    from convmedia.data.images import decoding
 
     trained(1)(place)
     for number in range(4):
-        images.encode(np.full((8, 8, 3), 60 * number, np.uint8), place / f"{number}.png")
+        decoding.encode(np.full((8, 8, 3), 60 * number, np.uint8), place / f"{number}.png")
     (place / "rows.jsonl").write_text('{"file": "0.png", "label": "dark"}\n', encoding="utf-8")
 
 
@@ -239,7 +247,7 @@ def predict(place: Path) -> None:
     from contextlib import redirect_stdout
     from io import StringIO
 
-    from convmedia.apps import _rows
+    from convmedia.apps.batch import results
     from convmedia.models import load
 
     predictor = load(place / "run", app="mnist")
@@ -249,7 +257,7 @@ def predict(place: Path) -> None:
             yield {**row, "file": Path(row["file"]).name}
 
     with redirect_stdout(StringIO()):
-        _rows.to_file(rows_of, [Path(f"{number}.png") for number in range(4)], True, place / "rows.jsonl")
+        results.to_file(rows_of, [Path(f"{number}.png") for number in range(4)], True, place / "rows.jsonl")
 
 
 FILES = {"litert": "model.tflite", "onnx": "model.onnx"}
@@ -257,18 +265,19 @@ FILES = {"litert": "model.tflite", "onnx": "model.onnx"}
 
 def export(place: Path) -> None:
     """What an export writes around its converters, which are replaced by what takes no time."""
-    from convmedia.models import exporting, load
+    from convmedia.models import load
+    from convmedia.models.export import exporter
 
     def proved(kind, path, evidence, measured=None, **limits):
         path.write_bytes(kind.file.encode() * 1000)
         return {"model_sha256": predictor.digest}
 
     predictor = load(place / "run", app="mnist")
-    whole, exporting.proved = exporting.proved, proved
+    whole, exporter.proved = exporter.proved, proved
     try:
-        exporting.export(predictor, list(FILES), place / "export", exporting.read_examples(place / "run/examples.npz"))
+        exporter.export(predictor, list(FILES), place / "export", exporter.read_examples(place / "run/examples.npz"))
     finally:
-        exporting.proved = whole
+        exporter.proved = whole
 
 
 def exported(place: Path) -> None:

@@ -1,4 +1,4 @@
-"""Perceptual hashes of Set5 and Set14, as data/benchmark_pictures.py has them.
+"""Perceptual hashes of Set5 and Set14, as data/datasets/benchmark_pictures.py has them.
 
 python benchmarks/hash_benchmarks.py
 
@@ -7,25 +7,26 @@ Prints the table, and for each training picture of T91 and BSD200 that nearly eq
 
 import numpy as np
 
-from convmedia.data import images, sources
-from convmedia.data.benchmark_pictures import Benchmarks, hashed
+from convmedia.data.datasets.benchmark_pictures import Benchmarks, hashed
+from convmedia.data.images import decoding
+from convmedia.data.sources import fetch
 
 
 def main() -> None:
     for name in ("Set5", "Set14"):
-        folder = sources.locate(name)
+        folder = fetch.locate(name)
         if folder is None:
             print(f"{name} is not on this machine (CONVMEDIA_DATA)")
             continue
         print(f'    "{name}": {{')
-        for file in images.find([folder]):
-            code = np.packbits(hashed(images.decode(file))).tobytes().hex()
+        for file in decoding.find([folder]):
+            code = np.packbits(hashed(decoding.decode(file))).tobytes().hex()
             print(f'        "{file.stem.removesuffix("_GT")}": "{code}",')
         print("    },")
     benchmarks = Benchmarks()
     for name in ("T91", "BSD200"):
-        for file in images.find([folder]) if (folder := sources.locate(name)) else ():
-            if like := benchmarks.like(images.decode(file)):
+        for file in decoding.find([folder]) if (folder := fetch.locate(name)) else ():
+            if like := benchmarks.like(decoding.decode(file)):
                 print(f"# {name}'s {file.name} nearly equals {like}")
 
 

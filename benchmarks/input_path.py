@@ -75,9 +75,9 @@ def ours(folder: Path) -> dict[str, float]:
     """Seconds of each part, from an empty cache: scan, decoding, each epoch; and pictures in an epoch."""
     import tensorflow as tf
 
-    from convmedia.apps._training import stream
-    from convmedia.data.augmentation import photos
-    from convmedia.data.pictures import Decoded, load
+    from convmedia.apps.training.trainer import stream
+    from convmedia.data.augmentation.photo_recipe import photos
+    from convmedia.data.datasets.photos import Decoded, load
 
     moments = [time.perf_counter()]
     train = load(str(folder)).train

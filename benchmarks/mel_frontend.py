@@ -30,13 +30,13 @@ SETTINGS = {"fsdd": (8000, 1.0, 500), "esc10": (22_050, 5.0, 60)}  # Hz, seconds
 
 def clips_of(name: str, rate: int, seconds: float, number: int) -> list[np.ndarray]:
     """Clips of a set at one rate, cut to a window; noise where the set is not there."""
-    from convmedia.data import clips
+    from convmedia.data.audio import decoding
 
     folder = {"fsdd": "fsdd/recordings", "esc10": "esc10/audio"}[name]
     given = os.environ.get("CONVMEDIA_DATA")
     files = sorted(Path(given, "audio", folder).glob("*")) if given else []
     if files:
-        read = (clips.read(file, rate) for file in files[:: max(len(files) // number, 1)][:number])
+        read = (decoding.read(file, rate) for file in files[:: max(len(files) // number, 1)][:number])
         return [samples[: int(seconds * rate)] for samples in read]
     rng = np.random.default_rng(0)
     lengths = (rng.uniform(0.25, 0.6, number) if name == "fsdd" else np.full(number, 1.0)) * seconds * rate
@@ -71,8 +71,8 @@ def compared(name: str) -> None:
     """One setting: clips a second of each way, and how far they are apart."""
     import tensorflow as tf
 
-    from convmedia.models.audio import heard_as
-    from convmedia.models.mel import LogMel
+    from convmedia.models.networks.sounds import heard_as
+    from convmedia.models.preprocessing.mel_spectrogram import LogMel
 
     rate, window_seconds, number = SETTINGS[name]
     spectrum, size = heard_as("compact", rate, window_seconds)

@@ -16,25 +16,30 @@ import soundfile
 import soxr
 from PIL import Image
 
-from convmedia.data import clips, fingerprints, images, near_duplicates, sound_fingerprints, sources
-from convmedia.data.near_duplicates import PICTURES, SOUNDS, candidates
+from convmedia.data.audio import decoding
+from convmedia.data.audio import fingerprints as audio_fingerprints
+from convmedia.data.images import decoding as images_decoding
+from convmedia.data.images import fingerprints
+from convmedia.data.sources import fetch
+from convmedia.data.splits import near_duplicates
+from convmedia.data.splits.near_duplicates import PICTURES, SOUNDS, candidates
 
 EVERY = 40  # files, between two that are copied
 
 
 def main() -> None:
     for name in ("dogs-vs-cats", "BSD200", "T91"):
-        if folder := sources.locate(name):
-            files = images.find([folder])
-            of_pictures(name, files, lambda at, files=files: images.decode(files[at]))
+        if folder := fetch.locate(name):
+            files = images_decoding.find([folder])
+            of_pictures(name, files, lambda at, files=files: images_decoding.decode(files[at]))
         else:
             print(f"{name} is not on this machine")
-    if file := sources.locate("mnist"):
+    if file := fetch.locate("mnist"):
         digits = np.load(file)["x_train"][:2000]
         of_pictures("2,000 digits of MNIST", range(2000), lambda at: np.repeat(digits[at][..., None], 3, -1))
     for name in ("fsdd", "esc10"):
-        if folder := sources.locate(name):
-            of_sounds(name, clips.find([folder]))
+        if folder := fetch.locate(name):
+            of_sounds(name, decoding.find([folder]))
         else:
             print(f"{name} is not on this machine")
 
@@ -60,14 +65,14 @@ def of_pictures(name: str, keys, picture: Callable[[int], np.ndarray]) -> None:
 
 def of_sounds(name: str, files: list[Path]) -> None:
     """Print what is found in a set of sounds, and of copies of some."""
-    marks = [clips.check(file) for file in files]
+    marks = [decoding.check(file) for file in files]
     report(name, SOUNDS, marks, lambda at: SOUNDS.detail(files[at]))
     for kind, copy in SOUND_COPIES.items():
         chosen = range(0, len(files), EVERY)
         found = 0
         for at in chosen:
             content = copy(*soundfile.read(files[at], dtype="float32"))
-            mark = sound_fingerprints.of_sound([resampled(*content)])
+            mark = audio_fingerprints.of_sound([resampled(*content)])
             if list(candidates(SOUNDS, [marks[at], mark])):
                 found += SOUNDS.same(SOUNDS.detail(files[at]), near_duplicates.of_waveform(resampled(*content)))
         print(f"    {kind}: {found} of {len(chosen)} copies found")
@@ -88,7 +93,7 @@ def report(name: str, likeness: near_duplicates.Likeness, marks: list[bytes], de
 def encoded(picture: np.ndarray, kind: str, **options) -> np.ndarray:
     content = io.BytesIO()
     Image.fromarray(picture).save(content, kind, **options)
-    return images.decode(content.getvalue())
+    return images_decoding.decode(content.getvalue())
 
 
 def scaled(picture: np.ndarray, factor: float) -> np.ndarray:
@@ -107,7 +112,7 @@ PICTURE_COPIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def resampled(samples: np.ndarray, rate: int) -> np.ndarray:
-    return np.concatenate(list(clips.resampled([samples], rate, sound_fingerprints.SOUND_RATE)))
+    return np.concatenate(list(decoding.resampled([samples], rate, audio_fingerprints.SOUND_RATE)))
 
 
 def stored(kind: str, subtype: str) -> Callable[[np.ndarray, int], tuple[np.ndarray, int]]:

@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from convmedia.data import images
-from convmedia.data.parallel import in_order
+from convmedia.data.images import decoding as images_decoding
+from convmedia.data.storage.parallel import in_order
 from convmedia.models import shipped
 
 BATCH = 32
@@ -48,10 +48,10 @@ def main() -> None:
     predictor = shipped("mnist")
     with tempfile.TemporaryDirectory() as folder:
         files = draw(Path(folder), options.number, options.side)
-        decoded = list(in_order(images.decode, files))
+        decoded = list(in_order(images_decoding.decode, files))
         batches = [np.stack(decoded[start : start + BATCH]) for start in range(0, len(decoded), BATCH)]
         ways = {
-            "decoding": lambda: list(in_order(images.decode, files)),
+            "decoding": lambda: list(in_order(images_decoding.decode, files)),
             "inference": lambda: [predictor(batch) for batch in batches],
             "predict": lambda: predictor.predict_files(files),
         }

@@ -22,22 +22,22 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import tensorflow as tf
 
-from convmedia.apps._descent import Seen, lbfgs
-from convmedia.apps._stylizing import fitted, resized
-from convmedia.data import images
-from convmedia.models import style
-from convmedia.models.matching import Guide, Objective
+from convmedia.apps.tasks.style_transfer.minimizers import Seen, lbfgs
+from convmedia.apps.tasks.style_transfer.multiscale import fitted, resized
+from convmedia.data.images import decoding
+from convmedia.models.losses import style_losses
+from convmedia.models.losses.style_objective import Guide, Objective
 
 CONTENT_WEIGHT, STYLE_WEIGHT = 1.0, 500.0
 WEIGHTS = "backbones/vgg19_normalised_conv1_1_to_conv3_1_with_decoders.npz"
 
 
 def read(path: Path, size: int) -> np.ndarray:
-    picture = images.decode(path).astype(np.float32)
+    picture = decoding.decode(path).astype(np.float32)
     return resized(picture, fitted(picture.shape[:2], size))
 
 
-def three_passes(seen: style.Extractor, content: np.ndarray, painting: np.ndarray):
+def three_passes(seen: style_losses.Extractor, content: np.ndarray, painting: np.ndarray):
     """The published way: content, style and result go through the network in every step, then the gradient."""
 
     @tf.function
@@ -47,10 +47,10 @@ def three_passes(seen: style.Extractor, content: np.ndarray, painting: np.ndarra
             maps = seen.model(tf.concat([content, painting, result], axis=0))
             layer = seen.content_layers[0]
             number = tf.cast(tf.size(maps[layer][0]), tf.float32)
-            loss = CONTENT_WEIGHT / number * style.content_loss(maps[layer][2], maps[layer][0])
+            loss = CONTENT_WEIGHT / number * style_losses.content_loss(maps[layer][2], maps[layer][0])
             for layer in seen.style_layers:
-                painted, found = style.mean_gram(maps[layer][1:2]), style.mean_gram(maps[layer][2:])
-                loss += STYLE_WEIGHT / len(seen.style_layers) * tf.reduce_sum(style.gram_loss(found, painted))
+                painted, found = style_losses.mean_gram(maps[layer][1:2]), style_losses.mean_gram(maps[layer][2:])
+                loss += STYLE_WEIGHT / len(seen.style_layers) * tf.reduce_sum(style_losses.gram_loss(found, painted))
         return loss, tape.gradient(loss, result)
 
     fixed = [tf.constant(one[np.newaxis]) for one in (content, painting)]
@@ -117,7 +117,7 @@ def main() -> None:
     data = Path(os.environ["CONVMEDIA_DATA"])
     content = read(data / "style/content/golden_gate.jpg", options.size)
     painting = resized(read(data / "style/style/starry_night.jpg", options.size), content.shape[:2])
-    seen = style.extractor(data / WEIGHTS)
+    seen = style_losses.extractor(data / WEIGHTS)
     weights = {"content_weight": CONTENT_WEIGHT, "style_weight": STYLE_WEIGHT}
     ways = {"one": Objective(seen, content, [Guide([(painting, 1.0)])], **weights)}
     ways["three"] = three_passes(seen, content, painting)

@@ -23,13 +23,13 @@ os.environ.setdefault("KERAS_BACKEND", next(name for name in ("jax", "torch", "t
 import keras
 import numpy as np
 
-from convmedia.apps._enlarging import TRAININGS, recipe, validation
-from convmedia.apps._twin import precision_here, twin
-from convmedia.data.patches import HighResolution, Patches
+from convmedia.apps.tasks.super_resolution.recipes import TRAININGS, recipe, validation
+from convmedia.apps.training.mixed_precision import precision_here, twin
+from convmedia.data.datasets.patches import HighResolution, Patches
 from convmedia.models.answer import PICTURE
-from convmedia.models.assembly import assemble
-from convmedia.models.saving import save
-from convmedia.models.super_resolution import NETWORKS, whole
+from convmedia.models.networks.super_resolution import NETWORKS, whole
+from convmedia.models.saving.assembly import assemble
+from convmedia.models.saving.files import save
 
 
 class Batches(keras.utils.PyDataset):
@@ -51,8 +51,8 @@ class Batches(keras.utils.PyDataset):
 
 def pack(data: str, path: Path) -> None:
     """Write the pictures of a set or folder to one file, RGB, those held out for validation by themselves."""
-    from convmedia.apps._picture_sets import picture_sets
-    from convmedia.data import patches
+    from convmedia.apps.batch.picture_sets import picture_sets
+    from convmedia.data.datasets import patches
 
     files = [file for found in picture_sets(data).values() for file in found]
     read = patches.load(files, 48, False, lambda done, total: None)
@@ -67,7 +67,7 @@ def pictures(read: HighResolution, split: str) -> list[np.ndarray]:
 
 def unpacked(path: Path, grey: bool) -> HighResolution:
     """What `pack` wrote, as luma where `grey`."""
-    from convmedia.data.resample import luma
+    from convmedia.data.transforms.bicubic import luma
 
     with np.load(path) as file:
         found = {name: file[name] for name in file.files}
@@ -132,7 +132,7 @@ def variables(network: keras.Model) -> list:
 
 def write_state(network: keras.Model, out: Path, history: list[dict]) -> None:
     """All that the next epoch depends on in one file, beside and renamed."""
-    from convmedia.data.files import replacing
+    from convmedia.data.storage.files import replacing
 
     arrays = {f"{n}": keras.ops.convert_to_numpy(variable) for n, variable in enumerate(variables(network))}
     with replacing(out / "state.npz") as beside, beside.open("wb") as file:

@@ -5,8 +5,8 @@
 Prints the examples a second of each way, taken in turn, and the ratios of the medians. Counted is the time between the
 first and the last step of an epoch, so neither compiling nor the input pipeline's start and end.
 
-This package trains a twin of the network (apps/_twin.py): where the CPU has matrix units for bfloat16 (AMX) it
-multiplies in that, and batch normalisation takes TensorFlow's fused kernel. On a CPU Keras's default,
+This package trains a twin of the network (apps/training/mixed_precision.py): where the CPU has matrix units for
+bfloat16 (AMX) it multiplies in that, and batch normalisation takes TensorFlow's fused kernel. On a CPU Keras's default,
 `jit_compile="auto"`, leaves XLA out (keras/src/trainers/trainer.py, `_resolve_auto_jit_compile`), with good reason: its
 convolutions do without oneDNN.
 """
@@ -20,8 +20,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from convmedia.apps._twin import precision_here, twin
-from convmedia.models.digits import NETWORKS
+from convmedia.apps.training.mixed_precision import precision_here, twin
+from convmedia.models.networks.digits import NETWORKS
 
 EXAMPLES, BATCH, ROUNDS = 5120, 128, 7
 WAYS = (f"this package ({precision_here()})", "this package (float32)", "Keras's defaults", "XLA")

@@ -20,12 +20,12 @@ import keras
 import numpy as np
 from sklearn.datasets import load_sample_image
 
-from convmedia.apps._model_choice import at_precision
-from convmedia.apps._twin import PRECISIONS, precision_here
+from convmedia.apps.tasks.super_resolution.model_choice import at_precision
+from convmedia.apps.training.mixed_precision import PRECISIONS, precision_here
 from convmedia.models import shipped
-from convmedia.models.formats import FORMATS
-from convmedia.models.tiling import TILE_PX, whole_picture
-from convmedia.models.verifying import RUNTIMES
+from convmedia.models.formats.formats import FORMATS
+from convmedia.models.formats.runtimes import RUNTIMES
+from convmedia.models.inference.tiling import TILE_PX, whole_picture
 
 NETWORKS = ("srcnn", "vdsr", "carn-m")
 

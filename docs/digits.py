@@ -1,4 +1,4 @@
-"""Make the digit pictures of the README: drawn strokes, photographed by `convmedia.data.digits`.
+"""Make the digit pictures of the README: drawn strokes, photographed by `convmedia.data.datasets.digits`.
 
 python docs/digits.py            # writes data/samples/{two,four,five,seven}.*
 python docs/digits.py --gallery  # and, with the shipped weights, docs/pictures/digits.png
@@ -11,7 +11,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.interpolate import make_interp_spline
 
-from convmedia.data import digits, images, samples
+from convmedia.data import samples
+from convmedia.data.datasets import digits
+from convmedia.data.images import decoding
 
 PICTURES = Path(__file__).parent / "pictures"
 STROKES = {  # control points in a unit square, x to the right, y down
@@ -60,15 +62,15 @@ def main():
     seven = photographed(
         ink("seven", (420, 320), (70, 110, 190), 7), (226, 224, 214), (28, 36, 92), np.random.default_rng(8), True
     )
-    images.encode(seven, samples.FOLDER / "seven.jpg")
+    decoding.encode(seven, samples.FOLDER / "seven.jpg")
     five = photographed(
         ink("five", (360, 360), (60, 50, 250), 19), (38, 74, 58), (232, 232, 222), np.random.default_rng(5)
     )
-    images.encode(five, samples.FOLDER / "five.jpg")
+    decoding.encode(five, samples.FOLDER / "five.jpg")
     two = photographed(
         ink("two", (300, 460), (240, 40, 170), 4), (196, 170, 128), (70, 30, 24), np.random.default_rng(3)
     )
-    images.encode(two, samples.FOLDER / "two.jpg")
+    decoding.encode(two, samples.FOLDER / "two.jpg")
     four = ink("four", (280, 280), (20, 20, 240), 26)
     clear = np.dstack([np.full((*four.shape, 3), (235, 240, 255)), four * 255]).astype("uint8")
     Image.fromarray(clear, "RGBA").save(samples.FOLDER / "four.png", optimize=True)  # light ink on nothing
@@ -81,13 +83,13 @@ def gallery():
     import matplotlib.pyplot as plt
 
     from convmedia.models import shipped
-    from convmedia.models.explanation import prepared
+    from convmedia.models.analysis.grad_cam import prepared
 
     predictor = shipped("mnist")
     files = sorted(path for path in samples.FOLDER.glob("*.*") if path.stem in STROKES)
     figure, axes = plt.subplots(2, len(files), figsize=(2.2 * len(files), 4.6), layout="constrained")
     for (above, below), row in zip(axes.T, predictor.predict_files(files), strict=True):
-        picture = images.decode(row["file"])
+        picture = decoding.decode(row["file"])
         above.imshow(picture)
         above.set_title(Path(row["file"]).name, fontsize=9)
         below.imshow(prepared(predictor.model, picture)[..., 0], cmap="gray", vmin=0, vmax=1)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.data import images
-from convmedia.data.errors import InputError
+from convmedia.data.images import decoding
+from convmedia.data.storage.errors import InputError
 
 Outputs = tuple[np.ndarray, ...]
 """The tensors that a model gives for a batch, in the model's order."""
@@ -356,6 +356,6 @@ def _numbered(given: Sequence[Any], expected: Sequence[Outputs]) -> Iterable[tup
 
 def _pictures(contents: np.ndarray) -> list[np.ndarray]:
     try:
-        return [images.decode(content) for content in contents.ravel().tolist()]
+        return [decoding.decode(content) for content in contents.ravel().tolist()]
     except InputError as error:
         raise Mismatch(f"gives no picture: {error}") from error

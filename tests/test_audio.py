@@ -14,7 +14,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from convmedia.apps import _entry, audio
+from convmedia.apps import audio
+from convmedia.apps.cli import entry as cli_entry
 from convmedia.models import load
 
 SMALL = ["--window", "0.3", "--batch-size", "8", "--precision", "float32"]
@@ -23,7 +24,7 @@ RATE = 8000
 
 def run(capsys, *arguments):
     """Exit code, standard output and standard error of a command in this process."""
-    code = _entry.exit_code(audio.command, [str(argument) for argument in arguments])
+    code = cli_entry.exit_code(audio.command, [str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -53,10 +54,10 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def small_epochs():
     """Few examples an epoch: what a test needs."""
-    from convmedia.apps import _clips
+    from convmedia.apps.tasks.audio import pipeline
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_clips, "EPOCH_EXAMPLES", 1)
+        patch.setattr(pipeline, "EPOCH_EXAMPLES", 1)
         yield
 
 
@@ -64,7 +65,7 @@ def small_epochs():
 def trained(folder, small_epochs, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "tones"
     arguments = ["train", "--data", str(folder), *SMALL, "--epochs", "6", "--out", str(out)]
-    assert _entry.exit_code(audio.command, arguments) == 0
+    assert cli_entry.exit_code(audio.command, arguments) == 0
     return out
 
 

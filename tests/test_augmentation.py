@@ -7,12 +7,12 @@ import tensorflow as tf
 from scipy import ndimage, optimize, stats
 from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
-from convmedia.data import digit_recipe, seeded
-from convmedia.data.augmentation import photos
-from convmedia.data.colouring import inverted
-from convmedia.data.errors import InputError
-from convmedia.data.mixing import mixed
-from convmedia.data.seeded import step_seed
+from convmedia.data.augmentation import digit_recipe, stateless_random
+from convmedia.data.augmentation.mixing import mixed
+from convmedia.data.augmentation.photo_recipe import photos
+from convmedia.data.augmentation.stateless_random import step_seed
+from convmedia.data.storage.errors import InputError
+from convmedia.data.transforms.colour import inverted
 
 NOTHING = {"rotation": 0, "zoom": 0, "shift": 0, "shear": 0, "elastic_px": 0, "pen": 0, "erase": 0}
 SIDE, MIDDLE = 28, 13.5
@@ -116,7 +116,7 @@ def test_pictures_of_a_batch_are_drawn_independently():
 
 
 def test_draws_are_uniform_and_a_new_one_at_each_call():
-    draw = seeded.draws(seed())
+    draw = stateless_random.draws(seed())
     first, second = (draw([20_000], -2.0, 6.0).numpy() for _ in range(2))
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.03
     counts = np.histogram(first, 8, (-2, 6))[0]

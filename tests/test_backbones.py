@@ -23,10 +23,11 @@ from keras.src.applications.efficientnet_v2 import EfficientNetV2
 from keras.src.backend import config
 from keras.src.utils import file_utils
 
-from convmedia.data.errors import InputError
-from convmedia.models import backbones, formats, squeezenet, verifying
-from convmedia.models.backbones import BACKBONES, BackboneInput, backbone, preparation
-from convmedia.models.layers import Resize
+from convmedia.data.storage.errors import InputError
+from convmedia.models.backbones import catalogue, squeezenet
+from convmedia.models.backbones.catalogue import BACKBONES, BackboneInput, backbone, preparation
+from convmedia.models.formats import formats, runtimes
+from convmedia.models.preprocessing.resize import Resize
 
 RANDOM = np.random.default_rng(0)
 OF_KERAS = {name: row for name, row in BACKBONES.items() if row.builder}
@@ -93,7 +94,7 @@ def test_preparation_is_that_of_the_networks_own_module(name):
     assert (resize.height, resize.width) == (BACKBONES[name].side,) * 2
     np.testing.assert_allclose(prepared(pixels, own), theirs, rtol=1e-6, atol=2e-5)
     for batch in (pixels, tf.constant(pixels)):
-        np.testing.assert_allclose(backbones.as_input(name, batch), theirs, rtol=1e-6, atol=2e-5)
+        np.testing.assert_allclose(catalogue.as_input(name, batch), theirs, rtol=1e-6, atol=2e-5)
 
 
 def test_squeezenet_takes_blue_first():
@@ -140,7 +141,7 @@ def test_an_exported_preparation_agrees(styles, kind, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converters' own, about their own insides
         row.write(styles, tmp_path / row.file)
-    run = verifying.RUNTIMES[row.runtime](str(tmp_path / row.file))  # plain LiteRT: refuses Flex
+    run = runtimes.RUNTIMES[row.runtime](str(tmp_path / row.file))  # plain LiteRT: refuses Flex
     for size in [(1, 1), (8, 8), (30, 17)]:
         batch = RANDOM.integers(0, 256, (2, *size, 3), dtype="uint8")
         np.testing.assert_allclose(run(batch), styles(batch.astype("float32")), rtol=0, atol=1e-2)
@@ -232,9 +233,9 @@ def refusal(name: str, weights: str | Path = "imagenet") -> str:
 
 
 def test_the_cache_is_where_keras_has_it(cache, monkeypatch):
-    assert backbones.cache_folder() == Path(config.keras_home()) / "models"
+    assert catalogue.cache_folder() == Path(config.keras_home()) / "models"
     monkeypatch.undo()
-    assert backbones.cache_folder() == Path(config.keras_home()).expanduser() / "models"
+    assert catalogue.cache_folder() == Path(config.keras_home()).expanduser() / "models"
 
 
 def test_imagenet_weights_are_downloaded_once_and_then_come_from_the_cache(
@@ -262,7 +263,7 @@ def test_without_a_network_one_line_says_what_to_put_where(name, cache, serve, m
 
 def test_a_server_that_says_nothing_is_given_up(cache, serve, monkeypatch):
     monkeypatch.setattr(mobilenet, "BASE_WEIGHT_PATH", serve(None, Silent)[0])
-    monkeypatch.setattr(backbones, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(catalogue, "TIMEOUT_SECONDS", 0.3)
     assert "timed out" in refusal("mobilenet")
 
 

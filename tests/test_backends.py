@@ -14,8 +14,13 @@ ANSWERS = """
 import sys
 import keras
 import numpy as np
-from convmedia.data.spectra import Spectrum
-from convmedia.models import audio, digits, mel, pictures, stylizing, super_resolution
+from convmedia.data.audio.mel import Spectrum
+from convmedia.models.networks import sounds as audio
+from convmedia.models.networks import digits
+from convmedia.models.preprocessing import mel_spectrogram as mel
+from convmedia.models.networks import photos as pictures
+from convmedia.models.networks import stylization as stylizing
+from convmedia.models.networks import super_resolution
 
 rng = np.random.default_rng(5)
 
@@ -102,11 +107,12 @@ TRAINED = """
 import json, sys
 import keras
 import numpy as np
-from convmedia.apps import _callbacks, _commands
+from convmedia.apps.training import callbacks as _callbacks
+from convmedia.apps.cli import options as _commands
 _commands.load_pipelines()
-from convmedia.apps import _training
-from convmedia.apps._opening import new_run
-from convmedia.models.metrics import BalancedAccuracy, MacroF1
+from convmedia.apps.training import trainer as _training
+from convmedia.apps.runs.opening import new_run
+from convmedia.models.losses.metrics import BalancedAccuracy, MacroF1
 from pathlib import Path
 
 class Masks(keras.callbacks.Callback):
@@ -222,11 +228,11 @@ import keras
 import numpy as np
 from convmedia.models import shipped
 from convmedia.models.answer import PICTURE
-from convmedia.models.predicting import Predictor
-from convmedia.models.assembly import assemble
-from convmedia.models.stylizing import painter
-from convmedia.models.super_resolution import carn_m, srcnn, vdsr, whole
-from convmedia.models.tiling import whole_picture
+from convmedia.models.inference.predictor import Predictor
+from convmedia.models.saving.assembly import assemble
+from convmedia.models.networks.stylization import painter
+from convmedia.models.networks.super_resolution import carn_m, srcnn, vdsr, whole
+from convmedia.models.inference.tiling import whole_picture
 
 programs, rng, found = [], np.random.default_rng(3), {}
 if keras.backend.backend() == "jax":
@@ -312,7 +318,7 @@ def test_jax_keeps_a_bounded_number_of_programs_of_a_network_that_it_cannot_pad(
 import gc
 import keras
 import numpy as np
-from convmedia.models import compiled
+from convmedia.models.inference import compiled
 
 compiled.PROGRAMS = 3
 picture = keras.Input((None, None, 3))

@@ -5,19 +5,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convmedia.apps import _balance, _training
+from convmedia.apps.training import class_balance, trainer
 
 
 def test_rare_labels_count_as_much_as_frequent_ones():
     truth = np.array([0] * 9 + [1] * 3 + [2] * 6)
-    weights = _balance.class_weights(truth, 3)[truth]
+    weights = class_balance.class_weights(truth, 3)[truth]
     assert [weights[truth == label].sum() for label in range(3)] == pytest.approx([6, 6, 6])
     assert weights.mean() == pytest.approx(1.0)
 
 
 def test_labels_without_examples_do_not_take_a_share():
     truth = np.array([0, 0, 0, 2])
-    np.testing.assert_allclose(_balance.class_weights(truth, 4), [4 / (2 * 3), 1, 4 / (2 * 1), 1])
+    np.testing.assert_allclose(class_balance.class_weights(truth, 4), [4 / (2 * 3), 1, 4 / (2 * 1), 1])
 
 
 def test_equal_labels_have_no_weights_at_all():
@@ -25,11 +25,11 @@ def test_equal_labels_have_no_weights_at_all():
         return indices, indices
 
     for weights in (
-        _balance.class_weights(np.arange(12) % 3, 3),
-        _balance.class_weights(np.array([0, 0, 1]), 2, False),
+        class_balance.class_weights(np.arange(12) % 3, 3),
+        class_balance.class_weights(np.array([0, 0, 1]), 2, False),
     ):
         assert weights is None
-        assert _balance.weighted(example, weights) is example
+        assert class_balance.weighted(example, weights) is example
 
 
 WEIGHTS = np.array([0.5, 2.0], "float32")
@@ -44,7 +44,7 @@ WEIGHTS = np.array([0.5, 2.0], "float32")
 )
 def test_what_is_mixed_has_a_weight_in_between(targets, expected):
     targets = tf.constant(targets, tf.float32)
-    example = _balance.weighted(lambda indices, seed: (indices, targets), WEIGHTS)
+    example = class_balance.weighted(lambda indices, seed: (indices, targets), WEIGHTS)
     inputs, same, weights = example(tf.range(3), tf.constant([1, 2]))
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
     assert same is targets
@@ -61,8 +61,8 @@ def test_with_weights_a_network_that_sees_nothing_takes_labels_for_equally_likel
     def example(indices, seed):
         return tf.zeros([tf.size(indices), 1]), tf.gather(targets, indices)
 
-    weighted = _balance.weighted(example, _balance.class_weights(truth, 2, wanted))
-    batches, steps = _training.stream(40, 40, weighted, seed=1, epochs=range(200))
+    weighted = class_balance.weighted(example, class_balance.class_weights(truth, 2, wanted))
+    batches, steps = trainer.stream(40, 40, weighted, seed=1, epochs=range(200))
     network.fit(batches, steps_per_epoch=200 * steps, shuffle=False, verbose=0)
     assert float(np.asarray(network(np.zeros((1, 1))))[0, 0]) == pytest.approx(0.5 if wanted else 0.25, abs=0.02)
 
@@ -70,7 +70,7 @@ def test_with_weights_a_network_that_sees_nothing_takes_labels_for_equally_likel
 def test_the_figure_that_chooses_is_measured_beside_accuracy():
     accuracy = keras.metrics.CategoricalAccuracy
     names = {
-        monitor: [metric.name for metric in _balance.watched(accuracy, 3, monitor)]
+        monitor: [metric.name for metric in class_balance.watched(accuracy, 3, monitor)]
         for monitor in ("accuracy", "loss", "balanced-accuracy", "macro-f1")
     }
     assert names == {

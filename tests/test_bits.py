@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from convmedia.apps._stylizing import as_original, in_rgb
-from convmedia.data import images, originals
-from convmedia.data.originals import Original
+from convmedia.apps.tasks.style_transfer.multiscale import as_original, in_rgb
+from convmedia.data.images import decoding, lossless
+from convmedia.data.images.lossless import Original
 
 
 def smooth(bits: int, channels: int) -> np.ndarray:
@@ -36,14 +36,14 @@ def test_bits_in_a_larger_container_are_as_light_as_in_eight(
     tmp_path: Path, suffix: str, channels: int, bits: int
 ) -> None:
     values = smooth(bits, channels)
-    originals.write(Original(values), tmp_path / f"a{suffix}")
+    lossless.write(Original(values), tmp_path / f"a{suffix}")
     expected = np.round(values * (255 / (2**bits - 1)))
     notes: list[str] = []
     for source in (tmp_path / f"a{suffix}", (tmp_path / f"a{suffix}").read_bytes()):
-        found = images.decode(source, told=notes.append)
+        found = decoding.decode(source, told=notes.append)
         np.testing.assert_array_equal(found, np.broadcast_to(expected, (12, 16, 3)))
     assert notes == [f"its 16 bits hold {bits}: {2**bits - 1:,} is taken for white"] * 2
-    np.testing.assert_array_equal(images.luma(tmp_path / f"a{suffix}", 4).max() > 120, True)
+    np.testing.assert_array_equal(decoding.luma(tmp_path / f"a{suffix}", 4).max() > 120, True)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -52,14 +52,14 @@ def test_what_is_made_of_them_stays_in_their_range_and_the_network_sees_255(
     tmp_path: Path, suffix: str, channels: int
 ) -> None:
     values = smooth(12, channels)
-    originals.write(Original(values), tmp_path / f"a{suffix}")
-    original = originals.read(tmp_path / f"a{suffix}")
+    lossless.write(Original(values), tmp_path / f"a{suffix}")
+    original = lossless.read(tmp_path / f"a{suffix}")
     assert original.notes == ("its 16 bits hold 12: 4,095 is taken for white",) and original.most == 4095
     np.testing.assert_array_equal(original.colour, values)
     np.testing.assert_allclose(in_rgb(original), np.broadcast_to(values / (4095 / 255), (12, 16, 3)), rtol=1e-5)
     again = as_original(original, in_rgb(original) * 1.5)
-    originals.write(again, tmp_path / f"b{suffix}")
-    found = originals.read(tmp_path / f"b{suffix}").colour
+    lossless.write(again, tmp_path / f"b{suffix}")
+    found = lossless.read(tmp_path / f"b{suffix}").colour
     assert found.dtype == np.uint16 and found.max() == 4095
     values = np.broadcast_to(values, found.shape)  # painted grey has three channels
     np.testing.assert_allclose(found[values < 2000], values[values < 2000] * 1.5, atol=0.6)
@@ -68,35 +68,35 @@ def test_what_is_made_of_them_stays_in_their_range_and_the_network_sees_255(
 @pytest.mark.parametrize("channels", [1, 3])
 def test_all_sixteen_bits_are_no_fewer_and_black_stays_black(tmp_path: Path, channels: int) -> None:
     for name, values in (("full", smooth(16, channels)), ("black", np.full((12, 16, channels), 40, np.uint16))):
-        originals.write(Original(values), tmp_path / f"{name}.png")
+        lossless.write(Original(values), tmp_path / f"{name}.png")
         notes: list[str] = []
-        found = images.decode(tmp_path / f"{name}.png", told=notes.append)
+        found = decoding.decode(tmp_path / f"{name}.png", told=notes.append)
         assert notes == [] and found.max() == (255 if name == "full" else 0)
-        assert originals.read(tmp_path / f"{name}.png").notes == ()
+        assert lossless.read(tmp_path / f"{name}.png").notes == ()
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_png_says_its_bits(tmp_path: Path, channels: int) -> None:
     dark = smooth(10, channels)  # of 12 bits: a quarter of white
-    originals.write(Original(dark), tmp_path / "dark.png")
+    lossless.write(Original(dark), tmp_path / "dark.png")
     with_sbit(tmp_path / "dark.png", 12)
-    assert images.decode(tmp_path / "dark.png").max() == round(1023 * 255 / 4095)
+    assert decoding.decode(tmp_path / "dark.png").max() == round(1023 * 255 / 4095)
     scaled = dark << 4  # as PNG wants it: the upper 12 of 16 bits
-    originals.write(Original(scaled), tmp_path / "scaled.png")
+    lossless.write(Original(scaled), tmp_path / "scaled.png")
     with_sbit(tmp_path / "scaled.png", 12)
-    assert images.decode(tmp_path / "scaled.png").max() in (63, 64)
+    assert decoding.decode(tmp_path / "scaled.png").max() in (63, 64)
 
 
 def test_tiff_says_its_bits(tmp_path: Path) -> None:
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[281] = 4095
     Image.fromarray(smooth(10, 1)[..., 0]).save(tmp_path / "a.tif", tiffinfo=tags)
-    assert images.decode(tmp_path / "a.tif").max() == round(1023 * 255 / 4095)
+    assert decoding.decode(tmp_path / "a.tif").max() == round(1023 * 255 / 4095)
 
 
 def test_turned_colour_of_twelve_bits_is_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     values = smooth(12, 3)
-    originals.write(replace(Original(values), exif=exif.tobytes()), tmp_path / "a.png")
-    np.testing.assert_array_equal(images.decode(tmp_path / "a.png"), np.rot90(np.round(values * (255 / 4095)), -1))
+    lossless.write(replace(Original(values), exif=exif.tobytes()), tmp_path / "a.png")
+    np.testing.assert_array_equal(decoding.decode(tmp_path / "a.png"), np.rot90(np.round(values * (255 / 4095)), -1))

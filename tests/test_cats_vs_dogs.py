@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps import _entry, _terminal, cats_vs_dogs
+from convmedia.apps import cats_vs_dogs
+from convmedia.apps.cli import entry as cli_entry
+from convmedia.apps.console import terminal
 from convmedia.models import load
 
 SMALL = ["--network", "small", "--augment", "none", "--batch-size", "10", "--precision", "float32"]
@@ -19,7 +21,7 @@ SMALL = ["--network", "small", "--augment", "none", "--batch-size", "10", "--pre
 
 def run(capsys, *arguments):
     """Exit code, standard output and standard error of a command in this process."""
-    code = _entry.exit_code(cats_vs_dogs.command, [str(argument) for argument in arguments])
+    code = cli_entry.exit_code(cats_vs_dogs.command, [str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -51,7 +53,7 @@ def folder(tmp_path_factory):
 def trained(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "stripes"
     arguments = ["train", "--data", str(folder), *SMALL, "--epochs", "14", "--out", str(out)]
-    assert _entry.exit_code(cats_vs_dogs.command, arguments) == 0
+    assert cli_entry.exit_code(cats_vs_dogs.command, arguments) == 0
     return out
 
 
@@ -86,7 +88,7 @@ def test_evaluate_tells_what_chance_leaves_open_and_each_label(trained, folder, 
     rows = {line.split()[0]: line.split() for line in out.splitlines() if line}
     for label, row in figures["per_label"].items():
         assert rows[label][-1] == str(row["examples"]) == "10"
-        assert _terminal.percent(row["recall"]) in " ".join(rows[label])
+        assert terminal.percent(row["recall"]) in " ".join(rows[label])
 
 
 def test_labels_that_the_test_split_lacks_are_named(trained, tmp_path, capsys):
@@ -119,12 +121,12 @@ def test_predict_names_files_in_the_order_given(trained, folder, tmp_path, capsy
 
 
 def test_the_file_answers_as_the_network_on_what_the_input_path_reads(trained, folder):
-    from convmedia.data import pictures
+    from convmedia.data.datasets import photos
 
     predictor = load(trained)
     file = folder / "test" / "standing" / "2.jpg"
     network = next(layer for layer in predictor.model.layers if isinstance(layer, keras.Model))
-    inputs = pictures.read(file, (150, 150))[None] / np.float32(255)
+    inputs = photos.read(file, (150, 150))[None] / np.float32(255)
     standing = float(keras.ops.convert_to_numpy(network(inputs, training=False))[0, 0])
     row = predictor.predict_files([file])[0]
     scores = {entry["label"]: entry["score"] for entry in row["top"]}

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convmedia.apps import _checkpoints, _opening, _record, _runs, _training
-from convmedia.apps._checkpoints import Choice
-from convmedia.data import seeded
-from convmedia.data.errors import InputError
+from convmedia.apps.runs import opening, run_folder
+from convmedia.apps.runs import record as runs_record
+from convmedia.apps.training import checkpoints, trainer
+from convmedia.apps.training.checkpoints import Choice
+from convmedia.data.augmentation import stateless_random
+from convmedia.data.storage.errors import InputError
 
 NAN = math.nan
 INPUTS = np.random.default_rng(0).normal(size=(12, 3)).astype("float32")
@@ -21,22 +23,22 @@ TARGETS = INPUTS @ np.array([[1.0], [-2.0], [0.5]], "float32")
 def test_the_best_epoch_is_the_first_of_equals_unless_its_loss_is_higher():
     rows = [(0.9, 0.3), (0.95, 0.2), (0.95, 0.1), (0.95, 0.1)]
     history = [{"val_accuracy": accuracy, "val_loss": loss} for accuracy, loss in rows]
-    assert _checkpoints.best_epoch(history, "val_accuracy") == 2
+    assert checkpoints.best_epoch(history, "val_accuracy") == 2
 
 
 def test_early_stopping_counts_from_the_best_epoch():
     history = [{"val_accuracy": value} for value in (0.5, 0.9, 0.8, 0.8)]
-    assert not _checkpoints.stopped(history, "val_accuracy", 3)
-    assert _checkpoints.stopped(history, "val_accuracy", 2)
-    assert not _checkpoints.stopped(history, "val_accuracy", None)
+    assert not checkpoints.stopped(history, "val_accuracy", 3)
+    assert checkpoints.stopped(history, "val_accuracy", 2)
+    assert not checkpoints.stopped(history, "val_accuracy", None)
 
 
 def test_once_epochs_have_settled_only_they_are_compared():
     history = [{"val_accuracy": value} for value in (0.9, 0.5, 0.6, 0.55)]
-    assert _checkpoints.best_epoch(history, "val_accuracy") == 0
-    assert _checkpoints.best_epoch(history, "val_accuracy", settled=1) == 2
-    assert _checkpoints.best_epoch(history[:1], "val_accuracy", settled=1) == 0
-    assert _checkpoints.best_epoch(history[:2], "val_accuracy", settled=1) == 1
+    assert checkpoints.best_epoch(history, "val_accuracy") == 0
+    assert checkpoints.best_epoch(history, "val_accuracy", settled=1) == 2
+    assert checkpoints.best_epoch(history[:1], "val_accuracy", settled=1) == 0
+    assert checkpoints.best_epoch(history[:2], "val_accuracy", settled=1) == 1
 
 
 @pytest.mark.parametrize("monitor", ["val_accuracy", "val_loss"])
@@ -44,12 +46,12 @@ def test_once_epochs_have_settled_only_they_are_compared():
     ("values", "best"), [((NAN, 0.5, 0.5), 1), ((0.5, NAN), 0), ((NAN, NAN), 0), ((0.5, NAN, NAN), 0)]
 )
 def test_what_is_no_number_is_worse_than_every_number(monitor, values, best):
-    assert _checkpoints.best_epoch([{monitor: value} for value in values], monitor) == best
+    assert checkpoints.best_epoch([{monitor: value} for value in values], monitor) == best
 
 
 def test_of_settled_epochs_without_a_number_an_earlier_one_is_the_best():
     history = [{"val_accuracy": value} for value in (0.4, 0.5, NAN)]
-    assert _checkpoints.best_epoch(history, "val_accuracy", settled=2) == 1
+    assert checkpoints.best_epoch(history, "val_accuracy", settled=2) == 1
 
 
 def test_what_is_kept_may_be_what_was_there_before():
@@ -64,7 +66,7 @@ def bad_from(epoch):
     """An `example` whose inputs are NaN from an epoch on, counted from 1."""
 
     def example(indices, seed):
-        bad = tf.where(seeded.epoch_of(seed) + 1 >= epoch, NAN, 0.0)
+        bad = tf.where(stateless_random.epoch_of(seed) + 1 >= epoch, NAN, 0.0)
         return tf.gather(INPUTS, indices) + bad, tf.gather(TARGETS, indices)
 
     return example
@@ -78,11 +80,13 @@ def train(tmp_path):
     def trained(example, beat=None, validation=INPUTS):
         keras.utils.set_random_seed(1)
         network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, name="output")])
-        record = _record.recorded(tmp_path / "run")
-        run = _runs.Run(tmp_path / "run", record, False) if record else _opening.new_run("test", tmp_path / "run", {})
+        record = runs_record.recorded(tmp_path / "run")
+        run = (
+            run_folder.Run(tmp_path / "run", record, False) if record else opening.new_run("test", tmp_path / "run", {})
+        )
         kept: list[list[np.ndarray]] = []
         with run.begin():
-            history = _training.fit(
+            history = trainer.fit(
                 network,
                 run,
                 len(INPUTS),
@@ -91,7 +95,7 @@ def train(tmp_path):
                 batch_size=4,
                 seed=3,
                 precision="float32",
-                validation=_training.held_out(validation, TARGETS),
+                validation=trainer.held_out(validation, TARGETS),
                 keep=lambda: kept.append(network.get_weights()),
                 monitor="val_loss",
                 beat=beat,
@@ -166,7 +170,7 @@ def at_once(rates, inputs=INPUTS):
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([7], rates)
     compiling = {"optimizer": keras.optimizers.SGD(rate), "loss": "mean_squared_error"}
     options = {"epochs": 5, "batch_size": 4, **compiling}
-    figures = _training.fit_at_once(network, inputs, TARGETS, None, (INPUTS, TARGETS), **options)
+    figures = trainer.fit_at_once(network, inputs, TARGETS, None, (INPUTS, TARGETS), **options)
     return network, figures
 
 

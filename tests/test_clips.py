@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from convmedia.data import clips
-from convmedia.data.errors import InputError
+from convmedia.data.audio import decoding
+from convmedia.data.storage.errors import InputError
 
 
 def tone(samples=8000, hertz=440.0, rate=8000, peak=0.5):
@@ -27,17 +27,17 @@ def written(path, samples, rate=8000, **options):
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
 def test_every_format_is_read(tmp_path, suffix):
     path = written(tmp_path / f"tone.{suffix}", tone(16_000, rate=16_000), 16_000)
-    samples = clips.read(path, 16_000)
+    samples = decoding.read(path, 16_000)
     assert samples.dtype == np.float32
     assert abs(len(samples) - 16_000) <= 2304
-    clips.check(path)
+    decoding.check(path)
     spectrum = np.abs(np.fft.rfft(samples[:16_000] * np.hanning(len(samples[:16_000]))))
     assert abs(spectrum.argmax() * 16_000 / len(samples[:16_000]) - 440) < 2
 
 
 def test_channels_are_averaged(tmp_path):
     path = written(tmp_path / "six.wav", np.stack([tone(peak=0.1 * n) for n in range(1, 7)], 1), subtype="FLOAT")
-    np.testing.assert_allclose(clips.read(path, 8000), tone(peak=0.35), atol=1e-6)
+    np.testing.assert_allclose(decoding.read(path, 8000), tone(peak=0.35), atol=1e-6)
 
 
 @pytest.mark.parametrize("rate", [44_100, 192_000, 11_025, 7999])
@@ -45,7 +45,7 @@ def test_rates_are_converted_as_librosa_does_in_pieces_as_in_one(tmp_path, rate)
     values = np.random.default_rng(0).uniform(-0.5, 0.5, 25 * rate).astype("float32")
     path = written(tmp_path / "noise.wav", values, rate, subtype="FLOAT")
     told = []
-    pieces = list(clips.blocks(path, 8000, told.append))
+    pieces = list(decoding.blocks(path, 8000, told.append))
     expected = librosa.resample(values, orig_sr=rate, target_sr=8000)
     whole = np.concatenate(pieces)
     assert len(pieces) > 2
@@ -58,7 +58,7 @@ def test_rates_are_converted_as_librosa_does_in_pieces_as_in_one(tmp_path, rate)
 @pytest.mark.parametrize("samples", [1, 3])
 def test_a_few_samples_give_at_least_one(tmp_path, samples, rate):
     path = written(tmp_path / "short.wav", tone(4000, rate=rate)[100 : 100 + samples], rate, subtype="FLOAT")
-    found = clips.read(path, 8000)
+    found = decoding.read(path, 8000)
     assert len(found) == (samples if rate == 8000 else 1)
     assert np.isfinite(found).all()
 
@@ -69,7 +69,7 @@ def test_a_long_file_is_read_in_flat_memory(tmp_path):
         for _ in range(60):
             file.write(np.random.default_rng(1).uniform(-0.5, 0.5, (441_000, 2)).astype("float32"))
     tracemalloc.start()
-    total = sum(len(block) for block in clips.blocks(path, 8000))
+    total = sum(len(block) for block in decoding.blocks(path, 8000))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert abs(total - 600 * 8000) <= 1
@@ -107,7 +107,7 @@ def test_what_cannot_be_used_is_said_and_left_as_it_is(tmp_path):
     for name, said in bad_files(tmp_path).items():
         before = (tmp_path / name).read_bytes()
         with pytest.raises(InputError, match=said) as error:
-            clips.check(tmp_path / name)
+            decoding.check(tmp_path / name)
         assert name in str(error.value)
         assert "\n" not in str(error.value)
         assert (tmp_path / name).read_bytes() == before
@@ -115,11 +115,11 @@ def test_what_cannot_be_used_is_said_and_left_as_it_is(tmp_path):
 
 def test_missing_files_and_folders_are_said(tmp_path):
     with pytest.raises(InputError, match="No such file"):
-        clips.read(tmp_path / "nothing.wav", 8000)
+        decoding.read(tmp_path / "nothing.wav", 8000)
     with pytest.raises(InputError, match="is a folder"):
-        clips.read(tmp_path, 8000)
+        decoding.read(tmp_path, 8000)
     with pytest.raises(InputError, match="holds no sound"):
-        clips.find([tmp_path])
+        decoding.find([tmp_path])
 
 
 def test_a_header_from_a_pipe_does_not_know_the_length(tmp_path):
@@ -128,15 +128,15 @@ def test_a_header_from_a_pipe_does_not_know_the_length(tmp_path):
     at = content.index(b"data") + 4
     content[at : at + 4] = content[4:8] = b"\xff" * 4
     path.write_bytes(content)
-    assert len(clips.read(path, 8000)) == 8000
+    assert len(decoding.read(path, 8000)) == 8000
 
 
 def test_real_clips_can_be_used(convmedia_data):
     for folder, rate, seconds in (("fsdd/recordings", 8000, 0.1), ("esc10/audio", 44_100, 0.3)):
         for path in sorted((convmedia_data / "audio" / folder).iterdir())[::40]:
-            clips.check(path)
-            assert clips.rate_of(path) == rate, path
-            assert len(clips.read(path, rate)) == soundfile.info(path).frames > seconds * rate, path
+            decoding.check(path)
+            assert decoding.rate_of(path) == rate, path
+            assert len(decoding.read(path, rate)) == soundfile.info(path).frames > seconds * rate, path
 
 
 def opposite(values, kind):
@@ -158,11 +158,11 @@ def test_channels_of_opposite_sign_do_not_cancel(tmp_path, kind):
     values = tone(hertz=300.0)
     path = written(tmp_path / "opposite.wav", opposite(values, kind), subtype="FLOAT")
     told = []
-    found = np.concatenate(list(clips.blocks(path, 8000, told.append)))[-8000:]
+    found = np.concatenate(list(decoding.blocks(path, 8000, told.append)))[-8000:]
     assert abs(np.corrcoef(found, values)[0, 1]) > 0.99
     assert np.abs(found).max() > 0.3
     assert [("opposite sign" in fact) for fact in told[1:]] == [True]
-    clips.check(path)
+    decoding.check(path)
 
 
 def test_channels_that_have_nothing_to_do_with_each_other_are_averaged_as_they_are(tmp_path):
@@ -170,7 +170,7 @@ def test_channels_that_have_nothing_to_do_with_each_other_are_averaged_as_they_a
     values[:, 1] -= 0.3 * values[:, 0]  # leans against another, as in wide stereo
     path = written(tmp_path / "wide.wav", values, subtype="FLOAT")
     told = []
-    found = np.concatenate(list(clips.blocks(path, 8000, told.append)))
+    found = np.concatenate(list(decoding.blocks(path, 8000, told.append)))
     np.testing.assert_array_equal(found, values.mean(axis=1, dtype=np.float32))
     assert told == [8000]
 
@@ -179,24 +179,24 @@ def test_a_pipe_is_told_at_once_and_never_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.wav")
     for path in (tmp_path / "pipe.wav", "/dev/null"):
         with pytest.raises(InputError, match="is a pipe or device"):
-            clips.read(path, 8000)
+            decoding.read(path, 8000)
 
 
 @pytest.mark.parametrize("rate", [1, 999])
 def test_a_rate_that_no_sound_has_is_refused(tmp_path, rate):
     path = written(tmp_path / "slow.wav", tone(), rate)
     with pytest.raises(InputError, match=f"sample rate is {rate} Hz; 1,000 to 1,000,000 Hz are read"):
-        clips.read(path, 8000)
+        decoding.read(path, 8000)
 
 
 def test_formats_that_are_not_read_say_how_to_convert(tmp_path):
     (tmp_path / "a b.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(500))
     (tmp_path / "named.wav").write_bytes(b"#!AMR\n" + bytes(500))
     written(tmp_path / "good.wav", tone())
-    assert [path.name for path in clips.find([tmp_path])] == ["a b.m4a", "good.wav", "named.wav"]
+    assert [path.name for path in decoding.find([tmp_path])] == ["a b.m4a", "good.wav", "named.wav"]
     for name in ("a b.m4a", "named.wav"):
         with pytest.raises(InputError, match=r"convert it: ffmpeg -i ['/].*\.wav") as error:
-            clips.read(tmp_path / name, 8000)
+            decoding.read(tmp_path / name, 8000)
         assert shlex.quote(str(tmp_path / name)) in str(error.value)
 
 
@@ -206,7 +206,7 @@ def test_a_file_that_is_there_is_not_said_to_be_missing(tmp_path, content, suffi
     path = tmp_path / f"some.{suffix}"
     path.write_bytes(content)
     with pytest.raises(InputError, match="is no sound file") as error:
-        clips.read(path, 8000)
+        decoding.read(path, 8000)
     assert "exist" not in str(error.value)
 
 
@@ -218,6 +218,6 @@ def test_a_damaged_mp3_is_read_without_lines_that_do_not_name_it(tmp_path, capfd
         content[place] = rng.integers(256)
     path.write_bytes(content)
     with contextlib.suppress(InputError):
-        clips.read(path, 8000)
+        decoding.read(path, 8000)
     print("said by Python", file=sys.stderr)
     assert capfd.readouterr().err == "said by Python\n"

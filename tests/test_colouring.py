@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageEnhance, ImageOps
 
-from convmedia.data import colouring
+from convmedia.data.transforms import colour
 
 
 def pictures(number=3, height=20, width=27):
@@ -24,10 +24,10 @@ def by_pillow(change, batch):
 @pytest.mark.parametrize(
     "ours, enhancer",
     [
-        (colouring.brightness, ImageEnhance.Brightness),
-        (colouring.contrast, ImageEnhance.Contrast),
-        (colouring.saturation, ImageEnhance.Color),
-        (colouring.sharpness, ImageEnhance.Sharpness),
+        (colour.brightness, ImageEnhance.Brightness),
+        (colour.contrast, ImageEnhance.Contrast),
+        (colour.saturation, ImageEnhance.Color),
+        (colour.sharpness, ImageEnhance.Sharpness),
     ],
     ids=["brightness", "contrast", "saturation", "sharpness"],
 )
@@ -42,7 +42,7 @@ def test_factors_are_pillows(ours, enhancer, factor):
 
 def test_each_picture_has_its_own_factor():
     batch, factors = pictures(), tf.constant([0.2, 1.0, 1.7])[:, None, None, None]
-    for change in (colouring.brightness, colouring.contrast, colouring.saturation):
+    for change in (colour.brightness, colour.contrast, colour.saturation):
         together = change(tf.constant(batch), factors)
         alone = [change(tf.constant(one), factor) for one, factor in zip(batch, (0.2, 1.0, 1.7), strict=True)]
         np.testing.assert_allclose(together, np.stack(alone), atol=1e-3)
@@ -51,18 +51,18 @@ def test_each_picture_has_its_own_factor():
 @pytest.mark.parametrize("bits", [8.0, 5.0, 1.0])
 def test_posterizing_is_pillows(bits):
     expected = by_pillow(lambda image: ImageOps.posterize(image, int(bits)), pictures())
-    assert np.array_equal(colouring.posterize(tf.constant(pictures()), bits), expected)
+    assert np.array_equal(colour.posterize(tf.constant(pictures()), bits), expected)
 
 
 @pytest.mark.parametrize("threshold", [0, 100, 256])
 def test_solarizing_is_pillows(threshold):
     expected = by_pillow(lambda image: ImageOps.solarize(image, threshold), pictures())
-    assert np.array_equal(colouring.solarize(tf.constant(pictures()), float(threshold)), expected)
+    assert np.array_equal(colour.solarize(tf.constant(pictures()), float(threshold)), expected)
 
 
 def test_stretching_the_range_is_pillows():
     expected = by_pillow(ImageOps.autocontrast, pictures())
-    np.testing.assert_allclose(colouring.autocontrast(tf.constant(pictures())), expected, atol=1)
+    np.testing.assert_allclose(colour.autocontrast(tf.constant(pictures())), expected, atol=1)
 
 
 @pytest.mark.parametrize("size", [(20, 27), (100, 80), (3, 4)])
@@ -70,10 +70,10 @@ def test_equalizing_is_pillows(size):
     batch = pictures(2, *size)
     batch[1] = np.minimum(batch[1], 130)  # a value that many pixels share
     expected = by_pillow(ImageOps.equalize, batch)
-    assert np.array_equal(np.stack([colouring.equalize(tf.constant(one)) for one in batch]), expected)
+    assert np.array_equal(np.stack([colour.equalize(tf.constant(one)) for one in batch]), expected)
 
 
-@pytest.mark.parametrize("change", [colouring.autocontrast, colouring.equalize])
+@pytest.mark.parametrize("change", [colour.autocontrast, colour.equalize])
 def test_a_channel_of_one_value_stays(change):
     flat = np.full((9, 9, 3), 90, "float32")
     flat[..., 1] = np.arange(81).reshape(9, 9)
@@ -83,4 +83,4 @@ def test_a_channel_of_one_value_stays(change):
 def test_a_shift_of_the_channels_stays_within_the_pictures_range():
     batch, amounts = pictures(2), np.float32([-60, 45]).reshape(2, 1, 1, 1)
     expected = [np.clip(one + a, one.min(), one.max()) for one, a in zip(batch, amounts, strict=True)]
-    assert np.array_equal(colouring.channel_shift(tf.constant(batch), amounts), np.stack(expected))
+    assert np.array_equal(colour.channel_shift(tf.constant(batch), amounts), np.stack(expected))

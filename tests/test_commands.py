@@ -12,26 +12,17 @@ import typer
 from typer.main import get_command
 
 from convmedia.apps import __main__ as main
-from convmedia.apps import (
-    _application,
-    _backend,
-    _complaints,
-    _entry,
-    _inputs,
-    _json,
-    _terminal,
-    _verbs,
-    audio,
-    mnist,
-    transfer,
-)
-from convmedia.apps._application import subcommands
-from convmedia.data import text
-from convmedia.data.errors import InputError
+from convmedia.apps import audio, mnist, transfer
+from convmedia.apps.cli import application, backend, entry, inputs
+from convmedia.apps.cli.application import subcommands
+from convmedia.apps.console import complaints, strict_json, terminal
+from convmedia.apps.verbs import classifier
+from convmedia.data.storage import text
+from convmedia.data.storage.errors import InputError
 
 
 def failing(error):
-    command = _application.application("failing", "Fails.")
+    command = application.application("failing", "Fails.")
 
     @command.command()
     def fail() -> None:
@@ -54,7 +45,7 @@ def failing(error):
     ],
 )
 def test_what_the_user_can_mend_is_one_line_and_an_exit_code(capsys, error, code, line):
-    assert _entry.exit_code(failing(error), ["fail"]) == code
+    assert entry.exit_code(failing(error), ["fail"]) == code
     printed = capsys.readouterr()
     assert line in printed.err
     assert printed.err.strip().count("\n") == 0
@@ -63,12 +54,12 @@ def test_what_the_user_can_mend_is_one_line_and_an_exit_code(capsys, error, code
 
 def test_a_bug_shows_its_traceback():
     with pytest.raises(ZeroDivisionError):
-        _entry.exit_code(failing(ZeroDivisionError()), ["fail"])
+        entry.exit_code(failing(ZeroDivisionError()), ["fail"])
 
 
 def test_an_unexpected_operating_system_error_is_a_bug():
     with pytest.raises(OSError, match="Bad file descriptor"):
-        _entry.exit_code(failing(OSError(errno.EBADF, "Bad file descriptor")), ["fail"])
+        entry.exit_code(failing(OSError(errno.EBADF, "Bad file descriptor")), ["fail"])
 
 
 @pytest.mark.parametrize(
@@ -76,7 +67,7 @@ def test_an_unexpected_operating_system_error_is_a_bug():
     [(["nothing"], "No such command"), (["other", "--number", "0"], "--number"), (["other", "--no"], "No such option")],
 )
 def test_wrong_arguments_are_one_line_and_two(capsys, arguments, words):
-    assert _entry.exit_code(failing(None), arguments) == 2
+    assert entry.exit_code(failing(None), arguments) == 2
     printed = capsys.readouterr().err
     assert printed.startswith("error: ")
     assert words in printed
@@ -86,27 +77,27 @@ def test_wrong_arguments_are_one_line_and_two(capsys, arguments, words):
 def test_json_has_no_nan_and_no_numpy():
     np = pytest.importorskip("numpy")
     document = {"nan": float("nan"), "list": [np.float32(0.5), float("inf")], "array": np.arange(2), 3: np.int64(4)}
-    assert json.loads(_json.to_json(document)) == {"nan": None, "list": [0.5, None], "array": [0, 1], "3": 4}
+    assert json.loads(strict_json.to_json(document)) == {"nan": None, "list": [0.5, None], "array": [0, 1], "3": 4}
 
 
 def test_table_puts_numbers_to_the_right():
-    lines = _terminal.table(["name", "count"], [["a", 1], ["longer", 100]]).splitlines()
+    lines = terminal.table(["name", "count"], [["a", 1], ["longer", 100]]).splitlines()
     assert lines == ["name    count", "a           1", "longer    100"]
 
 
 def test_quiet_start_shows_what_was_held_back_when_loading_fails(capfd):
     import os
 
-    with _backend.quiet_start():
+    with backend.quiet_start():
         os.write(2, b"noise\n")
     assert capfd.readouterr().err == ""
-    with pytest.raises(ImportError), _backend.quiet_start():
+    with pytest.raises(ImportError), backend.quiet_start():
         os.write(2, b"the reason\n")
         raise ImportError("broken")
     assert capfd.readouterr().err == "the reason\n"
 
 
-@pytest.mark.parametrize("module", ["typer", "convmedia.data.files"])
+@pytest.mark.parametrize("module", ["typer", "convmedia.data.storage.files"])
 def test_ctrl_c_while_modules_are_loaded_is_one_line(tmp_path, module):
     """A module that is imported sends the signal; what follows it is never reached."""
     file = tmp_path / f"{module.rpartition('.')[2]}.py"
@@ -125,7 +116,7 @@ def test_ctrl_c_while_modules_are_loaded_is_one_line(tmp_path, module):
 
 
 def test_ctrl_c_that_a_module_turned_into_another_error_is_one_line(capsys):
-    command = _application.application("some", "help")
+    command = application.application("some", "help")
 
     @command.command()
     def load() -> None:
@@ -134,7 +125,7 @@ def test_ctrl_c_that_a_module_turned_into_another_error_is_one_line(capsys):
         except KeyboardInterrupt as error:
             raise ImportError("numpy._core.multiarray failed to import") from error
 
-    assert _entry.exit_code(command, []) == 130
+    assert entry.exit_code(command, []) == 130
     assert capsys.readouterr().err.strip() == "interrupted"
 
 
@@ -154,25 +145,25 @@ def test_lists_of_files_are_read_however_they_are_written(tmp_path, monkeypatch,
     for name in ("a.png", "b c.png"):
         (tmp_path / name).touch()
     (tmp_path / "list.txt").write_bytes(content)
-    found = _inputs.given(None, tmp_path / "list.txt")
+    found = inputs.given(None, tmp_path / "list.txt")
     assert [name.removeprefix("./") for name in found] == ["a.png", "b c.png"]
 
 
 def test_names_that_are_not_utf8_stay_the_bytes_that_they_are(tmp_path):
     (tmp_path / "list.txt").write_bytes(b"k\xe4se.png\n")
-    assert [os.fsencode(name) for name in _inputs.given(["x"], tmp_path / "list.txt")] == [b"x", b"k\xe4se.png"]
+    assert [os.fsencode(name) for name in inputs.given(["x"], tmp_path / "list.txt")] == [b"x", b"k\xe4se.png"]
 
 
 def test_json_keeps_letters_and_escapes_what_is_no_letter():
     name = os.fsdecode(b"K\xc3\xa4tzchen \xe9 \x1b\xe2\x80\xa8")
-    text = _json.to_json({"file": name, "label": "\u732b"})
+    text = strict_json.to_json({"file": name, "label": "\u732b"})
     assert text == '{"file": "K\u00e4tzchen \\udce9 \\u001b\\u2028", "label": "\u732b"}'
     assert json.loads(text.encode())["file"] == name
 
 
 def test_json_is_ascii_where_standard_output_is(monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
-    assert _json.to_json("\u00e4") == '"\\u00e4"'
+    assert strict_json.to_json("\u00e4") == '"\\u00e4"'
 
 
 @pytest.mark.parametrize(
@@ -192,7 +183,7 @@ def test_wrong_arguments_are_refused_in_words_before_keras_is_loaded(capsys, mon
     (tmp_path / "theirs").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(mnist, "use_backend", lambda *_: pytest.fail("Keras is loaded"))
-    assert _entry.exit_code(mnist.command, ["train", "--out", "x", *arguments]) == 2
+    assert entry.exit_code(mnist.command, ["train", "--out", "x", *arguments]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert said in printed.err
@@ -201,11 +192,11 @@ def test_wrong_arguments_are_refused_in_words_before_keras_is_loaded(capsys, mon
 
 @pytest.mark.parametrize("app", [mnist, transfer, audio])
 def test_missing_models_and_files_are_said_before_keras_is_loaded(capsys, monkeypatch, tmp_path, app):
-    for module in (app, _verbs):
+    for module in (app, classifier):
         monkeypatch.setattr(module, "use_backend", lambda *_: pytest.fail("Keras is loaded"))
-    assert _entry.exit_code(app.command, ["predict", "x.png", "--model", "nope"]) == 2
+    assert entry.exit_code(app.command, ["predict", "x.png", "--model", "nope"]) == 2
     assert "there is no model nope" in capsys.readouterr().err
-    code = _entry.exit_code(app.command, ["predict", "x.wav", "--json"])
+    code = entry.exit_code(app.command, ["predict", "x.wav", "--json"])
     printed = capsys.readouterr()
     if app is transfer:
         assert code == 2
@@ -230,8 +221,8 @@ def test_missing_models_and_files_are_said_before_keras_is_loaded(capsys, monkey
 def test_what_is_said_after_ctrl_c_names_how_to_go_on(monkeypatch, tmp_path, arguments, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").mkdir()
-    assert said in _complaints.interruption(arguments)
-    assert ("--resume" in _complaints.interruption(arguments)) == ("there" in arguments and "train" in arguments)
+    assert said in complaints.interruption(arguments)
+    assert ("--resume" in complaints.interruption(arguments)) == ("there" in arguments and "train" in arguments)
 
 
 def test_one_is_said_in_the_singular():
@@ -264,7 +255,7 @@ def test_no_option_takes_what_is_neither_file_nor_folder(tmp_path, kind):
 
 def test_a_file_that_ends_too_early_is_not_taken_for_an_interruption():
     with pytest.raises(EOFError):
-        _entry.exit_code(failing(EOFError("no more")), ["fail"])
+        entry.exit_code(failing(EOFError("no more")), ["fail"])
 
 
 def test_every_training_is_continued_with_its_folder_alone(tmp_path):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from convmedia.data import clips, containers
-from convmedia.data.errors import InputError
+from convmedia.data.audio import containers, decoding
+from convmedia.data.storage.errors import InputError
 
 VALUES = np.round(8000 * np.sin(np.arange(4000) / 5)).astype("<i2")
 
@@ -46,7 +46,7 @@ def written(path, content):
 @pytest.mark.parametrize("odd", [0, 1])
 def test_a_wav_from_a_pipe_is_read_to_its_end(tmp_path, riff, data, odd):
     path = written(tmp_path / "piped.wav", wav(data=data, riff=riff) + bytes(odd))
-    assert np.array_equal(clips.read(path, 8000), VALUES / np.float32(32768))
+    assert np.array_equal(decoding.read(path, 8000), VALUES / np.float32(32768))
 
 
 @pytest.mark.parametrize("length", [0, 2**63 - 1, 2**64 - 1])
@@ -59,23 +59,23 @@ def test_long_kinds_of_wav_from_a_pipe_are_read_to_their_end(tmp_path, kind, len
     content[at : at + 8] = length.to_bytes(8, "little")
     at = at + 8 if kind == "RF64" else content.index(b"data") + 16
     content[at : at + 8] = length.to_bytes(8, "little")
-    assert np.array_equal(clips.read(written(path, content), 8000), VALUES / np.float32(32768))
+    assert np.array_equal(decoding.read(written(path, content), 8000), VALUES / np.float32(32768))
 
 
 @pytest.mark.parametrize("kind", ["WAV", "RF64", "W64", "AIFF", "AU"])
 def test_a_file_that_is_cut_is_named(tmp_path, kind):
     path = tmp_path / f"cut.{kind.lower()}"
     soundfile.write(path, VALUES, 8000, format=kind, subtype="PCM_16")
-    assert len(clips.read(path, 8000)) == 4000
+    assert len(decoding.read(path, 8000)) == 4000
     written(path, path.read_bytes()[:5000])
     with pytest.raises(InputError, match=r"cut\.\w+ is cut"):
-        clips.read(path, 8000)
+        decoding.read(path, 8000)
 
 
 def test_a_length_of_0_before_other_chunks_means_no_samples(tmp_path):
     content = wav(samples=VALUES[:0]) + b"LIST" + struct.pack("<I", 4) + b"INFO"
     with pytest.raises(InputError, match="holds no samples"):
-        clips.read(written(tmp_path / "header.wav", content), 8000)
+        decoding.read(written(tmp_path / "header.wav", content), 8000)
 
 
 @pytest.mark.parametrize(("used", "stored"), [(10, 16), (12, 16), (14, 16), (24, 32)])
@@ -90,5 +90,5 @@ def test_bits_in_a_larger_container_have_the_same_level_wherever_they_lie(tmp_pa
         with path.open("rb") as content:
             assert containers.header(content, path.stat().st_size).bits == (used, stored)
         told = []
-        np.testing.assert_allclose(np.concatenate(list(clips.blocks(path, 8000, told.append))), expected, atol=1e-6)
+        np.testing.assert_allclose(np.concatenate(list(decoding.blocks(path, 8000, told.append))), expected, atol=1e-6)
         assert [f"low {used} of {stored} bits" in str(fact) for fact in told[1:]] == ([True] if place == "low" else [])

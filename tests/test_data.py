@@ -11,8 +11,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from convmedia.apps._data import command
-from convmedia.apps._entry import exit_code
+from convmedia.apps.cli.entry import exit_code
+from convmedia.apps.verbs.data import command
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from PIL import Image
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
-from convmedia.data import digits
-from convmedia.data.errors import InputError
+from convmedia.data.datasets import digits
+from convmedia.data.storage.errors import InputError
 
 LUMA = (0.299, 0.587, 0.114)
 

@@ -13,10 +13,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from convmedia.apps import _data
-from convmedia.data import digits, images, pictures
-from convmedia.data.errors import InputError
-from convmedia.data.pictures import Decoded, Split
+from convmedia.apps.verbs import data as verbs_data
+from convmedia.data.datasets import digits, photos
+from convmedia.data.datasets.photos import Decoded, Split
+from convmedia.data.images import decoding
+from convmedia.data.storage.errors import InputError
 
 SIZE = (18, 24)
 
@@ -53,19 +54,19 @@ def expected(split: Split, size: tuple[int, int] = SIZE) -> np.ndarray:
 
 
 def test_read_agrees_with_the_resizing_inside_the_saved_file(convmedia_data: Path) -> None:
-    from convmedia.models.layers import Resize
+    from convmedia.models.preprocessing.resize import Resize
 
     layer = Resize(150, 160)
-    for path in images.find([convmedia_data / "cats_vs_dogs/train"])[::100]:
-        inside = np.asarray(layer(images.decode(path)[None].astype("float32")))[0]
-        assert np.abs(pictures.read(path, (150, 160)).astype("float32") - inside).mean() < 0.5  # 8 bits round by 0.25
-        assert np.abs(pictures.read(path, (150, 160), fast=True) - inside).mean() < 0.5  # too small to be reduced
+    for path in decoding.find([convmedia_data / "cats_vs_dogs/train"])[::100]:
+        inside = np.asarray(layer(decoding.decode(path)[None].astype("float32")))[0]
+        assert np.abs(photos.read(path, (150, 160)).astype("float32") - inside).mean() < 0.5  # 8 bits round by 0.25
+        assert np.abs(photos.read(path, (150, 160), fast=True) - inside).mean() < 0.5  # too small to be reduced
 
 
 def test_reduced_size_decoding_is_near_and_differs(convmedia_data: Path) -> None:
     means = []
-    for path in images.find([convmedia_data / "cats_vs_dogs/train"])[::50]:
-        full, fast = (pictures.read(path, (64, 64), fast).astype(int) for fast in (False, True))
+    for path in decoding.find([convmedia_data / "cats_vs_dogs/train"])[::50]:
+        full, fast = (photos.read(path, (64, 64), fast).astype(int) for fast in (False, True))
         means.append(np.abs(full - fast).mean())
     assert 0.3 < np.mean(means) < 2.5 and max(means) < 6
 
@@ -75,7 +76,7 @@ def test_reduced_size_decoding_turns_pictures_upright(tmp_path: Path, orientatio
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = put(tmp_path / "a.jpg", 1, 240, 320, exif=exif, quality=95)
-    fast = pictures.read(path, (30, 50), fast=True)
+    fast = photos.read(path, (30, 50), fast=True)
     with Image.open(path) as image:
         upright = ImageOps.exif_transpose(image).resize((50, 30), Image.Resampling.BILINEAR)
     assert fast.shape == (30, 50, 3) and fast.dtype == np.uint8
@@ -85,15 +86,15 @@ def test_reduced_size_decoding_turns_pictures_upright(tmp_path: Path, orientatio
 @pytest.mark.parametrize("fast", [False, True])
 def test_what_is_no_jpeg_and_what_is_rotten(tmp_path: Path, fast: bool) -> None:
     png = put(tmp_path / "a.png", 1, 200, 200)
-    np.testing.assert_array_equal(pictures.read(png, (200, 200), fast), images.decode(png))
+    np.testing.assert_array_equal(photos.read(png, (200, 200), fast), decoding.decode(png))
     grey = tmp_path / "grey.jpg"
     Image.new("L", (300, 200), 77).save(grey)
-    assert (pictures.read(grey, SIZE, fast) == 77).all()
+    assert (photos.read(grey, SIZE, fast) == 77).all()
     cut = put(tmp_path / "b.jpg", 1, 200, 200)
     cut.write_bytes(cut.read_bytes()[:-500])
     for bad in (cut, tmp_path / "missing.jpg"):
         with pytest.raises(InputError, match=bad.name):
-            pictures.read(bad, SIZE, fast)
+            photos.read(bad, SIZE, fast)
 
 
 # Sets
@@ -105,7 +106,7 @@ def test_a_folder_becomes_splits_with_labels_and_digests(tmp_path: Path) -> None
     (tmp_path / "pets/cat/bad.png").write_text("no")
     shutil.copy(tmp_path / "pets/dog/1.png", tmp_path / "pets/dog/copy.png")
     shutil.move(tmp_path / "pets/dog/3.png", tmp_path / "pets/dog/3.jpg")
-    found = pictures.load(str(tmp_path / "pets")).required("train", "validation", "test")
+    found = photos.load(str(tmp_path / "pets")).required("train", "validation", "test")
     assert (found.name, found.labels) == (str(tmp_path / "pets"), ("cat", "dog"))
     every = [found.train, found.validation, found.test]
     assert sum(map(len, every)) == 60 and found.train.truth.dtype == np.int64
@@ -118,8 +119,8 @@ def test_a_folder_becomes_splits_with_labels_and_digests(tmp_path: Path) -> None
 
 
 def test_the_shared_photos_under_name_and_folder(convmedia_data: Path) -> None:
-    named = pictures.load("dogs-vs-cats")
-    folder = pictures.load(str(convmedia_data / "cats_vs_dogs"))
+    named = photos.load("dogs-vs-cats")
+    folder = photos.load(str(convmedia_data / "cats_vs_dogs"))
     assert named.name == "dogs-vs-cats" and named.digest == folder.digest and named.train.paths == folder.train.paths
     assert [len(split) for split in (named.train, named.validation, named.test)] == [1802, 198, 600]
     assert {path.parts[-3] for path in named.train.paths + named.validation.paths} == {"train"}
@@ -138,16 +139,16 @@ def test_the_shared_photos_under_name_and_folder(convmedia_data: Path) -> None:
 )
 def test_what_is_no_set_of_pictures(data: str, words: str) -> None:
     with pytest.raises(InputError) as error:
-        pictures.load(data)
+        photos.load(data)
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
-def of(*counts: int) -> pictures.Pictures:
+def of(*counts: int) -> photos.Pictures:
     """A set with so many training pictures of each class, and no others."""
     truth = np.repeat(np.arange(len(counts)), counts)
     train = Split(tuple(Path(f"{i}.jpg") for i in range(len(truth))), truth, tuple(f"{i:064x}" for i in truth))
     none = Split((), np.zeros(0, np.int64), ())
-    return pictures.Pictures("pets", tuple("abcdef"[: len(counts)]), train, none, none, digest="")
+    return photos.Pictures("pets", tuple("abcdef"[: len(counts)]), train, none, none, digest="")
 
 
 def test_an_empty_split_is_refused_where_it_is_needed() -> None:
@@ -208,8 +209,8 @@ def test_every_picture_is_counted(split: Split) -> None:
 def counting(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that are decoded from now on."""
     decoded: list[Path] = []
-    read = pictures.read
-    monkeypatch.setattr(pictures, "read", lambda path, *rest: (decoded.append(path), read(path, *rest))[1])
+    read = photos.read
+    monkeypatch.setattr(photos, "read", lambda path, *rest: (decoded.append(path), read(path, *rest))[1])
     return decoded
 
 
@@ -273,7 +274,7 @@ def test_an_interrupt_leaves_nothing_half_done(split: Split, cache: Path) -> Non
 
 
 def test_old_caches_give_way(split: Split, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "DISK_BYTES", 3 * 12 * 18 * 24 * 3)
+    monkeypatch.setattr(photos, "DISK_BYTES", 3 * 12 * 18 * 24 * 3)
     for width in (20, 21, 22, 23, 24):
         Decoded(split, (18, width), memory_bytes=0)
     kept = {np.load(path, mmap_mode="r").shape[2] for path in (cache / "decoded").iterdir()}
@@ -305,7 +306,7 @@ MEMORY = """
 import os, sys
 from pathlib import Path
 import numpy as np, tensorflow as tf
-from convmedia.data.pictures import Decoded, Split
+from convmedia.data.datasets.photos import Decoded, Split
 
 paths = tuple(sorted(Path(sys.argv[1]).iterdir())) * 60
 split = Split(paths, np.zeros(len(paths), np.int64), tuple(f"{i:064x}" for i in range(len(paths))))
@@ -342,7 +343,7 @@ def test_a_table_tells_labels_splits_and_groups_of_pictures(tmp_path):
         Image.fromarray(np.random.default_rng(number).integers(0, 256, (6, 7, 3), np.uint8)).save(tmp_path / name)
         rows.append(f"{name},{label},{('train', 'test', 'train')[number % 3]},animal{number}")
     (tmp_path / "labels.csv").write_text("\n".join([*rows, "gone.png,cat,train,x"]))
-    found = pictures.load(str(tmp_path / "labels.csv"))
+    found = photos.load(str(tmp_path / "labels.csv"))
     assert found.labels == ("cat", "dog")
     assert [int(path.stem) % 3 for path in found.test.paths] == [1] * 8
     for split in (found.train, found.validation, found.test):
@@ -351,11 +352,11 @@ def test_a_table_tells_labels_splits_and_groups_of_pictures(tmp_path):
         ]
     assert len(found.groups) == 24 and [path.name for path, _ in found.bad] == ["gone.png"]
     assert digits.load(str(tmp_path / "labels.csv")).labels == ("cat", "dog")
-    looked = _data.looked_through(str(tmp_path / "labels.csv"), None, None)
+    looked = verbs_data.looked_through(str(tmp_path / "labels.csv"), None, None)
     assert looked.counts["test"] == 8
 
 
 def test_a_table_that_gives_a_picture_two_labels_is_refused(tmp_path):
     (tmp_path / "labels.csv").write_text("file,label\na.png,cat;dog\nb.png,cat\n")
     with pytest.raises(InputError, match=r"labels\.csv gives .*a\.png several labels \(cat, dog\)"):
-        pictures.load(str(tmp_path / "labels.csv"))
+        photos.load(str(tmp_path / "labels.csv"))

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from convmedia.apps._descent import METHODS, NotANumber, Seen
+from convmedia.apps.tasks.style_transfer.minimizers import METHODS, NotANumber, Seen
 
 RNG = np.random.default_rng(0)
 SIZE = (6, 5, 3)

@@ -10,17 +10,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from convmedia.apps import _distributed
-from convmedia.data.errors import InputError
+from convmedia.apps.training import distributed
+from convmedia.data.storage.errors import InputError
 
 needs_jax = pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
 
 # The command without measuring and reporting at its end: each process leaves its last state where it is told to.
 TRAIN = """
 import shutil, sys
-from convmedia.apps import _commands
+from convmedia.apps.cli import options as _commands
 _commands.use_backend("jax")
-from convmedia.apps import _classifiers, mnist
+from convmedia.apps import mnist
+from convmedia.apps.classification import evaluation as _classifiers
 
 def finish(run, *_):
     shutil.copy(run.folder / "checkpoint" / "state.npz", sys.argv[1])
@@ -36,14 +37,14 @@ _commands.run(mnist.command, [*options.split(), *sys.argv[2:]])
 STEPS = """
 import sys, time
 import typer
-from convmedia.apps import _commands
+from convmedia.apps.cli import options as _commands
 
 command = typer.Typer()
 
 @command.command()
 def steps():
     _commands.use_backend("jax")
-    from convmedia.apps import _distributed
+    from convmedia.apps.training import distributed as _distributed
     with _distributed.joined(True):
         for step in range(1000):
             assert _distributed.from_first(b"one" if _distributed.rank() == 0 else b"") == b"one"
@@ -97,8 +98,8 @@ def test_two_processes_one_of_them_killed_and_resumed_train_as_one_does(alone, s
     pair[1].send_signal(signal.SIGKILL)
     began = time.monotonic()
     code, _, err = ended(pair[0])
-    assert (code, errors_in(err)) == (2, [f"error: {_distributed.LOST}"])
-    assert time.monotonic() - began < _distributed.SILENT_SECONDS + 10
+    assert (code, errors_in(err)) == (2, [f"error: {distributed.LOST}"])
+    assert time.monotonic() - began < distributed.SILENT_SECONDS + 10
     assert ended(pair[1])[0] == -signal.SIGKILL
     assert 1 <= len(history(shared)) < 3
 
@@ -136,52 +137,52 @@ def test_when_a_process_ends_the_other_says_one_line(start_pair, lost, how):
     for process in pair:
         assert process.stdout.readline() == "step\n"
     pair[lost].send_signal(how)
-    code, _, err = ended(pair[1 - lost], _distributed.SILENT_SECONDS + 10)
-    assert (code, errors_in(err)) == (2, [f"error: {_distributed.LOST}"])
+    code, _, err = ended(pair[1 - lost], distributed.SILENT_SECONDS + 10)
+    assert (code, errors_in(err)) == (2, [f"error: {distributed.LOST}"])
     code, _, err = ended(pair[lost], 10)
     assert code == (130 if how == signal.SIGINT else -how), err
 
 
 WRONG = {
-    "no port": {_distributed.ADDRESSES: "10.0.0.1", _distributed.NUMBER: "2", _distributed.RANK: "0"},
-    "another number": {_distributed.ADDRESSES: "a:1,b:1", _distributed.NUMBER: "3", _distributed.RANK: "0"},
-    "no rank": {_distributed.ADDRESSES: "a:1,b:1"},
-    "rank too great": {_distributed.ADDRESSES: "a:1", _distributed.NUMBER: "2", _distributed.RANK: "2"},
+    "no port": {distributed.ADDRESSES: "10.0.0.1", distributed.NUMBER: "2", distributed.RANK: "0"},
+    "another number": {distributed.ADDRESSES: "a:1,b:1", distributed.NUMBER: "3", distributed.RANK: "0"},
+    "no rank": {distributed.ADDRESSES: "a:1,b:1"},
+    "rank too great": {distributed.ADDRESSES: "a:1", distributed.NUMBER: "2", distributed.RANK: "2"},
 }
 
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_an_environment_that_names_no_place_is_refused(kind, monkeypatch):
-    for name in (_distributed.ADDRESSES, _distributed.NUMBER, _distributed.RANK):
+    for name in (distributed.ADDRESSES, distributed.NUMBER, distributed.RANK):
         monkeypatch.delenv(name, raising=False)
-    assert _distributed.place() is None
+    assert distributed.place() is None
     for name, value in WRONG[kind].items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(InputError, match=_distributed.RANK):
-        _distributed.place()
+    with pytest.raises(InputError, match=distributed.RANK):
+        distributed.place()
 
 
 def test_the_number_of_processes_is_that_of_the_addresses(monkeypatch):
-    monkeypatch.delenv(_distributed.NUMBER, raising=False)
-    monkeypatch.setenv(_distributed.ADDRESSES, "one:4000,two:4000")
-    monkeypatch.setenv(_distributed.RANK, "1")
-    assert _distributed.place() == ("one:4000", 2, 1)
+    monkeypatch.delenv(distributed.NUMBER, raising=False)
+    monkeypatch.setenv(distributed.ADDRESSES, "one:4000,two:4000")
+    monkeypatch.setenv(distributed.RANK, "1")
+    assert distributed.place() == ("one:4000", 2, 1)
 
 
 def test_a_batch_that_the_devices_cannot_share_is_refused(monkeypatch):
-    monkeypatch.setattr(_distributed, "_joined", [SimpleNamespace(num_model_replicas=4, num_processes=1, rank=0)])
-    with pytest.raises(InputError, match="--batch-size 50"), _distributed.scope(50, None, {}):
+    monkeypatch.setattr(distributed, "_joined", [SimpleNamespace(num_model_replicas=4, num_processes=1, rank=0)])
+    with pytest.raises(InputError, match="--batch-size 50"), distributed.scope(50, None, {}):
         pass
 
 
 def test_a_run_reaches_another_process_with_its_files(tmp_path):
-    from convmedia.apps._runs import Run
+    from convmedia.apps.runs.run_folder import Run
 
     record = {"app": "mnist", "status": "running", "arguments": {"epochs": 3}}
     run = Run(tmp_path / "run", record, fresh=False)
     run.save_state({"weight0": np.arange(3.0)}, [{"epoch": 1, "loss": 0.5}])
     (run.folder / "report.html").write_text("stays")
-    copy = _distributed.unpacked(_distributed.packed(run), tmp_path / "copy")
+    copy = distributed.unpacked(distributed.packed(run), tmp_path / "copy")
     assert (copy.record, copy.fresh) == (record, False)
     arrays, rows = copy.load_state()
     assert np.array_equal(arrays["weight0"], np.arange(3.0))

@@ -20,9 +20,10 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from convmedia.apps import __main__ as main
-from convmedia.apps._application import subcommands
-from convmedia.data import samples, sources
-from convmedia.data.errors import InputError
+from convmedia.apps.cli.application import subcommands
+from convmedia.data import samples
+from convmedia.data.sources import fetch
+from convmedia.data.storage.errors import InputError
 
 ROOT = Path(__file__).parent.parent
 TEXTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -43,7 +44,7 @@ SHORTER = {
 RUN = """
 import json, sys, traceback
 from convmedia.apps import __main__ as main
-from convmedia.apps._entry import exit_code
+from convmedia.apps.cli.entry import exit_code
 for line in json.load(open(sys.argv[1])):
     sys.stdout.flush()
     try:
@@ -201,8 +202,8 @@ def why_not(line):
         return "ray is not installed"
     if any(name.endswith(".parquet") for name in line.arguments) and find_spec("pyarrow") is None:
         return "pyarrow is not installed"
-    named = [name for value in line.arguments for name in value.split("+") if name in sources.SOURCES]
-    at_hand = {row["name"] for row in sources.rows() if row["found"]}
+    named = [name for value in line.arguments for name in value.split("+") if name in fetch.SOURCES]
+    at_hand = {row["name"] for row in fetch.rows() if row["found"]}
     return None if at_hand.issuperset(named) else "its data is not at hand"
 
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convmedia.data import download
-from convmedia.data.download import Expected, Unreachable, unpack
-from convmedia.data.errors import InputError
+from convmedia.data.sources import download
+from convmedia.data.sources.download import Expected, Unreachable, unpack
+from convmedia.data.storage.errors import InputError
 
 CONTENT = np.random.default_rng(0).bytes(1_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -144,7 +144,7 @@ def test_wrong_size_and_wrong_checksum_are_refused_and_forgotten(server: Server,
 def test_kill_in_the_middle_then_resume(server: Server, tmp_path: Path) -> None:
     server.chunk_pause = 0.02
     script = (
-        "import sys\nfrom pathlib import Path\nfrom convmedia.data.download import *\n"
+        "import sys\nfrom pathlib import Path\nfrom convmedia.data.sources.download import *\n"
         "download(sys.argv[1], Path(sys.argv[2]), Expected(), lambda done, total: print(done, flush=True))"
     )
     run = [sys.executable, "-c", script, server.url, str(tmp_path / "a.bin")]
@@ -165,7 +165,7 @@ def test_kill_in_the_middle_then_resume(server: Server, tmp_path: Path) -> None:
 
 def test_no_space_is_not_taken_for_a_broken_connection(server: Server, tmp_path: Path) -> None:
     script = (
-        "import resource, signal, sys\nfrom pathlib import Path\nfrom convmedia.data.download import *\n"
+        "import resource, signal, sys\nfrom pathlib import Path\nfrom convmedia.data.sources.download import *\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         "download(sys.argv[1], Path(sys.argv[2]), Expected())"
     )

@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from convmedia.apps import _drawing
-from convmedia.data.spectra import Spectrum
+from convmedia.apps.tasks.audio import explain
+from convmedia.data.audio.mel import Spectrum
 
 
 def test_a_tone_is_drawn_at_its_frequency_and_time():
@@ -12,7 +12,7 @@ def test_a_tone_is_drawn_at_its_frequency_and_time():
     waves = np.zeros((1, 8000), "float32")
     waves[0, 4000:4800] = np.sin(2 * np.pi * 1500.0 * np.arange(800) / 8000)
     axes = Figure().subplots()
-    _drawing.spectrogram(axes, np.asarray(spectrum.decibels(waves))[0], spectrum, 3.0)
+    explain.spectrogram(axes, np.asarray(spectrum.decibels(waves))[0], spectrum, 3.0)
     [mesh] = axes.collections
     values, corners = mesh.get_array(), mesh.get_coordinates()
     band, frame = np.unravel_index(values.argmax(), values.shape)
@@ -25,7 +25,7 @@ def test_a_drawing_shows_transparency_place_by_place():
     spectrum = Spectrum(8000, 512, 80, 4)
     heat = np.eye(4)
     axes = Figure().subplots()
-    _drawing.spectrogram(axes, heat, spectrum, 0.0, cmap="viridis", vmin=0.0, vmax=1.0, alpha=0.25 + 0.6 * heat.T)
+    explain.spectrogram(axes, heat, spectrum, 0.0, cmap="viridis", vmin=0.0, vmax=1.0, alpha=0.25 + 0.6 * heat.T)
     axes.figure.canvas.draw()
     alphas = axes.collections[0].get_facecolor().reshape(4, 4, 4)[..., 3]
     np.testing.assert_allclose(alphas, 0.25 + 0.6 * heat.T)

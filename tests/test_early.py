@@ -7,12 +7,13 @@ import sys
 import pytest
 from PIL import Image
 
-from convmedia.apps import _exports, _painting_options
-from convmedia.apps._early import KINDS
-from convmedia.data.catalogue import SOURCES
-from convmedia.models.formats import FORMATS
-from convmedia.models.style import _keras_name
-from convmedia.models.vgg import CONVOLUTIONS, names
+from convmedia.apps.cli.early_checks import KINDS
+from convmedia.apps.tasks.style_transfer import options
+from convmedia.apps.verbs import export as verbs_export
+from convmedia.data.sources.catalogue import SOURCES
+from convmedia.models.backbones.vgg import CONVOLUTIONS, names
+from convmedia.models.formats.formats import FORMATS
+from convmedia.models.losses.style_losses import _keras_name
 
 OTHER_KIND = {"digits": "Set5", "photos": "fsdd", "sounds": "mnist", "pictures": "fsdd"}
 
@@ -100,7 +101,7 @@ LINES = [*of_every_application(), *OF_PICTURES]
 ASK = """
 import contextlib, io, json, sys
 from convmedia.apps.__main__ import command
-from convmedia.apps._entry import exit_code
+from convmedia.apps.cli.entry import exit_code
 
 class Found(Exception):
     pass
@@ -153,7 +154,7 @@ def test_wrong_arguments_are_one_line_before_keras_is_loaded(answers, line, word
 
 def test_the_quantised_files_of_each_format_are_those_that_are_written():
     known = {name for name in FORMATS if FORMATS[name].quantised}
-    assert {f"{one}-{kind}" for one, kinds in _exports.SMALLER.items() for kind in kinds} == known
+    assert {f"{one}-{kind}" for one, kinds in verbs_export.SMALLER.items() for kind in kinds} == known
 
 
 def test_each_application_takes_a_kind_of_set_that_there_is():
@@ -161,7 +162,7 @@ def test_each_application_takes_a_kind_of_set_that_there_is():
 
 
 def test_the_layers_that_stylize_takes_are_those_of_the_network():
-    assert _painting_options.CONVOLUTIONS == CONVOLUTIONS
+    assert options.CONVOLUTIONS == CONVOLUTIONS
     for network in CONVOLUTIONS:
-        _painting_options.require_layers(network, names(network))
-    assert _painting_options.keras_name("conv4_2") == _keras_name("conv4_2") == "block4_conv2"
+        options.require_layers(network, names(network))
+    assert options.keras_name("conv4_2") == _keras_name("conv4_2") == "block4_conv2"

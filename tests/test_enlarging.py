@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convmedia.data.resample import imresize
-from convmedia.models.enlarging import Enlarge, depth_to_space, phase_weights
-from convmedia.models.formats import FORMATS
+from convmedia.data.transforms.bicubic import imresize
+from convmedia.models.formats.formats import FORMATS
+from convmedia.models.preprocessing.upsampling import Enlarge, depth_to_space, phase_weights
 
 SIZES = [(1, 1), (1, 7), (6, 1), (2, 3), (5, 5), (17, 31)]
 SCALES = (2, 3, 4)

@@ -13,18 +13,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convmedia.apps import _inspect
-from convmedia.data import quiet
-from convmedia.data.errors import InputError
-from convmedia.models import assembly, describing, exporting, formats, layer_tree, predicting, probes, saving, verifying
+from convmedia.apps.verbs import inspect
+from convmedia.data.storage import quiet
+from convmedia.data.storage.errors import InputError
+from convmedia.models.analysis import layer_tree
 from convmedia.models.answer import Answer
-from convmedia.models.exporting import export
+from convmedia.models.export import exporter, probes
+from convmedia.models.export.exporter import export
+from convmedia.models.formats import formats, metadata, runtimes
+from convmedia.models.inference import predictor as inference_predictor
+from convmedia.models.saving import assembly, files
 
 IMAGE = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
 SOUND = {"kind": "sound", "dtype": "float32", "shape": [None], "sample_rate": 8000}
 
 
-def classifier(*layers: keras.layers.Layer, seed: int = 0) -> predicting.Predictor:
+def classifier(*layers: keras.layers.Layer, seed: int = 0) -> inference_predictor.Predictor:
     keras.utils.set_random_seed(seed)
     network = keras.Sequential(
         [
@@ -43,7 +47,7 @@ def classifier(*layers: keras.layers.Layer, seed: int = 0) -> predicting.Predict
         input=IMAGE,
         details={},
     )
-    return predicting.Predictor(model)
+    return inference_predictor.Predictor(model)
 
 
 def pictures(*sizes: tuple[int, int], seed: int = 0) -> list[np.ndarray]:
@@ -65,7 +69,7 @@ def writers(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory) -> tuple[predicting.Predictor, Path, dict]:
+def exported(tmp_path_factory) -> tuple[inference_predictor.Predictor, Path, dict]:
     predictor = classifier()
     out = tmp_path_factory.mktemp("run") / "export"
     return predictor, out, export(predictor, ["saved-model", "onnx", "litert"], out, EXAMPLES)
@@ -106,9 +110,9 @@ def test_every_format_answers_unseen_sizes_as_keras_does(exported, file, answers
 
 @pytest.mark.parametrize("file", ["saved_model", "model.onnx", "model.tflite"])
 def test_what_inspect_says_goes_in_is_what_the_runtime_takes(exported, file):
-    facts = describing.exported(exported[1] / file)
+    facts = metadata.exported(exported[1] / file)
     assert facts["inputs"] == [{"name": "image", "dtype": "uint8", "shape": [None, None, None, 3]}]
-    assert "takes        image uint8 (any, any, 3)" in _inspect.exported_text(facts).splitlines()
+    assert "takes        image uint8 (any, any, 3)" in inspect.exported_text(facts).splitlines()
 
 
 def test_what_converters_print_is_held_back(capfd):
@@ -205,7 +209,7 @@ def test_every_random_layer_of_keras_is_known():
         for name, kind in vars(keras.layers).items()
         if isinstance(kind, type) and issubclass(kind, BaseImagePreprocessingLayer)
     }
-    unknown = {name for name in names - deterministic if not name.startswith("Random")} - exporting.AUGMENTING
+    unknown = {name for name in names - deterministic if not name.startswith("Random")} - exporter.AUGMENTING
     assert len(names) > 15
     assert unknown == set()
 
@@ -275,16 +279,16 @@ def test_a_runtime_that_does_not_end_is_stopped(tmp_path, writers):
     assert parity["onnx"]["refused"] == "its runtime did not finish within 1.5 s"
 
 
-def with_nan() -> predicting.Predictor:
+def with_nan() -> inference_predictor.Predictor:
     predictor = classifier()
     dense = next(layer for layer in layer_tree.every_layer(predictor.model) if isinstance(layer, keras.layers.Dense))
     dense.set_weights([np.full((8, 1), np.nan), np.zeros(1)])
     return predictor
 
 
-def three_labels() -> predicting.Predictor:
+def three_labels() -> inference_predictor.Predictor:
     network = keras.Sequential([keras.layers.GlobalAveragePooling2D(), keras.layers.Softmax()])
-    return predicting.Predictor(
+    return inference_predictor.Predictor(
         assembly.assemble(network, app="cats-vs-dogs", labels=["cat", "dog", "bird"], input=IMAGE, details={})
     )
 
@@ -333,14 +337,14 @@ def test_litert_without_flex_or_not_at_all(tmp_path, writers):
 
 
 def test_pictures_out_are_compared_in_fractions_of_255(tmp_path, writers):
-    def network(value: float) -> predicting.Predictor:
+    def network(value: float) -> inference_predictor.Predictor:
         layer = keras.layers.Conv2D(
             3, 1, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(value)
         )
         model = assembly.assemble(
             keras.Sequential([layer]), app="super-resolution", labels=None, input=IMAGE, details={}
         )
-        return predicting.Predictor(model)
+        return inference_predictor.Predictor(model)
 
     other = network(100.0 + 0.0102)
     writers("onnx", lambda model, path: formats.write_onnx(other.model, path))
@@ -351,11 +355,11 @@ def test_pictures_out_are_compared_in_fractions_of_255(tmp_path, writers):
 
 
 def test_probabilities_for_each_pixel_are_no_pictures(tmp_path, writers):
-    def network(shift: float) -> predicting.Predictor:
+    def network(shift: float) -> inference_predictor.Predictor:
         raw = keras.Input((None, None, 3), name="image")
         bias = keras.initializers.Constant([0.0, shift])
         scores = keras.layers.Conv2D(2, 1, activation="softmax", kernel_initializer="zeros", bias_initializer=bias)(raw)
-        return predicting.Predictor(keras.Model(raw, Answer("transfer", ["a", "b"], IMAGE)(scores)))
+        return inference_predictor.Predictor(keras.Model(raw, Answer("transfer", ["a", "b"], IMAGE)(scores)))
 
     writers("onnx", lambda model, path: formats.write_onnx(network(0.02).model, path))
     parity = export(network(0.0), ["onnx", "litert"], tmp_path, EXAMPLES)
@@ -374,7 +378,7 @@ def test_sound_goes_the_same_way(tmp_path):
         ]
     )
     model = assembly.assemble(network, app="audio", labels=["a", "b", "c"], input=SOUND, details={})
-    predictor = predicting.Predictor(model)
+    predictor = inference_predictor.Predictor(model)
     random = np.random.default_rng(0)
     clips = [random.uniform(-1, 1, samples).astype("float32") for samples in (400, 400, 90, 1)]
     parity = export(predictor, ["onnx", "litert"], tmp_path, clips)
@@ -387,13 +391,13 @@ def test_sound_goes_the_same_way(tmp_path):
 
 
 def test_a_second_call_keeps_what_was_proved_of_the_same_file_only(tmp_path):
-    saving.save(classifier().model, tmp_path / "a.keras")
-    saving.save(classifier(seed=1).model, tmp_path / "b.keras")
-    first = export(saving.load(tmp_path / "a.keras"), ["onnx"], tmp_path, EXAMPLES)
-    both = export(saving.load(tmp_path / "a.keras"), ["litert"], tmp_path, EXAMPLES)
+    files.save(classifier().model, tmp_path / "a.keras")
+    files.save(classifier(seed=1).model, tmp_path / "b.keras")
+    first = export(files.load(tmp_path / "a.keras"), ["onnx"], tmp_path, EXAMPLES)
+    both = export(files.load(tmp_path / "a.keras"), ["litert"], tmp_path, EXAMPLES)
     assert both["onnx"] == first["onnx"]
     assert list(both) == ["onnx", "litert"]
-    assert list(export(saving.load(tmp_path / "b.keras"), ["litert"], tmp_path, EXAMPLES)) == ["litert"]
+    assert list(export(files.load(tmp_path / "b.keras"), ["litert"], tmp_path, EXAMPLES)) == ["litert"]
     assert list(export(classifier(), ["onnx"], tmp_path, EXAMPLES)) == ["onnx"]
     assert list(export(classifier(), ["litert"], tmp_path, EXAMPLES)) == ["litert"]  # no file: nobody knows if the same
 
@@ -484,15 +488,15 @@ def test_a_probe_that_the_model_itself_does_not_take_is_left_out(tmp_path):
 def test_answers_are_asked_twice():
     values = iter([1.0, 1.5, 2.0, 2.0])
     batches = [np.zeros(1)] * 2
-    first, second, seconds, unequal = verifying.answers(lambda batch: (batch + next(values),), batches)
+    first, second, seconds, unequal = runtimes.answers(lambda batch: (batch + next(values),), batches)
     assert (first[0], second[0], unequal) == (1.0, 2.0, 0.5)
     assert seconds.shape == (2,)
 
 
 def test_examples_come_back(tmp_path):
     many = EXAMPLES * 3
-    exporting.write_examples(tmp_path / "examples.npz", many)
-    back = exporting.read_examples(tmp_path / "examples.npz")
+    exporter.write_examples(tmp_path / "examples.npz", many)
+    back = exporter.read_examples(tmp_path / "examples.npz")
     assert len(back) == len(many) > 10  # more than one digit: the order of the keys is that of the numbers
     for example, again in zip(many, back, strict=True):
         assert again.dtype == np.uint8
@@ -501,28 +505,28 @@ def test_examples_come_back(tmp_path):
 
 def test_examples_are_limited_and_damage_is_named(tmp_path):
     with pytest.raises(ValueError, match="At most 200"):
-        exporting.write_examples(tmp_path / "e.npz", [EXAMPLES[3]] * 201)
-    exporting.write_examples(tmp_path / "e.npz", EXAMPLES)
+        exporter.write_examples(tmp_path / "e.npz", [EXAMPLES[3]] * 201)
+    exporter.write_examples(tmp_path / "e.npz", EXAMPLES)
     whole = (tmp_path / "e.npz").read_bytes()
     for content in [b"", b"text", whole[: len(whole) // 2]]:
         (tmp_path / "e.npz").write_bytes(content)
         with pytest.raises(InputError, match="no readable examples"):
-            exporting.read_examples(tmp_path / "e.npz")
+            exporter.read_examples(tmp_path / "e.npz")
     with pytest.raises(InputError, match="no readable examples"):
-        exporting.read_examples(tmp_path / "none.npz")
+        exporter.read_examples(tmp_path / "none.npz")
 
 
 def test_altered_examples_are_refused_in_one_line_or_are_as_they_were(tmp_path):
     path = tmp_path / "examples.npz"
     rng = np.random.default_rng(0)
     before = [rng.integers(0, 9, (3 + place, 4, 3)).astype("uint8") for place in range(3)]
-    exporting.write_examples(path, before)
+    exporter.write_examples(path, before)
     whole = path.read_bytes()
     refused = 0
     for at in range(len(whole)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << at % 8)]) + whole[at + 1 :])
         try:
-            after = exporting.read_examples(path)
+            after = exporter.read_examples(path)
         except InputError as error:
             assert "no readable examples" in str(error) and "\n" not in str(error)
             refused += 1

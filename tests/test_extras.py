@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from convmedia.data import extras
-from convmedia.data.errors import InputError
+from convmedia.data.storage import extras
+from convmedia.data.storage.errors import InputError
 
 EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"][
     "optional-dependencies"

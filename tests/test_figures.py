@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
-from convmedia.apps import _figures
+from convmedia.apps.reporting import charts
 
 
 def line(axes, label):
@@ -15,7 +15,7 @@ def line(axes, label):
 
 def test_curves_put_training_and_validation_of_a_metric_together():
     history = {"epoch": [1, 2], "loss": [1.0, 0.5], "accuracy": [0.6, 0.8], "val_loss": [1.1, 0.7], "lr": [0.1, 0.1]}
-    axes = _figures.curves(history).axes
+    axes = charts.curves(history).axes
     assert [each.get_title(loc="left").split(":")[0] for each in axes] == ["loss", "accuracy", "lr"]
     np.testing.assert_array_equal(line(axes[0], "training").get_xydata(), [[1, 1.0], [2, 0.5]])
     np.testing.assert_array_equal(line(axes[0], "validation").get_xydata(), [[1, 1.1], [2, 0.7]])
@@ -24,26 +24,26 @@ def test_curves_put_training_and_validation_of_a_metric_together():
 
 def test_curves_mark_the_lowest_loss_and_the_highest_accuracy():
     history = {"val_loss": [0.9, 0.4, 0.6], "val_accuracy": [0.7, 0.8, 0.9], "accuracy": [0.5, 0.6, 0.7]}
-    loss, accuracy = _figures.curves(history).axes
+    loss, accuracy = charts.curves(history).axes
     assert loss.get_title(loc="left") == "loss: 0.4 at epoch 2"
     assert accuracy.get_title(loc="left") == "accuracy: 0.9 at epoch 3"
 
 
 def test_curves_mark_the_epoch_that_was_kept():
-    loss, accuracy = _figures.curves({"val_loss": [0.9, 0.4], "val_accuracy": [0.7, 0.8]}, best_epoch=1).axes
+    loss, accuracy = charts.curves({"val_loss": [0.9, 0.4], "val_accuracy": [0.7, 0.8]}, best_epoch=1).axes
     assert loss.get_title(loc="left") == "loss: 0.9 at epoch 1"
     assert accuracy.get_title(loc="left") == "accuracy: 0.7 at epoch 1"
 
 
 def test_curves_mark_nothing_where_no_epoch_was_kept():
-    axes = _figures.curves({"val_loss": [0.9, 0.4], "val_accuracy": [0.7, 0.8]}, best_epoch=0).axes
+    axes = charts.curves({"val_loss": [0.9, 0.4], "val_accuracy": [0.7, 0.8]}, best_epoch=0).axes
     assert [each.get_title(loc="left") for each in axes] == ["loss", "accuracy"]
 
 
 def test_missing_values_are_gaps_and_one_epoch_is_enough():
-    gaps = _figures.curves({"loss": [None, 0.5, math.nan, math.inf, 0.4]}).axes[0]
+    gaps = charts.curves({"loss": [None, 0.5, math.nan, math.inf, 0.4]}).axes[0]
     np.testing.assert_array_equal(line(gaps, "training").get_ydata(), [math.nan, 0.5, math.nan, math.nan, 0.4])
-    single = _figures.curves({"loss": [0.5], "val_loss": [None]})
+    single = charts.curves({"loss": [0.5], "val_loss": [None]})
     assert single.axes[0].get_title(loc="left") == "loss"
     single.canvas.draw()
     low, high = single.axes[0].get_xlim()
@@ -52,17 +52,17 @@ def test_missing_values_are_gaps_and_one_epoch_is_enough():
 
 def test_confusion_writes_counts_and_colours_by_the_share_of_the_row():
     matrix = np.array([[8, 0, 0], [1, 3, 0], [0, 0, 0]])
-    axes = _figures.confusion(matrix, ["a", "b", "c"]).axes[0]
+    axes = charts.confusion(matrix, ["a", "b", "c"]).axes[0]
     written = {text.get_position(): text.get_text() for text in axes.texts}
     assert written == {(0, 0): "8", (0, 1): "1", (1, 1): "3"}  # (answer, truth)
     cells = axes.get_images()[0].get_array()
     np.testing.assert_allclose(cells[..., 3], np.sqrt(np.array([[1, 0, 0], [0.25, 0.75, 0], [0, 0, 0]])))
-    assert tuple(cells[1, 1, :3]) == to_rgba(_figures.RIGHT)[:3]
-    assert tuple(cells[1, 0, :3]) == to_rgba(_figures.WRONG)[:3]
+    assert tuple(cells[1, 1, :3]) == to_rgba(charts.RIGHT)[:3]
+    assert tuple(cells[1, 0, :3]) == to_rgba(charts.WRONG)[:3]
 
 
 def test_confusion_takes_any_label_and_shortens_long_ones():
-    figure = _figures.confusion(np.eye(3, dtype=int), ["$1", r"$\frac$", "x" * 40])
+    figure = charts.confusion(np.eye(3, dtype=int), ["$1", r"$\frac$", "x" * 40])
     figure.draw_without_rendering()  # mathematics that does not parse would raise here
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert labels == ["$1", r"$\frac$", "x" * 23 + "…"]
@@ -70,7 +70,7 @@ def test_confusion_takes_any_label_and_shortens_long_ones():
 
 @pytest.mark.parametrize(("count", "counted"), [(50, 50), (51, 0)])
 def test_confusion_counts_up_to_fifty_labels_within_their_cells(count, counted):
-    figure = _figures.confusion(999 * np.eye(count, dtype=int), [str(i) for i in range(count)])
+    figure = charts.confusion(999 * np.eye(count, dtype=int), [str(i) for i in range(count)])
     texts = figure.axes[0].texts
     assert len(texts) == counted
     figure.draw_without_rendering()
@@ -81,16 +81,16 @@ def test_confusion_counts_up_to_fifty_labels_within_their_cells(count, counted):
 def test_calibration_by_hand():
     probabilities = np.array([[0.55, 0.45], [0.42, 0.58], [0.95, 0.05], [0.0, 1.0]])
     truth = np.array([0, 0, 0, 1])
-    confidence, accuracy, count = _figures.calibration(probabilities, truth)
+    confidence, accuracy, count = charts.calibration(probabilities, truth)
     np.testing.assert_array_equal(count, [0, 0, 0, 0, 0, 2, 0, 0, 0, 2])
     np.testing.assert_allclose(confidence[[5, 9]], [0.565, 0.975])
     np.testing.assert_allclose(accuracy[[5, 9]], [0.5, 1.0])
     assert np.isnan(accuracy[0])
-    assert _figures.calibration_error(probabilities, truth) == pytest.approx((2 * 0.065 + 2 * 0.025) / 4)
+    assert charts.calibration_error(probabilities, truth) == pytest.approx((2 * 0.065 + 2 * 0.025) / 4)
 
 
 def test_reliability_draws_accuracy_over_count():
     probabilities = np.array([[0.55, 0.45], [0.42, 0.58], [0.95, 0.05]])
-    top, bottom = _figures.reliability(probabilities, np.array([0, 0, 0])).axes
+    top, bottom = charts.reliability(probabilities, np.array([0, 0, 0])).axes
     assert [bar.get_height() for bar in top.patches] == [0, 0, 0, 0, 0, 0.5, 0, 0, 0, 1]
     assert [bar.get_height() for bar in bottom.patches] == [0, 0, 0, 0, 0, 2, 0, 0, 0, 1]

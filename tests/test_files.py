@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from convmedia.data.errors import InputError
-from convmedia.data.files import digest, locked, replacing, shown
+from convmedia.data.storage.errors import InputError
+from convmedia.data.storage.files import digest, locked, replacing, shown
 
 
 def test_a_file_appears_whole_and_alone(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_kill_while_writing_keeps_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_text("old")
     script = (
-        "import sys, time\nfrom convmedia.data.files import replacing\n"
+        "import sys, time\nfrom convmedia.data.storage.files import replacing\n"
         "with replacing(sys.argv[1]) as beside:\n"
         " beside.write_text('half'); print('writing', flush=True); time.sleep(60)"
     )

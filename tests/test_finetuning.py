@@ -9,9 +9,19 @@ import pytest
 from keras.src.applications.convnext import ConvNeXt
 from keras.src.applications.efficientnet import EfficientNet
 
-from convmedia.models import assembly, explanation, finetuning, layer_tree, saving
-from convmedia.models.backbones import BACKBONES, backbone, preparation
-from convmedia.models.finetuning import LayerwiseAdam, features, head, joined, standardise, unfreeze, with_head
+from convmedia.models.analysis import grad_cam, layer_tree
+from convmedia.models.backbones import finetuning
+from convmedia.models.backbones.catalogue import BACKBONES, backbone, preparation
+from convmedia.models.backbones.finetuning import (
+    LayerwiseAdam,
+    features,
+    head,
+    joined,
+    standardise,
+    unfreeze,
+    with_head,
+)
+from convmedia.models.saving import assembly, files
 
 RANDOM = np.random.default_rng(0)
 BatchNormalization = keras.layers.BatchNormalization
@@ -248,8 +258,8 @@ def saved(squeezenet, tmp_path) -> tuple[keras.Model, keras.Model]:
         input={"kind": "image", "dtype": "float32", "shape": [None, None, 3]},
         details={},
     )
-    saving.save(model, tmp_path / "model.keras")
-    return model, saving.read(tmp_path / "model.keras")
+    files.save(model, tmp_path / "model.keras")
+    return model, files.read(tmp_path / "model.keras")
 
 
 def test_a_saved_classifier_answers_the_same_and_can_be_explained(saved):
@@ -257,7 +267,7 @@ def test_a_saved_classifier_answers_the_same_and_can_be_explained(saved):
     picture = RANDOM.integers(0, 256, (70, 90, 3), dtype="uint8")
     batch = picture[None].astype("float32")
     assert np.array_equal(model(batch), loaded(batch))
-    (heat, probability), (again, _) = (explanation.grad_cam(one, picture, 1) for one in (model, loaded))
+    (heat, probability), (again, _) = (grad_cam.grad_cam(one, picture, 1) for one in (model, loaded))
     assert heat.shape == (64, 64)
     np.testing.assert_allclose(heat, again, atol=1e-6)
     assert probability == pytest.approx(float(model(batch)[0, 1]))

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
-from convmedia.data import folders
-from convmedia.data.augmentation import photos
-from convmedia.data.errors import InputError
-from convmedia.data.flow import Flow, flow_from_directory
-from convmedia.data.seeded import step_seed
+from convmedia.data.augmentation.photo_recipe import photos
+from convmedia.data.augmentation.stateless_random import step_seed
+from convmedia.data.folders import scan
+from convmedia.data.folders.flow import Flow, flow_from_directory
+from convmedia.data.storage.errors import InputError
 
 SIZE = (20, 26)
 
@@ -70,7 +70,7 @@ def same(ours, theirs) -> None:
 
 
 def test_folders_offers_it():
-    assert folders.flow_from_directory is flow_from_directory
+    assert scan.flow_from_directory is flow_from_directory
 
 
 @pytest.mark.parametrize("written", ["{}", "{}/", "{}/../zoo"])
@@ -241,7 +241,7 @@ def test_both_subsets_are_looked_through_once(zoo, monkeypatch):
     looked = []
     for subset in ("training", "validation", "training"):
         flow_from_directory(zoo, SIZE, subset=subset, validation_split=0.4)
-        monkeypatch.setattr("convmedia.data.scanning.examine", lambda path, *_: looked.append(path))
+        monkeypatch.setattr("convmedia.data.folders.file_checks.examine", lambda path, *_: looked.append(path))
     assert looked == []
 
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.data import folders, images
-from convmedia.data.errors import InputError
-from convmedia.data.files import tree
-from convmedia.data.folders import SPLITS, Scan, scan
+from convmedia.data.folders import scan as folders_scan
+from convmedia.data.folders.scan import SPLITS, Scan, scan
+from convmedia.data.images import decoding
+from convmedia.data.storage.errors import InputError
+from convmedia.data.storage.files import tree
 
 
 def put(path: Path, seed: int) -> Path:
@@ -132,7 +133,7 @@ def test_bad_files_are_named_skipped_and_left_alone(pets: Path) -> None:
     }
     for name, (content, _) in faults.items():
         (pets / name).write_bytes(content)
-    images.encode(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), pets / "cat/cut.jpg")
+    decoding.encode(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), pets / "cat/cut.jpg")
     cut = (pets / "cat/cut.jpg").read_bytes()
     (pets / "cat/cut.jpg").write_bytes(cut[: len(cut) // 2])
     os.mkfifo(pets / "dog/pipe.png")
@@ -201,7 +202,7 @@ def test_a_second_scan_reads_only_what_changed(pets: Path, monkeypatch: pytest.M
         read.append(path)
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
-    monkeypatch.setattr(folders.scanning, "digest", noted)
+    monkeypatch.setattr(folders_scan.scanning, "digest", noted)
     calls: list[tuple[int, int]] = []
     assert scan(pets, lambda done, total: calls.append((done, total))) == first and not read
     assert calls == [(done, 70) for done in range(1, 71)]
@@ -234,13 +235,13 @@ def test_classes_with_a_handful_or_far_fewer_than_others_are_warned_of(tmp_path:
 
 
 def test_flow_from_directory_is_here_and_loads_only_when_asked_for() -> None:
-    script = "import sys; from convmedia.data import folders; print('convmedia.data.flow' in sys.modules)"
+    script = "import sys; import convmedia.data.folders.scan; print('convmedia.data.folders.flow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
     assert done.stdout.strip() == "False"
-    flow = pytest.importorskip("convmedia.data.flow")
-    assert folders.flow_from_directory is flow.flow_from_directory
+    flow = pytest.importorskip("convmedia.data.folders.flow")
+    assert folders_scan.flow_from_directory is flow.flow_from_directory
     with pytest.raises(AttributeError, match="no attribute 'flow_from_nowhere'"):
-        folders.flow_from_nowhere  # noqa: B018
+        folders_scan.flow_from_nowhere  # noqa: B018
 
 
 def test_duplicates_are_kept_once_and_on_the_test_side(tmp_path: Path) -> None:
@@ -311,7 +312,7 @@ def test_an_interrupt_ends_the_scan_at_once(pets: Path) -> None:
 
     def slow(path: Path) -> None:
         read.append(path)
-        images.decode(path)
+        decoding.decode(path)
 
     for index in range(8):
         shutil.copytree(pets / "cat", pets / f"more{index}")
@@ -359,7 +360,7 @@ def test_real_photos() -> None:
     folder = os.environ.get("CONVMEDIA_DATA")
     if not folder:
         pytest.skip("CONVMEDIA_DATA is not set")
-    found = scan(Path(folder, "cats_vs_dogs"), decode=images.size)
+    found = scan(Path(folder, "cats_vs_dogs"), decode=decoding.size)
     assert found.labels == ("cat", "dog") and found.given
     assert found.counts["test"] == 600 and found.counts["train"] + found.counts["validation"] == 2000
     assert 150 < found.counts["validation"] < 250 and found.counts["bad"] == 0

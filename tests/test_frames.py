@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import putchunk
 
-from convmedia.apps import _stylizing
-from convmedia.apps._making import Made, made
-from convmedia.data import apng, frames, images, originals
-from convmedia.data.originals import Original
+from convmedia.apps.batch.image_to_image import Made, made
+from convmedia.apps.tasks.style_transfer import multiscale
+from convmedia.data.images import apng, decoding, frames, lossless
+from convmedia.data.images.lossless import Original
 
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 DURATIONS = [100, 200, 300]
@@ -60,7 +60,7 @@ def test_of_which_only_the_first_frame_is_made_is_noted(tmp_path: Path, suffix: 
     with Image.open(row["out"]) as result:
         assert getattr(result, "n_frames", 1) == 1
     remarks: list[str] = []
-    images.decode(file, told=remarks.append)
+    decoding.decode(file, told=remarks.append)
     assert remarks == ["has 3 frames or pages; the first one is read"]
 
 
@@ -79,8 +79,8 @@ def test_pages_of_a_tiff_stay_pages_of_any_size_and_depth(tmp_path: Path, deep: 
 
 
 def test_a_preview_beside_a_page_does_not_count(tmp_path: Path) -> None:
-    assert images.frames(pages(tmp_path / "a.tif")) == [0, 1, 2]
-    assert images.frames(pages(tmp_path / "b.tif", preview=True)) == [0, 2]
+    assert decoding.frames(pages(tmp_path / "a.tif")) == [0, 1, 2]
+    assert decoding.frames(pages(tmp_path / "b.tif", preview=True)) == [0, 2]
 
 
 def test_what_no_single_file_holds_is_numbered(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_what_no_single_file_holds_is_numbered(tmp_path: Path) -> None:
     [row] = made([(file, tmp_path / "out" / "a")], deep, {}, every_frame=True)
     assert row["out"] == str(tmp_path / "out/a_0001.png") and row["frames"] == 3
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == [f"a_000{place}.png" for place in (1, 2, 3)]
-    np.testing.assert_array_equal(originals.read(tmp_path / "out/a_0002.png").colour[0, 0], [0, 65535, 0])
+    np.testing.assert_array_equal(lossless.read(tmp_path / "out/a_0002.png").colour[0, 0], [0, 65535, 0])
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
@@ -187,7 +187,7 @@ def test_a_picture_of_16_bits_before_its_animation_is_the_first(tmp_path: Path) 
 
 def test_a_still_picture_and_a_cut_animation_say_nothing(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "a.gif")
-    assert images.frames(tmp_path / "a.gif") == [0]
+    assert decoding.frames(tmp_path / "a.gif") == [0]
     assert frames.read(tmp_path / "a.gif").count == 1
 
 
@@ -201,9 +201,9 @@ def test_colours_for_printing_become_rgb_with_a_note(tmp_path: Path) -> None:
 
 def test_what_stylize_does_to_its_files_is_told(tmp_path: Path) -> None:
     content, style = animation(tmp_path / "a.gif"), tmp_path / "b.tif"
-    originals.write(Original(np.tile(np.arange(0, 4000, 100, dtype=np.uint16)[:, None, None], (1, 12, 1))), style)
+    lossless.write(Original(np.tile(np.arange(0, 4000, 100, dtype=np.uint16)[:, None, None], (1, 12, 1))), style)
     remarks: list[tuple[Path, str]] = []
-    _stylizing.read(content, [style], [], "content", [1.0], 0, lambda *remark: remarks.append(remark))
+    multiscale.read(content, [style], [], "content", [1.0], 0, lambda *remark: remarks.append(remark))
     assert remarks == [
         (content, "has 3 frames or pages; the first one is painted"),
         (style, "its 16 bits hold 12: 4,095 is taken for white"),

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from convmedia.models import formats, ink, verifying
+from convmedia.models.formats import formats, runtimes
+from convmedia.models.preprocessing import digit_localization
 
 WHITE, BLACK, PAPER, BLUE = (255, 255, 255), (0, 0, 0), (235, 230, 220), (40, 60, 150)
 GREY, PENCIL = (200, 200, 200), (165, 165, 165)
@@ -38,7 +39,7 @@ def painted(cover, ground=WHITE, colour=BLACK):
     return (1 - cover[..., None]) * np.asarray(ground, "float32") + cover[..., None] * np.asarray(colour, "float32")
 
 
-FIND_INK = ink.FindInk()
+FIND_INK = digit_localization.FindInk()
 
 
 def found(pictures, layer=FIND_INK):
@@ -128,18 +129,18 @@ def test_grey_morphology_is_scipys_with_nothing_beyond_the_border(window):
     plane = maps()
     # SciPy's "nearest" repeats pixels that are in the window anyway: only what is inside the picture counts.
     dilated = ndimage.grey_dilation(plane, window, mode="nearest")
-    assert np.array_equal(filtered(ink.maximum_filter, plane, *window), dilated)
+    assert np.array_equal(filtered(digit_localization.maximum_filter, plane, *window), dilated)
     eroded = ndimage.grey_erosion(plane, window, mode="nearest")
-    assert np.array_equal(filtered(ink.minimum_filter, plane, *window), eroded)
+    assert np.array_equal(filtered(digit_localization.minimum_filter, plane, *window), eroded)
     opened = ndimage.grey_dilation(eroded, window, mode="nearest")
-    assert np.array_equal(filtered(ink.opening, plane, *window), opened)
+    assert np.array_equal(filtered(digit_localization.opening, plane, *window), opened)
 
 
 @pytest.mark.parametrize("sigma", [0.4, 0.6, 2.5, 6.4])
 def test_gaussian_is_scipys_with_zeros_beyond_the_border(sigma):
     plane = maps()
     expected = ndimage.gaussian_filter(plane, sigma, mode="constant", radius=int(np.ceil(3 * sigma)))
-    np.testing.assert_allclose(filtered(ink.gaussian, plane, sigma), expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(filtered(digit_localization.gaussian, plane, sigma), expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("shares", [(0.002, 0.006), (0.3, 0.35), (0.1, 0.9)])
@@ -148,14 +149,14 @@ def test_quantile_is_the_mean_of_the_inverted_cumulated_sum(shares):
     cumulated = np.concatenate([[0], np.cumsum(profile[0], dtype="float64")])
     steps = np.linspace(*shares, 20001)
     expected = np.interp((steps[1:] + steps[:-1]) / 2 * cumulated[-1], cumulated, np.arange(41)).mean()
-    assert float(ink.quantile(profile, *shares)[0, 0]) == pytest.approx(expected, abs=1e-3)
+    assert float(digit_localization.quantile(profile, *shares)[0, 0]) == pytest.approx(expected, abs=1e-3)
 
 
 def test_the_extent_follows_the_mass_of_a_distant_speck_without_a_jump():
     def first(mass):
         profile = np.zeros((1, 64), "float32")
         profile[:, 40:50], profile[:, 5] = 1.0, mass
-        return float(ink.extent(profile)[0][0, 0])
+        return float(digit_localization.extent(profile)[0][0, 0])
 
     masses = np.linspace(0.0, 0.1, 101)  # up to a hundredth of the digit's
     positions = np.array([first(mass) for mass in masses])
@@ -166,8 +167,8 @@ def test_the_extent_follows_the_mass_of_a_distant_speck_without_a_jump():
 
 def test_the_extent_is_the_same_from_both_ends():
     profile = np.random.default_rng(2).uniform(0, 1, (1, 64)).astype("float32")
-    top, bottom = (float(end[0, 0]) for end in ink.extent(profile))
-    mirrored_top, mirrored_bottom = (float(end[0, 0]) for end in ink.extent(profile[:, ::-1].copy()))
+    top, bottom = (float(end[0, 0]) for end in digit_localization.extent(profile))
+    mirrored_top, mirrored_bottom = (float(end[0, 0]) for end in digit_localization.extent(profile[:, ::-1].copy()))
     assert mirrored_top == pytest.approx(64 - bottom, abs=1e-3)
     assert mirrored_bottom == pytest.approx(64 - top, abs=1e-3)
 
@@ -178,14 +179,16 @@ def test_surface_residual_is_what_least_squares_leaves():
     basis = np.stack([np.ones(256), x.ravel(), y.ravel()], -1)
     flat = plane.reshape(256, 3).astype("float64")
     expected = flat - basis @ np.linalg.lstsq(basis, flat, rcond=None)[0]
-    residual = keras.ops.convert_to_numpy(ink.surface_residual(plane[None]))
+    residual = keras.ops.convert_to_numpy(digit_localization.surface_residual(plane[None]))
     np.testing.assert_allclose(residual[0].reshape(256, 3), expected, atol=1e-3)
 
 
 def test_contrast_axis_is_the_first_principal_axis():
     random = np.random.default_rng(2)
     mixed = random.normal(0, (40, 5, 2), (256, 3)) @ np.linalg.qr(random.normal(size=(3, 3)))[0]
-    axis = keras.ops.convert_to_numpy(ink.contrast_axis(mixed.reshape(1, 16, 16, 3).astype("float32")))[0, :, 0]
+    axis = keras.ops.convert_to_numpy(digit_localization.contrast_axis(mixed.reshape(1, 16, 16, 3).astype("float32")))[
+        0, :, 0
+    ]
     expected = np.linalg.eigh(mixed.T @ mixed)[1][:, -1]
     assert abs(axis @ expected) == pytest.approx(1, abs=1e-5)
 
@@ -193,7 +196,7 @@ def test_contrast_axis_is_the_first_principal_axis():
 def test_levels_are_those_of_a_picture_of_two_values():
     cover = np.zeros((64, 64), "float32")
     cover[20:40, 25:38] = 1
-    paper, written = ink.levels(10 + 90 * cover[None, ..., None], 14.0)
+    paper, written = digit_localization.levels(10 + 90 * cover[None, ..., None], 14.0)
     assert float(paper[0, 0, 0, 0]) == pytest.approx(10, abs=0.1)
     assert float(written[0, 0, 0, 0]) == pytest.approx(100, abs=4)  # membership is soft: some paper counts as ink
 
@@ -204,16 +207,16 @@ def test_main_object_keeps_the_middle_one_of_two_and_loses_nothing_of_it():
     scene[2:8, 2:8] = 1
     parts, number = ndimage.label(scene)
     assert number == 2
-    assert np.array_equal(filtered(ink.main_object, scene), (parts == parts[30, 30]).astype("float32"))
+    assert np.array_equal(filtered(digit_localization.main_object, scene), (parts == parts[30, 30]).astype("float32"))
 
 
 def test_ruled_lines_are_those_from_side_to_side():
     rules, digit = np.zeros((64, 64), "float32"), np.zeros((64, 64), "float32")
     rules[[12, 40]] = 1
     digit[10:50, 30:34] = digit[46:50, 20:44] = 1
-    taken = filtered(ink.ruled_lines, np.maximum(rules, digit))
+    taken = filtered(digit_localization.ruled_lines, np.maximum(rules, digit))
     assert taken[[12, 40]].min() == 1
-    assert filtered(ink.ruled_lines, digit).max() == 0
+    assert filtered(digit_localization.ruled_lines, digit).max() == 0
 
 
 # The layer
@@ -308,12 +311,12 @@ def test_a_little_noise_changes_the_answer_a_little(mnist):
 @pytest.fixture(scope="module")
 def model():
     raw = keras.Input((None, None, 3), name="image")
-    return keras.Model(raw, ink.FindInk(name="find_ink")(raw))
+    return keras.Model(raw, digit_localization.FindInk(name="find_ink")(raw))
 
 
 def test_a_saved_layer_gives_the_same_numbers(tmp_path):
     raw = keras.Input((None, None, 3))
-    model = keras.Model(raw, ink.FindInk(32, digit_size=24, min_contrast=9.0, pen_px=0.6)(raw))
+    model = keras.Model(raw, digit_localization.FindInk(32, digit_size=24, min_contrast=9.0, pen_px=0.6)(raw))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     batch = painted(drawn("4"))[None]
@@ -328,7 +331,7 @@ def test_an_exported_layer_agrees_at_any_size(model, kind, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converters' own, about their own insides
         row.write(model, tmp_path / row.file)
-    run = verifying.RUNTIMES[row.runtime](str(tmp_path / row.file))  # plain LiteRT: refuses Flex
+    run = runtimes.RUNTIMES[row.runtime](str(tmp_path / row.file))  # plain LiteRT: refuses Flex
     scenes = [np.round(scene("2")).astype("uint8") for name, scene in SCENES.items() if "900x700" not in name]
     odd = [np.random.default_rng(0).integers(0, 256, (*size, 3), dtype="uint8") for size in [(1, 1), (1, 300), (5, 4)]]
     for picture in scenes + odd:

@@ -11,10 +11,15 @@ import soundfile
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from convmedia.apps import _data, _pictures, _record, audio, cats_vs_dogs, mnist, transfer
-from convmedia.apps._entry import exit_code
-from convmedia.data import benchmark_pictures, digits, images, patches, sounds, sources
-from convmedia.data.benchmark_pictures import Benchmarks, hashed
+from convmedia.apps import audio, cats_vs_dogs, mnist, transfer
+from convmedia.apps.classification import photo_pipeline
+from convmedia.apps.cli.entry import exit_code
+from convmedia.apps.runs import record as runs_record
+from convmedia.apps.verbs import data as verbs_data
+from convmedia.data.datasets import benchmark_pictures, digits, patches, sounds
+from convmedia.data.datasets.benchmark_pictures import Benchmarks, hashed
+from convmedia.data.images import decoding
+from convmedia.data.sources import fetch
 
 SPLITS = ("train", "validation", "test")
 PHOTOS = load_sample_images().images
@@ -66,7 +71,7 @@ def torn(found) -> list[str]:
     return [name for name, where in splits.items() if len(where) > 1]
 
 
-@pytest.mark.parametrize("load", [digits.load, _pictures.loaded], ids=["mnist", "photos"])
+@pytest.mark.parametrize("load", [digits.load, photo_pipeline.loaded], ids=["mnist", "photos"])
 def test_no_photo_is_in_another_split_than_its_copy(album: Path, load: Callable) -> None:
     found = load(str(album))
     assert (
@@ -84,7 +89,7 @@ def test_photos_for_training_that_copy_test_photos_are_left_out(tmp_path: Path) 
         cut(100 + number).save(tmp_path / "test" / "ab"[number % 2] / f"{100 + number}.png")
         if number < 7:
             copied(cut(100 + number), tmp_path / "train" / "ab"[number % 2] / f"copy-{100 + number}", number)
-    for load in (digits.load, _pictures.loaded):
+    for load in (digits.load, photo_pipeline.loaded):
         found = load(str(tmp_path))
         assert (len(found.test), len(found.train) + len(found.validation)) == (24, 24)
         assert torn(found) == []
@@ -100,7 +105,7 @@ def test_photos_and_digits_are_warned_of_alike(tmp_path: Path) -> None:
             rng = np.random.default_rng([count, number])
             Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8)).save(tmp_path / label / f"{number}.png")
     lines = digits.load(str(tmp_path)).warnings
-    assert lines == _pictures.loaded(str(tmp_path)).warnings and len(lines) == 2
+    assert lines == photo_pipeline.loaded(str(tmp_path)).warnings and len(lines) == 2
     assert "more than 10 to 1" in lines[1]
 
 
@@ -173,7 +178,7 @@ def test_a_column_of_a_table_names_groups(words: Path, column: str) -> None:
 
 
 def test_pictures_to_enlarge_are_held_out_with_their_copies(album: Path) -> None:
-    files = images.find([album])
+    files = decoding.find([album])
     data = patches.load(files, 48, True, lambda done, total: None, benchmarks=False)
     held = {path.stem.removeprefix("copy-") for path in data.validation_files}
     trained = {path.stem.removeprefix("copy-") for path in data.train_files}
@@ -183,8 +188,8 @@ def test_pictures_to_enlarge_are_held_out_with_their_copies(album: Path) -> None
 
 def test_a_benchmarks_picture_is_not_trained_on_whatever_its_size(album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Known by its hash alone, where the benchmark is not on the machine; or by the benchmark's own files."""
-    files = [*images.find([album / "a"])[:40], album / "b" / "70.png"]
-    monkeypatch.setattr(sources, "locate", lambda name: None)
+    files = [*decoding.find([album / "a"])[:40], album / "b" / "70.png"]
+    monkeypatch.setattr(fetch, "locate", lambda name: None)
     larger = cut(70).resize((3 * cut(70).width // 2, 3 * cut(70).height // 2), Image.Resampling.BICUBIC)
     code = np.packbits(hashed(np.asarray(larger))).tobytes().hex()
     monkeypatch.setattr(benchmark_pictures, "HASHES", {"Set5": {"seventy": code}})
@@ -195,7 +200,7 @@ def test_a_benchmarks_picture_is_not_trained_on_whatever_its_size(album: Path, m
     (album / "benchmark").mkdir()
     larger.convert("L").save(album / "benchmark/img_7.jpg", quality=40)
     monkeypatch.setattr(benchmark_pictures, "HASHES", {"Set5": {"none": "0f" * 32}})
-    monkeypatch.setattr(sources, "locate", lambda name: album / "benchmark" if name == "Urban100" else None)
+    monkeypatch.setattr(fetch, "locate", lambda name: album / "benchmark" if name == "Urban100" else None)
     data = patches.load(files, 48, True, lambda done, total: None)
     shutil.rmtree(album / "benchmark")
     assert data.bad == [(album / "b/70.png", "nearly equals Urban100's img_7, which networks are measured on")]
@@ -205,9 +210,9 @@ def test_302003_of_bsd200_is_set5s_woman(convmedia_data: Path, monkeypatch: pyte
     folder = convmedia_data / "super_resolution"
     shipped = {name: dict(row) for name, row in benchmark_pictures.HASHES.items()}
     assert {name: len(row) for name, row in shipped.items()} == {"Set5": 5, "Set14": 14}
-    files = images.find([folder / "T91", folder / "BSD200"])
+    files = decoding.find([folder / "T91", folder / "BSD200"])
     with monkeypatch.context() as patch:
-        patch.setattr(sources, "locate", lambda name: None)
+        patch.setattr(fetch, "locate", lambda name: None)
         data = patches.load(files, 48, True, lambda done, total: None)
         known = Benchmarks()
     assert [(path.name, reason.split(",")[0]) for path, reason in data.bad] == [
@@ -215,15 +220,15 @@ def test_302003_of_bsd200_is_set5s_woman(convmedia_data: Path, monkeypatch: pyte
     ]
     assert (len(data.train), len(data.validation)) == (275, 14)
     for name in ("Set5", "Set14"):  # the hashes that are shipped are of these pictures
-        for file in images.find([folder / name / "HR"]):
-            assert known.like(images.decode(file)) == f"{name}'s {file.stem.removesuffix('_GT')}"
+        for file in decoding.find([folder / name / "HR"]):
+            assert known.like(decoding.decode(file)) == f"{name}'s {file.stem.removesuffix('_GT')}"
 
 
 @pytest.mark.parametrize("name", ["Set5", "Urban100"])
 def test_a_benchmark_is_no_training_set(name: str, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     from convmedia.apps import super_resolution
 
-    monkeypatch.setattr(sources, "fetch", lambda *_: tmp_path)
+    monkeypatch.setattr(fetch, "fetch", lambda *_: tmp_path)
     cut(3).save(tmp_path / "one.png")
     arguments = ["train", "--data", f"T91+{name}", "--out", str(tmp_path / "run")]
     assert exit_code(super_resolution.command, arguments) == 2
@@ -255,7 +260,7 @@ def test_copies_of_held_out_digits_are_left_out() -> None:
 
 def test_the_photos_of_a_group_stay_in_one_split(album: Path) -> None:
     pattern = r"(\d+)\d\.\w+$"  # tens: 0 to 11
-    for load in (digits.load, _pictures.loaded):
+    for load in (digits.load, photo_pipeline.loaded):
         found = load(str(album), group=pattern)
         assert set(found.groups) == {str(n) for n in range(1, 12)}
         assert all(sum(count > 0 for count in splits.values()) == 1 for splits in found.groups.values())
@@ -290,39 +295,39 @@ def test_sounds_are_grouped_by_pattern_too(words: Path, tmp_path: Path, capsys) 
 def test_evaluate_takes_the_groups_that_the_run_was_trained_with(tmp_path: Path) -> None:
     record = {"app": "mnist", "status": "complete", "arguments": {"data": "photos", "group": "^a"}}
     (tmp_path / "run.json").write_text(json.dumps(record))
-    assert _record.group_of(str(tmp_path), "photos/") == "^a"
-    assert _record.group_of(str(tmp_path / "model.keras"), "./photos") == "^a"
-    assert _record.group_of(str(tmp_path), "others") is None and _record.group_of(None, "photos") is None
+    assert runs_record.group_of(str(tmp_path), "photos/") == "^a"
+    assert runs_record.group_of(str(tmp_path / "model.keras"), "./photos") == "^a"
+    assert runs_record.group_of(str(tmp_path), "others") is None and runs_record.group_of(None, "photos") is None
     del record["arguments"]["group"]  # a run from before there was the option
     (tmp_path / "run.json").write_text(json.dumps(record))
-    assert _record.group_of(str(tmp_path), "photos") is None
+    assert runs_record.group_of(str(tmp_path), "photos") is None
 
 
 def test_data_check_shows_duplicates_and_groups_of_a_folder(album: Path, capsys) -> None:
-    assert exit_code(_data.command, ["check", str(album), "--group", r"^(\w)/", "--json"]) == 0
+    assert exit_code(verbs_data.command, ["check", str(album), "--group", r"^(\w)/", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["counts"]["near_duplicates"] == 120 and found["counts"]["groups"] == 2
     assert {Path(row["file"]).stem.removeprefix("copy-") for row in found["near_duplicates"]} == set(
         map(str, range(120))
     )
     assert not any(row["left_out"] for row in found["near_duplicates"])
-    assert exit_code(_data.command, ["check", str(album)]) == 0
+    assert exit_code(verbs_data.command, ["check", str(album)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("near duplicate\t") and line.endswith("in one split with it") for line in lines) == 120
 
 
 def test_data_check_reads_tables_and_named_sets(words: Path, capsys) -> None:
-    assert exit_code(_data.command, ["check", table(words, lines_of(words))]) == 0
+    assert exit_code(verbs_data.command, ["check", table(words, lines_of(words))]) == 0
     assert "duplicates: 22, near duplicates: 20, groups: 0" in capsys.readouterr().out
-    assert exit_code(_data.command, ["check", "digits", "--json"]) == 0
+    assert exit_code(verbs_data.command, ["check", "digits", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [found["counts"][split] for split in SPLITS] == [1257, 180, 360] and len(found["classes"]) == 10
-    assert exit_code(_data.command, ["check", "Set5"]) == 2
+    assert exit_code(verbs_data.command, ["check", "Set5"]) == 2
     assert "Set5 holds pictures without labels" in capsys.readouterr().err
 
 
 def test_data_check_of_fsdd_names_speakers_as_groups(convmedia_data: Path, capsys) -> None:
-    assert exit_code(_data.command, ["check", "fsdd", "--group", r"^\d_(\w+)_\d+", "--json"]) == 0
+    assert exit_code(verbs_data.command, ["check", "fsdd", "--group", r"^\d_(\w+)_\d+", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert len(found["groups"]) == 6 and found["counts"]["test"] == 300 and found["counts"]["near_duplicates"] == 0
     assert sum("is in train and validation and test" in line for line in found["warnings"]) == 5

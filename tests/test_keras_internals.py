@@ -194,7 +194,7 @@ def test_the_error_of_an_operation_that_litert_has_not(converter_error):
 def test_litert_is_quantised_but_for_what_is_left_out(quantized_litert):
     import tensorflow as tf
 
-    from convmedia.models import flatbuffer
+    from convmedia.models.formats import flatbuffer
 
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
     kernel = tf.constant(np.random.default_rng(1).normal(size=(8, 8)).astype("float32"))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.models import formats, ink, layers, verifying
+from convmedia.models.formats import formats, runtimes
+from convmedia.models.preprocessing import digit_localization, resize
 
 RANDOM = np.random.default_rng(0)
 SIZES = [(1, 1), (2, 2), (3, 200), (28, 28), (90, 61), (257, 130), (700, 900)]
@@ -24,7 +25,7 @@ def pillow(one, height, width):
 
 
 def resized(batch, height, width):
-    return keras.ops.convert_to_numpy(layers.Resize(height, width)(batch))
+    return keras.ops.convert_to_numpy(resize.Resize(height, width)(batch))
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
@@ -49,8 +50,8 @@ def test_a_step_edge_is_shrunk_by_hand():
 
 def test_rows_of_a_sampling_matrix_sum_to_one_and_outside_repeats_the_edge():
     positions = np.array([[-50.0, -0.5, 0.25, 3.0, 8.9, 40.0]], "float32")
-    narrow = keras.ops.convert_to_numpy(layers.sampling_matrix(positions, 10, 1.0))
-    wide = keras.ops.convert_to_numpy(layers.sampling_matrix(positions, 10, np.full((1, 1), 3.7, "float32")))
+    narrow = keras.ops.convert_to_numpy(resize.sampling_matrix(positions, 10, 1.0))
+    wide = keras.ops.convert_to_numpy(resize.sampling_matrix(positions, 10, np.full((1, 1), 3.7, "float32")))
     for matrix in (narrow, wide):
         assert matrix.min() >= 0
         np.testing.assert_allclose(matrix.sum(-1), 1, atol=1e-6)
@@ -61,24 +62,24 @@ def test_rows_of_a_sampling_matrix_sum_to_one_and_outside_repeats_the_edge():
 def test_pictures_of_a_batch_are_resampled_by_matrices_of_their_own():
     source = picture(6, 5, 3)
     rows, columns = RANDOM.uniform(size=(2, 4, 6)), RANDOM.uniform(size=(2, 3, 5))
-    ours = layers.resample(np.stack([source] * 2), *(matrix.astype("float32") for matrix in (rows, columns)))
+    ours = resize.resample(np.stack([source] * 2), *(matrix.astype("float32") for matrix in (rows, columns)))
     by_hand = np.einsum("nih,hwc,njw->nijc", rows, source, columns)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(ours), by_hand, rtol=1e-5)
 
 
 def test_grey_is_pillows_luma():
     colours = RANDOM.integers(0, 256, (60, 70, 3), dtype="uint8")
-    ours = keras.ops.convert_to_numpy(layers.Grey()(colours[None].astype("float32")))[0, ..., 0]
+    ours = keras.ops.convert_to_numpy(resize.Grey()(colours[None].astype("float32")))[0, ..., 0]
     luma = np.asarray(Image.fromarray(colours).convert("L"), "float32")
     assert np.abs(ours - luma).max() <= 0.51  # Pillow rounds to 8 bits
-    white = keras.ops.convert_to_numpy(layers.Grey()(np.full((1, 1, 1, 3), 255, "float32")))
+    white = keras.ops.convert_to_numpy(resize.Grey()(np.full((1, 1, 1, 3), 255, "float32")))
     np.testing.assert_allclose(white, 255, rtol=1e-6)
 
 
 @pytest.fixture(scope="module")
 def model():
     raw = keras.Input((None, None, 3), name="image")
-    return keras.Model(raw, layers.Resize(20, 12)(layers.Grey()(raw)))
+    return keras.Model(raw, resize.Resize(20, 12)(resize.Grey()(raw)))
 
 
 def test_a_saved_model_gives_the_same_numbers(model, tmp_path):
@@ -95,7 +96,7 @@ def test_an_exported_resize_agrees_at_any_size(model, kind, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converters' own, about their own insides
         row.write(model, tmp_path / row.file)
-    run = verifying.RUNTIMES[row.runtime](str(tmp_path / row.file))  # plain LiteRT: refuses Flex
+    run = runtimes.RUNTIMES[row.runtime](str(tmp_path / row.file))  # plain LiteRT: refuses Flex
     for size in [(1, 1), (3, 200), (20, 12), (61, 40), (400, 300)]:
         batch = RANDOM.integers(0, 256, (2, *size, 3), dtype="uint8")
         np.testing.assert_allclose(run(batch), model(batch.astype("float32")), rtol=0, atol=5e-5 * 255)
@@ -108,7 +109,7 @@ def test_padding_that_is_told_of_changes_nothing(size):
     picture = rng.uniform(0, 255, (2, *size, 3)).astype("float32")
     larger = rng.uniform(0, 255, (2, 192, 128, 3)).astype("float32")
     larger[:, : size[0], : size[1]] = picture
-    for layer, tolerance in ((layers.Resize(28, 20), 1e-3), (ink.FindInk(), 1e-5)):
-        with layers.padded(*map(np.int32, size)):
+    for layer, tolerance in ((resize.Resize(28, 20), 1e-3), (digit_localization.FindInk(), 1e-5)):
+        with resize.padded(*map(np.int32, size)):
             told = keras.ops.convert_to_numpy(layer(larger))
         np.testing.assert_allclose(told, keras.ops.convert_to_numpy(layer(picture)), atol=tolerance)

@@ -21,7 +21,7 @@ import pytest
 import typer
 
 from convmedia.apps import __main__ as main
-from convmedia.apps._application import subcommands
+from convmedia.apps.cli.application import subcommands
 
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {"apps": {"apps", "models", "data"}, "models": {"models", "data"}, "data": {"data"}}
@@ -46,7 +46,7 @@ NOT_ON_EVERY_MACHINE = {"tensorflow", "librosa", "sklearn", "matplotlib"}
 
 class Imported(NamedTuple):
     file: str
-    name: str  # with what is taken: `from convmedia.data import files` is convmedia.data.files
+    name: str  # with what is taken: `from convmedia.data.storage import files` is convmedia.data.storage.files
     level: int  # dots in front
     on_import: bool  # not inside a function
 
@@ -138,7 +138,7 @@ def commands(command=None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
 ASK_FOR_HELP = """
 import contextlib, io, json, sys
 from convmedia.apps.__main__ import command
-from convmedia.apps._entry import exit_code
+from convmedia.apps.cli.entry import exit_code
 
 answers = []
 paths, sys.argv = json.loads(sys.argv[1]), ["convmedia"]
@@ -327,7 +327,7 @@ import sys
 
 sys.modules.update(dict.fromkeys(sys.argv[1].split()))  # to Python they are not installed
 import keras
-from convmedia.models.digits import NETWORKS
+from convmedia.models.networks.digits import NETWORKS
 print(keras.backend.backend(), *(NETWORKS[name]().count_params() for name in ("lenet5", "convnet")))
 """
 
@@ -377,7 +377,7 @@ def files() -> list[Path]:
 
 def test_no_file_is_large():
     sizes = {path.relative_to(ROOT).as_posix(): path.stat().st_size for path in files()}
-    assert {"pyproject.toml", "models/layers.py"} <= set(sizes)
+    assert {"pyproject.toml", "models/preprocessing/resize.py"} <= set(sizes)
     assert {name: size for name, size in sizes.items() if size > 9e6} == {}
 
 

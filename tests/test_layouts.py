@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from convmedia.data.errors import InputError
-from convmedia.data.layouts import layout
-from convmedia.data.split_names import splits
+from convmedia.data.splits.layouts import layout
+from convmedia.data.splits.split_names import splits
+from convmedia.data.storage.errors import InputError
 
 
 def make(folder: Path, *names: str) -> Path:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from convmedia.apps._learning_rate import smoothed, suggested_rate
+from convmedia.apps.training.learning_rate import smoothed, suggested_rate
 
 RATES = 1e-7 * 1e7 ** (np.arange(100) / 100)  # 1e-7 to nearly 1
 

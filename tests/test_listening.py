@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from convmedia.data import clips
-from convmedia.models import audio, saving
-from convmedia.models.listening import BATCH, Listener, cut, scores_of
-from convmedia.models.predicting import Predictor
+from convmedia.data.audio import decoding
+from convmedia.models.inference.predictor import Predictor
+from convmedia.models.inference.sound_predictor import BATCH, Listener, cut, scores_of
+from convmedia.models.networks import sounds
+from convmedia.models.saving import files as saving_files
 
 LABELS = [str(digit) for digit in range(10)]
 
@@ -18,11 +19,11 @@ LABELS = [str(digit) for digit in range(10)]
 def listener():
     import keras
 
-    spectrum, size = audio.heard_as("compact", 8000, 1.0)
+    spectrum, size = sounds.heard_as("compact", 8000, 1.0)
     keras.utils.set_random_seed(4)
-    network = audio.compact(spectrum.frames(size), spectrum.bands, 10)
+    network = sounds.compact(spectrum.frames(size), spectrum.bands, 10)
     moments = np.full(spectrum.bands, -40.0), np.full(spectrum.bands, 15.0)
-    return Listener(Predictor(audio.whole(network, spectrum, size, *moments, app="audio", labels=LABELS, details={})))
+    return Listener(Predictor(sounds.whole(network, spectrum, size, *moments, app="audio", labels=LABELS, details={})))
 
 
 def sound(samples, seed=0):
@@ -131,14 +132,14 @@ def test_labels_above_their_thresholds_are_named(listener):
 
 @pytest.fixture(scope="module")
 def shipped():
-    return Listener(saving.shipped("audio"))
+    return Listener(saving_files.shipped("audio"))
 
 
 @pytest.mark.parametrize("centre", [0.5, 2.25, 3.0])
 def test_a_word_is_found_in_the_noise_of_a_room(shipped, convmedia_data, tmp_path, centre):
     rng, files = np.random.default_rng(3), []
     for digit in range(10):
-        spoken = clips.read(convmedia_data / "audio" / "fsdd" / "recordings" / f"{digit}_jackson_0.wav", 8000)
+        spoken = decoding.read(convmedia_data / "audio" / "fsdd" / "recordings" / f"{digit}_jackson_0.wav", 8000)
         values = rng.normal(0, 1e-3, 40_000)
         start = round(8000 * centre) - len(spoken) // 2
         values[start : start + len(spoken)] += spoken

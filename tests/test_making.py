@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps import _making
-from convmedia.apps._making import Made, made, tasks, within
-from convmedia.apps._styling import frames_before
-from convmedia.data import originals
+from convmedia.apps.batch import image_to_image
+from convmedia.apps.batch.image_to_image import Made, made, tasks, within
+from convmedia.apps.tasks.style_transfer.apply import frames_before
+from convmedia.data.images import lossless
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_the_next_file_is_read_and_the_last_one_written_while_one_is_made(folder
     """Reading of the third file and writing of the first one are waited for while the second one is made."""
     files = [folder / f"{number:02}.png" for number in (0, 1, 2)]
     read, written = threading.Event(), threading.Event()
-    reading, writing = originals.read, originals.write
+    reading, writing = lossless.read, lossless.write
 
     def seen_read(file):
         if file == files[2]:
@@ -80,8 +80,8 @@ def test_the_next_file_is_read_and_the_last_one_written_while_one_is_made(folder
         writing(original, path)
         written.set()
 
-    monkeypatch.setattr(originals, "read", seen_read)
-    monkeypatch.setattr(originals, "write", seen_write)
+    monkeypatch.setattr(lossless, "read", seen_read)
+    monkeypatch.setattr(lossless, "write", seen_write)
 
     def make(file, stem, original):
         if file == files[1]:
@@ -124,9 +124,9 @@ def test_rows_of_tasks_come_in_the_order_of_the_files(monkeypatch):
     def by_ray(worker, parts, workers):
         return ([*worker.rows(*json.loads(json.dumps(part)))] for part in parts)
 
-    monkeypatch.setattr(_making._engines, "by_ray", by_ray)
-    monkeypatch.setattr(_making, "TASK_PICTURES", 2)
-    rows = list(_making.made_by_actors(Known(), pairs, {"5": {"file": "5", "error": "x"}}, None))
+    monkeypatch.setattr(image_to_image._engines, "by_ray", by_ray)
+    monkeypatch.setattr(image_to_image, "TASK_PICTURES", 2)
+    rows = list(image_to_image.made_by_actors(Known(), pairs, {"5": {"file": "5", "error": "x"}}, None))
     assert [row["file"] for row in rows] == [str(number) for number in range(40) if number != 5]
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from convmedia.models import style
-from convmedia.models.matching import Guide, Objective, grams_of
+from convmedia.models.losses import style_losses
+from convmedia.models.losses.style_objective import Guide, Objective, grams_of
 
 RNG = np.random.default_rng(0)
 WEIGHTS = {"content_weight": 2.0, "style_weight": 30.0, "tv_weight": 1e-3}
@@ -10,7 +10,7 @@ WEIGHTS = {"content_weight": 2.0, "style_weight": 30.0, "tv_weight": 1e-3}
 
 @pytest.fixture(scope="module")
 def seen(small_vgg):
-    return style.extractor(small_vgg)
+    return style_losses.extractor(small_vgg)
 
 
 def picture(height, width, channels=3):
@@ -27,12 +27,14 @@ def test_the_loss_is_that_of_the_paper(seen):
     maps, wanted, painted = (seen.model(one[np.newaxis]) for one in (found, content, painting))
     # In float64: the reference adds no rounding of its own to that of the objective.
     exact = [{name: np.asarray(values, np.float64) for name, values in each.items()} for each in (maps, painted)]
-    grams, targets = ({name: style.mean_gram(each[name]) for name in seen.style_layers} for each in exact)
+    grams, targets = ({name: style_losses.mean_gram(each[name]) for name in seen.style_layers} for each in exact)
     number = np.prod(maps["block2_conv2"].shape)
-    content_loss = 2.0 * float(style.content_loss(maps["block2_conv2"], wanted["block2_conv2"])) / number
+    content_loss = 2.0 * float(style_losses.content_loss(maps["block2_conv2"], wanted["block2_conv2"])) / number
     assert losses.content == pytest.approx(content_loss, rel=1e-5)
-    assert losses.style == pytest.approx(30.0 * float(style.style_loss(grams, targets)[0]), rel=1e-5)
-    assert losses.variation == pytest.approx(1e-3 * float(style.total_variation(found[np.newaxis])) / 1800, rel=1e-5)
+    assert losses.style == pytest.approx(30.0 * float(style_losses.style_loss(grams, targets)[0]), rel=1e-5)
+    assert losses.variation == pytest.approx(
+        1e-3 * float(style_losses.total_variation(found[np.newaxis])) / 1800, rel=1e-5
+    )
     assert losses.total == pytest.approx(losses.content + losses.style + losses.variation)
 
 
@@ -85,5 +87,5 @@ def test_what_lies_outside_a_mask_is_not_drawn_to_the_style(seen):
 def test_gram_matrices_of_tiles_add_up(seen):
     painting = picture(45, 61)
     for layer, found in grams_of(seen, painting, tile_px=16).items():
-        expected = style.mean_gram(seen.model(painting[np.newaxis])[layer])
+        expected = style_losses.mean_gram(seen.model(painting[np.newaxis])[layer])
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -10,10 +10,12 @@ import librosa
 import numpy as np
 import pytest
 
-from convmedia.data import clips, silence
-from convmedia.data.spectra import Spectrum
-from convmedia.models import formats, mel, saving, verifying
+from convmedia.data.audio import decoding, silence
+from convmedia.data.audio.mel import Spectrum
 from convmedia.models.answer import Answer
+from convmedia.models.formats import formats, runtimes
+from convmedia.models.preprocessing import mel_spectrogram
+from convmedia.models.saving import files as saving_files
 
 FRONT = {"fft_samples": 256, "hop_samples": 80, "bands": 40}
 BANKS = [{"htk": htk, "slaney_norm": norm} for htk in (False, True) for norm in (True, False)]
@@ -42,12 +44,12 @@ def librosas(samples, htk, slaney_norm, **changes):
 
 def real_clips(folder, number):
     files = sorted((folder / "audio" / "fsdd" / "recordings").glob("*.wav"))
-    return [clips.read(file, 8000) for file in files[:: len(files) // number][:number]]
+    return [decoding.read(file, 8000) for file in files[:: len(files) // number][:number]]
 
 
 @pytest.mark.parametrize("bank", BANKS, ids=str)
 def test_log_mel_is_librosas_on_two_hundred_clips(convmedia_data, bank):
-    layer = mel.LogMel(8000, **FRONT, **bank)
+    layer = mel_spectrogram.LogMel(8000, **FRONT, **bank)
     heard = real_clips(convmedia_data, 200)
     windows = np.stack([np.pad(samples, (0, max(map(len, heard)) - len(samples))) for samples in heard])
     in_training = numbers(layer.spectrum.decibels(windows))
@@ -61,7 +63,7 @@ def test_log_mel_is_librosas_on_two_hundred_clips(convmedia_data, bank):
 @pytest.mark.parametrize("samples", [1, 79, 80, 255, 256, 4001])
 def test_log_mel_is_librosas_for_any_length(samples, bank):
     values = sound(samples)
-    layer = mel.LogMel(8000, **FRONT, **bank)
+    layer = mel_spectrogram.LogMel(8000, **FRONT, **bank)
     ours = numbers(layer(values[None]))[0]
     np.testing.assert_allclose(ours, librosas(values, **bank), rtol=0, atol=0.005)
     assert ours.shape == (1 + samples // 80, 40) == layer.compute_output_shape((1, samples))[1:]
@@ -78,7 +80,7 @@ def test_the_path_of_training_is_librosas_for_any_hop(samples, hop):
 
 def test_log_mel_is_librosas_on_long_frames():
     values = librosa.resample(sound(16_000), orig_sr=8000, target_sr=22_050)
-    layer = mel.LogMel(22_050, 1024, 512, 64, min_hz=30.0, max_hz=10_000.0)
+    layer = mel_spectrogram.LogMel(22_050, 1024, 512, 64, min_hz=30.0, max_hz=10_000.0)
     changes = {"sr": 22_050, "n_fft": 1024, "hop_length": 512, "n_mels": 64, "fmin": 30.0, "fmax": 10_000.0}
     expected = librosas(values, False, True, **changes)
     np.testing.assert_allclose(numbers(layer(values[None]))[0], expected, rtol=0, atol=0.005)
@@ -87,14 +89,14 @@ def test_log_mel_is_librosas_on_long_frames():
 @pytest.mark.parametrize("htk", [False, True])
 def test_mfcc_is_librosas(htk):
     values = sound(6000, seed=3)
-    layer = mel.MFCC(8000, 13, htk=htk, **FRONT)
+    layer = mel_spectrogram.MFCC(8000, 13, htk=htk, **FRONT)
     expected = librosa.feature.mfcc(y=values, sr=8000, n_mfcc=13, n_fft=256, hop_length=80, n_mels=40, htk=htk).T
     assert np.abs(numbers(layer(values[None]))[0] - expected).max() <= 1e-3 * np.abs(expected).max()
 
 
 def test_a_quiet_window_is_the_same_alone_and_beside_a_loud_one():
     quiet, loud = sound(4000, loudness=1e-3), sound(4000, seed=1, loudness=1.0)
-    layer = mel.LogMel(8000, **FRONT)
+    layer = mel_spectrogram.LogMel(8000, **FRONT)
     # Batches of one size: how a matrix product is cut into blocks, and rounded, depends on it.
     alike, beside = numbers(layer(np.stack([quiet, quiet])))[0], numbers(layer(np.stack([quiet, loud])))[0]
     assert np.array_equal(alike, beside)
@@ -102,7 +104,7 @@ def test_a_quiet_window_is_the_same_alone_and_beside_a_loud_one():
 
 
 def test_relative_decibels_do_not_depend_on_the_level():
-    layer = mel.LogMel(8000, relative=True, **FRONT)
+    layer = mel_spectrogram.LogMel(8000, relative=True, **FRONT)
     values = sound(4000)
     louder, softer = (numbers(layer((factor * values)[None])) for factor in (1.0, 0.25))
     assert louder.max() == softer.max() == 0
@@ -110,19 +112,19 @@ def test_relative_decibels_do_not_depend_on_the_level():
 
 
 def test_silence_is_the_least_power_everywhere():
-    assert np.unique(numbers(mel.LogMel(8000, **FRONT)(np.zeros((1, 800), "float32")))).tolist() == [-100.0]
+    assert np.unique(numbers(mel_spectrogram.LogMel(8000, **FRONT)(np.zeros((1, 800), "float32")))).tolist() == [-100.0]
 
 
 def test_windows_lie_one_after_the_other_and_the_last_is_filled_up():
     values = np.arange(1, 22, dtype="float32").reshape(2 + 1, 7)
-    windows, heard = map(numbers, mel.Windows(3)(values))
+    windows, heard = map(numbers, mel_spectrogram.Windows(3)(values))
     assert windows.reshape(3, 3, 3)[1].tolist() == [[8, 9, 10], [11, 12, 13], [14, 0, 0]]
     assert heard.tolist() == [3, 3, 1] * 3
 
 
 @pytest.mark.parametrize(("samples", "expected"), [(1, [1]), (3, [3]), (4, [3, 1]), (6, [3, 3])])
 def test_every_sample_is_in_one_window(samples, expected):
-    windows, heard = map(numbers, mel.Windows(3)(np.ones((1, samples), "float32")))
+    windows, heard = map(numbers, mel_spectrogram.Windows(3)(np.ones((1, samples), "float32")))
     assert heard.tolist() == expected
     assert windows.sum() == samples
 
@@ -133,7 +135,7 @@ def test_every_sample_is_in_one_window(samples, expected):
 )
 def test_windows_overlap_by_half_until_one_reaches_the_end(size, samples, expected):
     values = np.arange(1, samples + 1, dtype="float32")[None]
-    windows, heard = map(numbers, mel.Windows(size, overlapping=True)(values))
+    windows, heard = map(numbers, mel_spectrogram.Windows(size, overlapping=True)(values))
     hop = (size + 1) // 2
     cut = [np.pad(values[0], (0, size))[hop * n : hop * n + size].tolist() for n in range(len(expected))]
     assert windows.tolist() == cut
@@ -146,7 +148,7 @@ def test_the_mean_by_energy_is_that_of_flat_memory():
     heard = np.array([400, 400, 400, 400, 400, 230] * 2, "int32")
     windows = (windows * (np.arange(400) < heard[:, None])).astype("float32")
     scores = rng.uniform(size=(12, 3)).astype("float32")
-    found = numbers(mel.MeanByEnergy()([scores, heard, windows, np.zeros((2, 9), "float32")]))
+    found = numbers(mel_spectrogram.MeanByEnergy()([scores, heard, windows, np.zeros((2, 9), "float32")]))
     for row in range(2):
         flat = silence.MeanByEnergy(400)
         for place in range(6 * row, 6 * row + 6):
@@ -155,7 +157,7 @@ def test_the_mean_by_energy_is_that_of_flat_memory():
 
 
 def test_standardised_values_and_their_mask_by_hand():
-    layer = mel.Standardised(10, [1.0, 2.0], [2.0, 4.0])
+    layer = mel_spectrogram.Standardised(10, [1.0, 2.0], [2.0, 4.0])
     decibels = np.array([[[3.0, 6.0], [5.0, 2.0], [9.0, 9.0]]], "float32")
     result = numbers(layer([decibels, np.array([11], "int32")]))[0]
     assert result[..., 0].tolist() == [[1.0, 1.0], [2.0, 0.0], [0.0, 0.0]]
@@ -165,7 +167,7 @@ def test_standardised_values_and_their_mask_by_hand():
 def test_the_mean_of_windows_counts_each_by_its_sound():
     scores = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [0.5, 0.5]], "float32")
     heard, waveforms = np.array([3, 1, 3, 1], "int32"), np.zeros((2, 4), "float32")
-    result = numbers(mel.MeanOfWindows()([scores, heard, waveforms]))
+    result = numbers(mel_spectrogram.MeanOfWindows()([scores, heard, waveforms]))
     assert result.tolist() == [[0.75, 0.25], [0.5, 0.5]]
 
 
@@ -173,18 +175,18 @@ def front_model():
     """Waveform to coefficients of any number of frames, as a saved file."""
     raw = keras.Input((None,), name="sound")
     described = {"kind": "sound", "dtype": "float32", "shape": [None], "sample_rate": 8000, "window_seconds": 1.0}
-    return keras.Model(raw, Answer("audio", None, described)(mel.MFCC(8000, 13, **FRONT)(raw)))
+    return keras.Model(raw, Answer("audio", None, described)(mel_spectrogram.MFCC(8000, 13, **FRONT)(raw)))
 
 
 @pytest.mark.parametrize("name", ["saved-model", "onnx", "litert"])
 def test_exported_layers_answer_alike_for_free_lengths(name, tmp_path):
-    saving.save(front_model(), tmp_path / "model.keras")
-    model = saving.read(tmp_path / "model.keras")
+    saving_files.save(front_model(), tmp_path / "model.keras")
+    model = saving_files.read(tmp_path / "model.keras")
     kind = formats.FORMATS[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         kind.write(model, tmp_path / kind.file)
-    run = verifying.RUNTIMES[kind.runtime](str(tmp_path / kind.file))
+    run = runtimes.RUNTIMES[kind.runtime](str(tmp_path / kind.file))
     for samples in (1, 300, 8000, 20_001):
         batch = np.stack([sound(samples, seed) for seed in (1, 2)])
         expected = numbers(model(batch))
@@ -195,8 +197,8 @@ def test_a_loaded_layer_keeps_its_bank(tmp_path):
     model = front_model()
     layer = model.layers[1]
     layer.bank.assign(2.0 * numbers(layer.bank))  # as another edition of the bank would be
-    saving.save(model, tmp_path / "model.keras")
-    again = saving.read(tmp_path / "model.keras").layers[1]
+    saving_files.save(model, tmp_path / "model.keras")
+    again = saving_files.read(tmp_path / "model.keras").layers[1]
     assert np.array_equal(numbers(again.bank), numbers(layer.bank))
     assert again.get_config() == layer.get_config()
     assert Spectrum(**layer.spectrum.config) == layer.spectrum
@@ -219,12 +221,12 @@ np.save(sys.argv[3], model.predict(np.load(sys.argv[2]), verbose=0))
 
 
 def test_a_saved_file_needs_no_librosa(tmp_path):
-    with resources.as_file(resources.files(saving.WEIGHTS) / "audio.keras") as path:
+    with resources.as_file(resources.files(saving_files.WEIGHTS) / "audio.keras") as path:
         waves = np.stack([sound(6000, seed) for seed in (1, 2)])
         np.save(tmp_path / "in.npy", waves)
         command = [sys.executable, "-c", WITHOUT_LIBROSA, path, tmp_path / "in.npy", tmp_path / "out.npy"]
         subprocess.run(command, check=True, timeout=120)
-        expected = saving.read(path).predict(waves, verbose=0)
+        expected = saving_files.read(path).predict(waves, verbose=0)
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-6)
 
 
@@ -239,9 +241,9 @@ def test_loading_a_file_loads_no_librosa():
 )
 def test_a_clone_answers_nan_until_it_is_given_weights(copied):
     raw = keras.Input((None,))
-    windows, heard = mel.Windows(4000)(raw)
-    decibels = mel.MFCC(8000, 13, **FRONT)(windows)
-    model = keras.Model(raw, mel.Standardised(80, np.zeros(13), np.ones(13))([decibels, heard]))
+    windows, heard = mel_spectrogram.Windows(4000)(raw)
+    decibels = mel_spectrogram.MFCC(8000, 13, **FRONT)(windows)
+    model = keras.Model(raw, mel_spectrogram.Standardised(80, np.zeros(13), np.ones(13))([decibels, heard]))
     waves, clone = sound(8000)[None], copied(model)
     assert np.isnan(numbers(clone(waves))[..., 0]).all()
     clone.set_weights(model.get_weights())

@@ -8,8 +8,8 @@ from PIL import Image
 from scipy.signal import convolve2d
 from scipy.stats import binomtest
 
-from convmedia.data import resample
-from convmedia.models import metrics
+from convmedia.data.transforms import bicubic
+from convmedia.models.losses import metrics
 
 # Bicubic on Set5 at scales 2, 3, 4: PSNR of baby, bird, butterfly, head, woman, and published mean SSIM
 # (Dong et al. 2016, table 3).
@@ -53,9 +53,9 @@ def test_bicubic_on_set5_has_the_published_figures(convmedia_data, scale):
     rows = []
     for path in sorted((convmedia_data / "super_resolution" / "Set5" / "HR").glob("*.bmp")):
         with Image.open(path) as image:
-            y = resample.luma(resample.modcrop(np.array(image), scale)).astype(np.float64)
-        small = resample.imresize(y, 1 / scale, border="symmetric")
-        pair = [one[None, ..., None] for one in (y, resample.imresize(small, scale, border="symmetric"))]
+            y = bicubic.luma(bicubic.modcrop(np.array(image), scale)).astype(np.float64)
+        small = bicubic.imresize(y, 1 / scale, border="symmetric")
+        pair = [one[None, ..., None] for one in (y, bicubic.imresize(small, scale, border="symmetric"))]
         rows.append((psnr(*pair, border_px=scale)[0], ssim(*pair, border_px=scale)[0]))
     decibels, similarities = zip(*rows, strict=True)
     assert decibels == pytest.approx(SET5_PSNR[scale], abs=0.0051)
@@ -102,10 +102,10 @@ def test_pictures_are_rounded_and_clipped_first_unless_told_not_to():
 @pytest.mark.parametrize("metric", [psnr, ssim])
 def test_colour_is_compared_by_matlabs_luma(metric):
     reference, answer = batch(1, 15, 16, 3).astype(np.uint8), batch(1, 15, 16, 3, seed=1).astype(np.uint8)
-    by_luma = [resample.luma(one[0])[None, ..., None] for one in (reference, answer)]
+    by_luma = [bicubic.luma(one[0])[None, ..., None] for one in (reference, answer)]
     np.testing.assert_allclose(metric(reference, answer), metric(*by_luma), rtol=1e-6)
     floats = reference.astype(np.float64)
-    np.testing.assert_allclose(metrics.luma(floats)[0, ..., 0], resample.luma(floats[0]), atol=1e-4)
+    np.testing.assert_allclose(metrics.luma(floats)[0, ..., 0], bicubic.luma(floats[0]), atol=1e-4)
 
 
 def test_ssim_of_identical_pictures_is_1():

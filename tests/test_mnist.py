@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from convmedia.apps import _entry, _opening, mnist
+from convmedia.apps import mnist
+from convmedia.apps.cli import entry as cli_entry
+from convmedia.apps.runs import opening
 
 
 def run(capsys, *arguments):
     """Exit code, standard output and standard error of a command in this process."""
-    code = _entry.exit_code(mnist.command, [str(argument) for argument in arguments])
+    code = cli_entry.exit_code(mnist.command, [str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -24,7 +26,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "digits"
     arguments = ["train", "--data", "digits", "--network", "lenet5", "--epochs", "14", "--batch-size", "32"]
     arguments += ["--out", str(folder)]
-    assert _entry.exit_code(mnist.command, arguments) == 0
+    assert cli_entry.exit_code(mnist.command, arguments) == 0
     return folder
 
 
@@ -119,17 +121,17 @@ def test_explain_writes_filters_maps_and_grad_cam(seven, tmp_path, capsys):
 @pytest.mark.slow
 def test_the_filters_before_training_are_those_the_training_began_with(tmp_path, monkeypatch):
     """A training that does nothing leaves the initial filters in the file: those are the ones shown as "before"."""
-    from convmedia.apps import _training
+    from convmedia.apps.training import trainer
     from convmedia.models import load
-    from convmedia.models.explanation import filters
+    from convmedia.models.analysis.grad_cam import filters
 
     def do_nothing(network, run, *arguments, keep, **options):
         keep()
         return [{"epoch": 1, "loss": 1.0, "val_accuracy": 0.1, "seconds": 0.0}]
 
-    monkeypatch.setattr(_training, "fit", do_nothing)
+    monkeypatch.setattr(trainer, "fit", do_nothing)
     arguments = ["train", "--data", "digits", "--limit", "20", "--no-augment", "--seed", "6"]
-    assert _entry.exit_code(mnist.command, [*arguments, "--out", str(tmp_path / "run")]) == 0
+    assert cli_entry.exit_code(mnist.command, [*arguments, "--out", str(tmp_path / "run")]) == 0
     predictor = load(tmp_path / "run")
     assert np.array_equal(mnist.filters_before(predictor), filters(predictor.model))
 
@@ -149,8 +151,8 @@ def test_fine_tuning_starts_from_what_was_learned(trained, tmp_path, capsys):
 
 
 def test_epochs_are_chosen_on_photographs_of_the_held_out_digits_too(monkeypatch):
-    from convmedia.apps import _digits
-    from convmedia.data import digits
+    from convmedia.apps.tasks.mnist import pipeline
+    from convmedia.data.datasets import digits
 
     def flat(digit, size, rng):
         """The digit large in the middle of a page, without anything that a camera adds."""
@@ -159,11 +161,11 @@ def test_epochs_are_chosen_on_photographs_of_the_held_out_digits_too(monkeypatch
         page.paste(Image.fromarray(digit).resize((side, side)), ((size[1] - side) // 2, (size[0] - side) // 2))
         return np.repeat(np.asarray(page)[..., None], 3, -1)
 
-    monkeypatch.setattr(_digits, "photograph", flat)
-    monkeypatch.setattr(_digits, "styled", lambda digit, label, rng: digit)
+    monkeypatch.setattr(pipeline, "photograph", flat)
+    monkeypatch.setattr(pipeline, "styled", lambda digit, label, rng: digit)
     data = digits.load("digits").limited(40, 1)
     number = len(data.validation)
-    made = _digits.PreparedDigits.of(data, "ink", invert=True, augment=True, seed=1)
+    made = pipeline.PreparedDigits.of(data, "ink", invert=True, augment=True, seed=1)
     inputs, targets = made.validation
     assert len(inputs) == len(targets) == 2 * number
     clean, photos = inputs[:number, ..., 0], inputs[number:, ..., 0]
@@ -171,20 +173,20 @@ def test_epochs_are_chosen_on_photographs_of_the_held_out_digits_too(monkeypatch
     assert (targets[:number].argmax(1) == data.validation.truth).all()
     errors = np.abs(clean[:, None] - photos[None]).mean((2, 3))
     assert (errors.argmin(1) == np.arange(number)).mean() > 0.9  # each is a photograph of its own digit
-    plain = _digits.PreparedDigits.of(data, "ink", invert=True, augment=False, seed=1).validation
+    plain = pipeline.PreparedDigits.of(data, "ink", invert=True, augment=False, seed=1).validation
     np.testing.assert_array_equal(plain[0][..., 0], clean)
     assert len(plain[0]) == number
 
 
 def test_photographs_for_validation_follow_from_the_seed():
-    from convmedia.apps import _digits
-    from convmedia.data import digits
+    from convmedia.apps.tasks.mnist import pipeline
+    from convmedia.data.datasets import digits
 
     data = digits.load("digits").limited(20, 1)
     few = (data.validation.pictures[:12], np.eye(10, dtype="float32")[data.validation.truth[:12]])
-    prepare = _digits.preparer("ink")
-    clean = _digits.to_bytes(_digits.answers(prepare, few[0], 12, "preparing"))
-    first, again, other = (_digits.with_photographs(prepare, clean, few[1], data.labels, seed) for seed in (1, 1, 2))
+    prepare = pipeline.preparer("ink")
+    clean = pipeline.to_bytes(pipeline.answers(prepare, few[0], 12, "preparing"))
+    first, again, other = (pipeline.with_photographs(prepare, clean, few[1], data.labels, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(first[:12], other[:12])
     assert (first[12:] != other[12:]).any(axis=(1, 2, 3)).all()
@@ -297,14 +299,14 @@ def test_wrong_arguments_are_one_line_and_exit_2(tmp_path, capsys, monkeypatch):
 
 
 def test_without_network_one_line_names_the_set_and_the_bundled_one(tmp_path, capsys, monkeypatch):
-    from convmedia.data import sources
+    from convmedia.data.sources import fetch
 
     closed = "http://127.0.0.1:9/mnist.npz"
     monkeypatch.delenv("CONVMEDIA_DATA", raising=False)
     monkeypatch.setenv("CONVMEDIA_CACHE", str(tmp_path / "cache"))
     import dataclasses
 
-    monkeypatch.setitem(sources.SOURCES, "mnist", dataclasses.replace(sources.SOURCES["mnist"], urls=(closed,)))
+    monkeypatch.setitem(fetch.SOURCES, "mnist", dataclasses.replace(fetch.SOURCES["mnist"], urls=(closed,)))
     code, _, err = run(capsys, "train", "--data", "mnist", "--out", tmp_path / "run")
     assert code == 2
     assert err.count("\n") == 1
@@ -384,7 +386,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, capsy
 
 @pytest.mark.parametrize(("small", "number"), [(5000, 3), (60, 4)])
 def test_compare_trains_once_on_sets_that_are_equal(tmp_path, monkeypatch, capsys, small, number):
-    monkeypatch.setattr(_opening, "open_part", lambda *_: SimpleNamespace(complete=True))
+    monkeypatch.setattr(opening, "open_part", lambda *_: SimpleNamespace(complete=True))
     options = {"data": "digits", "network": "lenet5", "epochs": 1, "seed": 1, "small": small}
     names = [name for name, _ in mnist.trainings(SimpleNamespace(arguments=options, folder=tmp_path))]
     assert len(names) == number

@@ -6,9 +6,13 @@ import keras
 import numpy as np
 import pytest
 
-from convmedia.apps import _clips
-from convmedia.models import audio, explanation, formats, mel, saving, verifying
-from convmedia.models.predicting import Predictor
+from convmedia.apps.tasks.audio import pipeline
+from convmedia.models.analysis import grad_cam
+from convmedia.models.formats import formats, runtimes
+from convmedia.models.inference.predictor import Predictor
+from convmedia.models.networks import sounds
+from convmedia.models.preprocessing import mel_spectrogram
+from convmedia.models.saving import files
 
 LABELS = [str(digit) for digit in range(10)]
 LENGTHS = [1, 2, 3, 99, 700, 3440, 7999, 8000, 8001, 16_000, 20_011]
@@ -22,12 +26,12 @@ def waveforms(samples, number=2, seed=0):
 
 def built(name, rate=8000, window_seconds=1.0, several=False):
     """A network of random weights and its whole model, with moments that are about right."""
-    spectrum, size = audio.heard_as(name, rate, window_seconds)
+    spectrum, size = sounds.heard_as(name, rate, window_seconds)
     keras.utils.set_random_seed(4)
-    network = audio.NETWORKS[name](spectrum.frames(size), spectrum.bands, 10, several=several)
+    network = sounds.NETWORKS[name](spectrum.frames(size), spectrum.bands, 10, several=several)
     moments = np.full(spectrum.bands, -40.0), np.full(spectrum.bands, 15.0)
     details = {"network": name, "seed": 4}
-    return network, audio.whole(network, spectrum, size, *moments, app="audio", labels=LABELS, details=details)
+    return network, sounds.whole(network, spectrum, size, *moments, app="audio", labels=LABELS, details=details)
 
 
 @pytest.fixture(scope="module")
@@ -36,21 +40,21 @@ def compact():
 
 
 def test_sizes_are_as_said():
-    assert audio.parameters(audio.compact(81, 40, 10)) == 403_858
-    assert audio.parameters(audio.compact(217, 64, 50)) <= 700_000
-    assert 29e6 < audio.parameters(audio.piczak(101, 60, 10)) < 29.3e6
-    assert 2.2e6 < audio.parameters(audio.speech(101, 40, 10)) < 2.4e6
+    assert sounds.parameters(sounds.compact(81, 40, 10)) == 403_858
+    assert sounds.parameters(sounds.compact(217, 64, 50)) <= 700_000
+    assert 29e6 < sounds.parameters(sounds.piczak(101, 60, 10)) < 29.3e6
+    assert 2.2e6 < sounds.parameters(sounds.speech(101, 40, 10)) < 2.4e6
 
 
 def test_windows_are_whole_hops_and_hold_what_is_wanted():
-    spectrum, size = audio.heard_as("compact", 22_050, 220_544 / 44_100)
+    spectrum, size = sounds.heard_as("compact", 22_050, 220_544 / 44_100)
     assert (spectrum.fft_samples, spectrum.hop_samples, size) == (1024, 512, 216 * 512)
-    spectrum, size = audio.heard_as("piczak", 22_050, 5.0)
+    spectrum, size = sounds.heard_as("piczak", 22_050, 5.0)
     assert (spectrum.frames(size), spectrum.bands, spectrum.fft_samples) == (101, 60, 1024)
-    assert audio.heard_as("compact", 8000, 1.0)[1] == 8000
+    assert sounds.heard_as("compact", 8000, 1.0)[1] == 8000
 
 
-@pytest.mark.parametrize("name", list(audio.NETWORKS))
+@pytest.mark.parametrize("name", list(sounds.NETWORKS))
 def test_every_network_answers_probabilities_and_ignores_what_is_masked(name):
     network, _ = built(name)
     spectrogram = np.random.default_rng(0).normal(size=(3, *network.input_shape[1:])).astype("float32")
@@ -69,9 +73,9 @@ def test_masked_pooling_by_hand():
     features = np.array([[[1.0, 5.0], [3.0, -2.0], [90.0, 90.0]]], "float32")
     spectrogram = np.zeros((1, 7, 4, 2), "float32")
     spectrogram[:, :3, :, 1] = 1  # places of 2 frames: the second one holds one
-    pool = audio.MaskedPooling()
+    pool = sounds.MaskedPooling()
     assert keras.ops.convert_to_numpy(pool([features, spectrogram])).tolist() == [[2.0 + 3.0, 1.5 + 5.0]]
-    mean = audio.MaskedPooling(greatest=False)
+    mean = sounds.MaskedPooling(greatest=False)
     assert keras.ops.convert_to_numpy(mean([features, spectrogram])).tolist() == [[2.0, 1.5]]
 
 
@@ -105,18 +109,18 @@ def test_files_of_before_answer_as_new_ones_do(tmp_path, compact):
     network, model = compact
     parts = {layer.name: layer for layer in model.layers}
     raw = keras.Input((None,), name="sound")
-    windows, heard = mel.Windows(8000, name="windows")(raw)
+    windows, heard = mel_spectrogram.Windows(8000, name="windows")(raw)
     scores = network(parts["standardised"]([parts["log_mel"](windows), heard]))
-    scores = mel.MeanOfWindows(name="mean_of_windows")([scores, heard, raw])
-    saving.save(keras.Model(raw, parts["answer"](scores)), tmp_path / "old.keras")
+    scores = mel_spectrogram.MeanOfWindows(name="mean_of_windows")([scores, heard, raw])
+    files.save(keras.Model(raw, parts["answer"](scores)), tmp_path / "old.keras")
     old = keras.saving.load_model(tmp_path / "old.keras")
-    renewed = saving.load(tmp_path / "old.keras")
+    renewed = files.load(tmp_path / "old.keras")
     sound = waveforms(30_000, 1)
     sound[:, 9000:20_000] *= 0.01
     np.testing.assert_allclose(renewed(sound), Predictor(model)(sound), atol=1e-6)
     assert np.abs(renewed(sound) - keras.ops.convert_to_numpy(old(sound))).max() > 1e-3
-    saving.save(renewed.model, tmp_path / "new.keras")
-    np.testing.assert_allclose(saving.load(tmp_path / "new.keras")(sound), renewed(sound), atol=1e-6)
+    files.save(renewed.model, tmp_path / "new.keras")
+    np.testing.assert_allclose(files.load(tmp_path / "new.keras")(sound), renewed(sound), atol=1e-6)
 
 
 def test_the_level_of_a_recording_does_not_matter(compact):
@@ -126,33 +130,33 @@ def test_the_level_of_a_recording_does_not_matter(compact):
 
 
 def test_training_prepares_as_the_file_does(compact):
-    spectrum, size = audio.heard_as("compact", 8000, 1.0)
-    examples = object.__new__(_clips.PreparedClips)
+    spectrum, size = sounds.heard_as("compact", 8000, 1.0)
+    examples = object.__new__(pipeline.PreparedClips)
     examples.spectrum, examples.size = spectrum, size
     examples.moments = np.full(40, -40.0, "float32"), np.full(40, 15.0, "float32")
     for samples in (1, 500, 8000):
         sound = waveforms(samples, 1)
         fast = examples.prepared(np.pad(sound, ((0, 0), (0, 8000 - samples))), np.array([samples], "int32"))[0]
-        np.testing.assert_allclose(fast, explanation.prepared(compact[1], sound[0]), atol=1e-3)
+        np.testing.assert_allclose(fast, grad_cam.prepared(compact[1], sound[0]), atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["compact", "speech", "tagger"])
 def test_exported_files_answer_alike_for_every_length(name, tmp_path):
-    saving.save(built(name)[1], tmp_path / "model.keras")
-    predictor = saving.load(tmp_path / "model.keras")
+    files.save(built(name)[1], tmp_path / "model.keras")
+    predictor = files.load(tmp_path / "model.keras")
     expected = [predictor(waveforms(samples)) for samples in LENGTHS]
     for kind in (formats.FORMATS[format] for format in ("saved-model", "onnx", "litert")):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             kind.write(predictor.model, tmp_path / kind.file)
-        run = verifying.RUNTIMES[kind.runtime](str(tmp_path / kind.file))
+        run = runtimes.RUNTIMES[kind.runtime](str(tmp_path / kind.file))
         differences = [np.abs(run(waveforms(s)) - e).max() for s, e in zip(LENGTHS, expected, strict=True)]
         assert max(differences) <= 1e-4, (kind.file, differences)
 
 
 def test_the_file_says_what_it_takes(tmp_path, compact):
-    saving.save(compact[1], tmp_path / "model.keras")
-    predictor = saving.load(tmp_path / "model.keras", app="audio")
+    files.save(compact[1], tmp_path / "model.keras")
+    predictor = files.load(tmp_path / "model.keras", app="audio")
     description = {"sample_rate": 8000, "window_seconds": 1.0}
     assert predictor.input == {"kind": "sound", "dtype": "float32", "shape": [None], **description}
     assert (tmp_path / "model.keras").stat().st_size < 3e6
@@ -160,7 +164,7 @@ def test_the_file_says_what_it_takes(tmp_path, compact):
 
 def test_grad_cam_sees_the_mask(compact):
     sound = waveforms(3000, 1)[0]
-    heat, score = explanation.grad_cam(compact[1], sound, 3)
+    heat, score = grad_cam.grad_cam(compact[1], sound, 3)
     assert heat.shape == (81, 40)
     assert 0 < score < 1
     assert heat.max() == 1.0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.models import digits
+from convmedia.models.networks import digits
 
 every_network = pytest.mark.parametrize("build", digits.NETWORKS.values(), ids=digits.NETWORKS)
 

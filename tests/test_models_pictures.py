@@ -8,15 +8,15 @@ import pytest
 from keras import ops
 from PIL import Image
 
-from convmedia.models import pictures
+from convmedia.models.networks import photos as network_photos
 
-every_network = pytest.mark.parametrize("name", pictures.NETWORKS)
+every_network = pytest.mark.parametrize("name", network_photos.NETWORKS)
 RESNET_WIDTHS = [32] + [32] * 2 + [64] * 4 + [128] * 4 + [192] * 4  # of the 3x3 convolutions, in order
 
 
 def build(name, **options):
     keras.utils.set_random_seed(0)
-    return pictures.NETWORKS[name](**options)
+    return network_photos.NETWORKS[name](**options)
 
 
 def photos(number, side, seed=0):
@@ -25,7 +25,7 @@ def photos(number, side, seed=0):
 
 def side_of(name):
     """A side that the network takes, the least there is."""
-    return pictures.SIDES[name] if name == "small" else 32
+    return network_photos.SIDES[name] if name == "small" else 32
 
 
 def stirred(network, seed=0):
@@ -60,7 +60,7 @@ def test_small_is_the_network_of_the_blog():
     assert network.output_shape == (None, 1)
     assert network.get_layer("output").activation.__name__ == "sigmoid"
     by_hand = (27 + 1) * 32 + (9 * 32 + 1) * 32 + (9 * 32 + 1) * 64 + (17 * 17 * 64 + 1) * 64 + 64 + 1
-    assert network.count_params() == by_hand == stated(pictures.small)
+    assert network.count_params() == by_hand == stated(network_photos.small)
 
 
 def test_resnet_is_functional_and_small():
@@ -72,7 +72,7 @@ def test_resnet_is_functional_and_small():
     convolutions = sum(9 * below * above for below, above in zip([3, *RESNET_WIDTHS[:-1]], RESNET_WIDTHS, strict=True))
     shortcuts = 32 * 64 + 64 * 128 + 128 * 192
     by_hand = convolutions + shortcuts + 4 * (sum(RESNET_WIDTHS) + 64 + 128 + 192) + 192 + 1
-    assert network.count_params() == by_hand == stated(pictures.resnet)
+    assert network.count_params() == by_hand == stated(network_photos.resnet)
     assert by_hand < 2_000_000
 
 
@@ -94,7 +94,7 @@ def test_two_classes_have_one_unit_and_more_have_one_each(name):
 
 def test_a_block_starts_as_its_shortcut():
     inputs = keras.Input((8, 8, 32))
-    network = keras.Model(inputs, pictures.block(inputs, 32, "block"))
+    network = keras.Model(inputs, network_photos.block(inputs, 32, "block"))
     batch = photos(2, 8)[..., :1] * np.linspace(-1, 1, 32, dtype="float32")
     np.testing.assert_allclose(answers(network, batch), np.maximum(batch, 0), atol=1e-6)
 
@@ -147,8 +147,8 @@ def test_a_saved_network_gives_the_same_numbers(name, tmp_path):
 def test_preparation_squashes_as_pillow_does(name):
     photo = np.random.default_rng(3).integers(0, 256, (90, 260, 3)).astype("uint8")
     ours = photo[None].astype("float32")
-    for layer in pictures.preparation(name):
+    for layer in network_photos.preparation(name):
         ours = layer(ours)
-    side = pictures.SIDES[name]
+    side = network_photos.SIDES[name]
     pillow = Image.fromarray(photo).resize((side, side), Image.Resampling.BILINEAR)
     np.testing.assert_allclose(ops.convert_to_numpy(ours)[0] * 255, np.asarray(pillow), atol=1.1)  # Pillow rounds twice

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convmedia.data import resample
+from convmedia.data.transforms import bicubic as transforms_bicubic
+from convmedia.models.analysis.receptive_field import mult_adds, reach_px
 from convmedia.models.answer import PICTURE
-from convmedia.models.assembly import assemble
-from convmedia.models.exporting import export
-from convmedia.models.predicting import Predictor
-from convmedia.models.receptive_field import mult_adds, reach_px
-from convmedia.models.saving import load, save
-from convmedia.models.super_resolution import NETWORKS, SCALES, carn, carn_m, srcnn, vdsr, whole
-from convmedia.models.tiling import whole_picture
+from convmedia.models.export.exporter import export
+from convmedia.models.inference.predictor import Predictor
+from convmedia.models.inference.tiling import whole_picture
+from convmedia.models.networks.super_resolution import NETWORKS, SCALES, carn, carn_m, srcnn, vdsr, whole
+from convmedia.models.saving.assembly import assemble
+from convmedia.models.saving.files import load, save
 
 EVERY = list(itertools.product(NETWORKS, SCALES))
 
@@ -121,8 +121,8 @@ def test_the_luma_of_the_file_is_the_networks_and_its_colour_is_bicubic():
     network = lively(vdsr(depth=4))
     picture = pictures(12, 17)
     answer = whole(network, 3)(picture).numpy()[0].astype(np.float64)
-    bicubic = resample.imresize(picture[0].astype(np.float64), 3)
-    ours, theirs = resample.rgb2ycbcr(answer), resample.rgb2ycbcr(bicubic)
+    bicubic = transforms_bicubic.imresize(picture[0].astype(np.float64), 3)
+    ours, theirs = transforms_bicubic.rgb2ycbcr(answer), transforms_bicubic.rgb2ycbcr(bicubic)
     expected = network(theirs[np.newaxis, ..., :1].astype(np.float32) / 255).numpy()[0, ..., 0] * 255
     np.testing.assert_allclose(ours[..., 0], expected, atol=2e-3)
     np.testing.assert_allclose(ours[..., 1:], theirs[..., 1:], atol=2e-3)

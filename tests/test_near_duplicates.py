@@ -9,8 +9,12 @@ import soxr
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from convmedia.data import clips, fingerprints, images, near_duplicates, sound_fingerprints
-from convmedia.data.near_duplicates import PICTURES, SOUNDS, candidates
+from convmedia.data.audio import decoding
+from convmedia.data.audio import fingerprints as audio_fingerprints
+from convmedia.data.images import decoding as images_decoding
+from convmedia.data.images import fingerprints
+from convmedia.data.splits import near_duplicates
+from convmedia.data.splits.near_duplicates import PICTURES, SOUNDS, candidates
 
 
 def photos(count: int = 40) -> list[np.ndarray]:
@@ -27,7 +31,7 @@ def photos(count: int = 40) -> list[np.ndarray]:
 def encoded(picture: np.ndarray, kind: str, **options) -> np.ndarray:
     content = io.BytesIO()
     Image.fromarray(picture).save(content, kind, **options)
-    return images.decode(content.getvalue())
+    return images_decoding.decode(content.getvalue())
 
 
 def scaled(picture: np.ndarray, factor: float) -> np.ndarray:
@@ -96,14 +100,14 @@ def test_fingerprints_of_files_and_of_pictures_in_memory_are_the_same(tmp_path) 
     for number, picture in enumerate([*photos(4), scaled(photos(2)[0], 12)]):
         for suffix in (".png", ".webp", ".jpg"):
             path = tmp_path / f"{number}{suffix}"
-            images.encode(picture, path)
-            found, right = fingerprints.of_picture(path), fingerprints.thumbnail(images.decode(path))
+            images_decoding.encode(picture, path)
+            found, right = fingerprints.of_picture(path), fingerprints.thumbnail(images_decoding.decode(path))
             difference = np.frombuffer(found, np.uint8).astype(int) - np.frombuffer(right, np.uint8)
             assert np.abs(difference).max() <= 1
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter
     Image.fromarray(photos(2)[0]).save(tmp_path / "turned.png", exif=exif)
-    turned = images.decode(tmp_path / "turned.png")
+    turned = images_decoding.decode(tmp_path / "turned.png")
     assert turned.shape[0] == photos(2)[0].shape[1]
     assert fingerprints.of_picture(tmp_path / "turned.png") == fingerprints.thumbnail(turned)
     Image.new("RGB", (50, 50), (9, 99, 200)).save(tmp_path / "plain.png")
@@ -160,19 +164,19 @@ SOUND_COPIES = {
 def test_a_copy_of_each_sound_is_found_and_nothing_else(tmp_path, copy: str) -> None:
     files = [stored(tmp_path / f"{seed}.wav", spoken(seed)) for seed in range(24)]
     files += [SOUND_COPIES[copy](tmp_path / f"{seed}-{copy}", spoken(seed)) for seed in range(24)]
-    marks = [clips.check(file) for file in files]
+    marks = [decoding.check(file) for file in files]
     found = {(i, j) for i, j in candidates(SOUNDS, marks) if SOUNDS.same(*(SOUNDS.detail(files[k]) for k in (i, j)))}
     assert found == {(seed, seed + 24) for seed in range(24)}
 
 
 def test_steady_tones_and_silence_have_no_fingerprint() -> None:
     tone = np.sin(np.arange(8_000) * 0.4).astype(np.float32)
-    assert sound_fingerprints.of_sound([tone]) == b""
-    assert sound_fingerprints.of_sound([np.zeros(8_000, np.float32)]) == b""
+    assert audio_fingerprints.of_sound([tone]) == b""
+    assert audio_fingerprints.of_sound([np.zeros(8_000, np.float32)]) == b""
 
 
 def test_takes_of_one_speaker_are_different_sounds(convmedia_data) -> None:
     files = sorted((convmedia_data / "audio/fsdd/recordings").glob("*.wav"))
-    marks = [clips.check(file) for file in files]
+    marks = [decoding.check(file) for file in files]
     pairs = [pair for pair in candidates(SOUNDS, marks) if SOUNDS.same(*(SOUNDS.detail(files[k]) for k in pair))]
     assert len(files) == 3000 and pairs == []

@@ -9,11 +9,14 @@ import soundfile
 from PIL import Image
 
 from convmedia.apps.__main__ import command
-from convmedia.apps._entry import exit_code
-from convmedia.data.errors import InputError
-from convmedia.models import assembly, audio, load, mel, saving
+from convmedia.apps.cli.entry import exit_code
+from convmedia.data.storage.errors import InputError
+from convmedia.models import load
 from convmedia.models.answer import PICTURE
-from convmedia.models.super_resolution import NETWORKS, whole
+from convmedia.models.networks import sounds as network_sounds
+from convmedia.models.networks.super_resolution import NETWORKS, whole
+from convmedia.models.preprocessing import mel_spectrogram
+from convmedia.models.saving import assembly, files
 
 GREAT = 3e38  # times any level it is more than float32 holds
 TONE = (0.5 * np.sin(2 * np.pi * 1000 * np.arange(6000) / 8000)).astype("float32")
@@ -31,13 +34,13 @@ def scores(labels, inputs):
 def overflowing(app):
     """A model of an application: black pictures and a tone get numbers, white ones and noise get none."""
     if app == "audio":
-        spectrum, size = audio.heard_as("compact", 8000, 0.5)
-        network = keras.Sequential([keras.Input((spectrum.frames(size), spectrum.bands, 2)), audio.Values()])
+        spectrum, size = network_sounds.heard_as("compact", 8000, 0.5)
+        network = keras.Sequential([keras.Input((spectrum.frames(size), spectrum.bands, 2)), network_sounds.Values()])
         for layer in scores(2, 1):
             network.add(layer)
-        decibels = np.asarray(mel.LogMel(**spectrum.config)(TONE[np.newaxis, :size]))[0]
+        decibels = np.asarray(mel_spectrogram.LogMel(**spectrum.config)(TONE[np.newaxis, :size]))[0]
         moments = decibels.mean(axis=0), np.full(spectrum.bands, 2.0)  # those of the tone become next to nothing
-        return audio.whole(network, spectrum, size, *moments, app=app, labels=LABELS[app], details={})
+        return network_sounds.whole(network, spectrum, size, *moments, app=app, labels=LABELS[app], details={})
     if app == "super-resolution":
         network = NETWORKS["srcnn"].build(2)
         last = network.get_layer("conv3")
@@ -57,7 +60,7 @@ def model(tmp_path):
     """Saves the model of an application that gives its path."""
 
     def saved(app):
-        saving.save(overflowing(app), tmp_path / "model.keras")
+        files.save(overflowing(app), tmp_path / "model.keras")
         return tmp_path / "model.keras"
 
     return saved
@@ -95,11 +98,11 @@ def test_weights_that_are_no_numbers_are_named_by_their_layer(tmp_path, value):
         ]
     )
     model = assembly.assemble(network, app="transfer", labels=["a", "b"], input=PICTURE, details={})
-    saving.save(model, tmp_path / "model.keras")
+    files.save(model, tmp_path / "model.keras")
     assert load(tmp_path / "model.keras").labels == ["a", "b"]
     variance = network.layers[1].layers[0].moving_variance
     variance.assign(np.array([1.0, value]))
-    saving.save(model, tmp_path / "model.keras")
+    files.save(model, tmp_path / "model.keras")
     with pytest.raises(
         InputError, match=r"model\.keras holds NaN or infinity in the weights of layer 'second'"
     ) as caught:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from convmedia.models.optimizers import ConvolutionMuon, warm_cosine
+from convmedia.models.losses.optimizers import ConvolutionMuon, warm_cosine
 
 
 def test_warm_cosine_rises_then_falls_to_nearly_nothing():

@@ -17,9 +17,9 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from convmedia.data import images
-from convmedia.data.errors import InputError
-from convmedia.data.originals import Original, read, suffix_for, write
+from convmedia.data.images import decoding
+from convmedia.data.images.lossless import Original, read, suffix_for, write
+from convmedia.data.storage.errors import InputError
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 ARTIST, ORIENTATION, EXIF_FOLDER, GPS_FOLDER, INTEROP_FOLDER = 0x013B, 0x0112, 0x8769, 0x8825, 0xA005
@@ -283,7 +283,7 @@ def test_odd_tiffs_of_sixteen_bits(tmp_path: Path) -> None:
     grey, colours, file = noise(1), noise(4), tmp_path / "a.tif"
     white_is_zero = read(at(file, deep_tiff(grey, _262=0)))
     np.testing.assert_array_equal(white_is_zero.colour, 65535 - grey)
-    np.testing.assert_array_equal(images.decode(file)[..., :1], np.round((65535 - grey) / 257))
+    np.testing.assert_array_equal(decoding.decode(file)[..., :1], np.round((65535 - grey) / 257))
     unspecified = read(at(file, deep_tiff(colours, _338=0)))
     np.testing.assert_array_equal(unspecified.colour, colours[..., :3])
     assert unspecified.alpha is None
@@ -531,7 +531,7 @@ def test_suffix_for_is_the_one_given_where_it_holds_everything() -> None:
 def test_the_longest_sides_can_be_written(tmp_path: Path) -> None:
     for suffix, longest in ((".webp", 16_383), (".jpg", 65_500)):
         write(hollow(1, longest), tmp_path / f"a{suffix}")
-        assert images.size(tmp_path / f"a{suffix}") == (1, longest)
+        assert decoding.size(tmp_path / f"a{suffix}") == (1, longest)
 
 
 def test_what_a_format_cannot_hold_is_refused(tmp_path: Path) -> None:
@@ -565,7 +565,7 @@ WRITE_TO_A_FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from convmedia.data.originals import Original, write
+from convmedia.data.images.lossless import Original, write
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
@@ -593,7 +593,7 @@ def test_imagecodecs_is_loaded_for_colour_of_sixteen_bits_only(tmp_path: Path) -
     write(Original(noise(1)), tmp_path / "b.png")
     write(Original(noise(3)), tmp_path / "c.png")
     script = (
-        "import sys; from convmedia.data.originals import read\n"
+        "import sys; from convmedia.data.images.lossless import read\n"
         "heavy = ('imagecodecs', 'tensorflow', 'keras')\n"
         "for name in sys.argv[1:]: read(name); print(*(one in sys.modules for one in heavy))"
     )

@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 from keras import layers
 
-from convmedia.data.errors import InputError
-from convmedia.models import describing, exporting, load
+from convmedia.data.storage.errors import InputError
+from convmedia.models import load
+from convmedia.models.analysis.grad_cam import grad_cam
 from convmedia.models.answer import PICTURE, Answer
-from convmedia.models.assembly import assemble
-from convmedia.models.explanation import grad_cam
-from convmedia.models.exporting import export
+from convmedia.models.export import exporter
+from convmedia.models.export.exporter import export
+from convmedia.models.formats import metadata
+from convmedia.models.inference.predictor import Predictor
 from convmedia.models.outputs import KINDS, Mismatch, kind_named
-from convmedia.models.predicting import Predictor
-from convmedia.models.saving import save
+from convmedia.models.saving.assembly import assemble
+from convmedia.models.saving.files import save
 
 LABELS = ["sky", "road", "tree"]
 EXAMPLES = [np.random.default_rng(seed).integers(0, 256, (24, 32, 3), np.uint8) for seed in range(6)]
@@ -130,7 +132,7 @@ def test_a_mask_goes_all_the_way(tmp_path):
     assert parity["saved-model"]["max_abs_diff_bytes"] < 1e-4
     assert parity["onnx"]["same_top1"] == 1.0  # of the pixels
     assert (parity["litert-int8"]["metric"], parity["litert-int8"]["after"] > 0.995) == ("agreement", True)
-    assert describing.exported(tmp_path / "out/model.onnx")["description"]["kind"] == "mask"
+    assert metadata.exported(tmp_path / "out/model.onnx")["description"]["kind"] == "mask"
     with pytest.raises(InputError, match="answers with a mask"):
         grad_cam(predictor.model, EXAMPLES[0])
 
@@ -156,13 +158,13 @@ def test_a_mask_that_is_two_hundredths_off_is_refused(tmp_path, monkeypatch):
     predictor = predictor_of(masks(), "mask", tmp_path)
     from dataclasses import replace
 
-    from convmedia.models import formats
+    from convmedia.models.formats import formats
 
     def other(model, path):
         wrong = assemble(masks(1.03), app="toy", labels=LABELS, input=PICTURE, details={}, kind="mask")
         formats.write_onnx(wrong, path)
 
-    monkeypatch.setitem(exporting.FORMATS, "onnx", replace(exporting.FORMATS["onnx"], write=other))
+    monkeypatch.setitem(exporter.FORMATS, "onnx", replace(exporter.FORMATS["onnx"], write=other))
     parity = export(predictor, ["onnx"], tmp_path / "out", EXAMPLES)
     assert "differ from Keras by" in parity["onnx"]["refused"]
     assert json.loads((tmp_path / "out/parity.json").read_text()) == parity

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from convmedia.data.catalogue import SOURCES
+from convmedia.data.sources.catalogue import SOURCES
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("apps", "data", "models")

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from convmedia.data import images, pages
+from convmedia.data.images import decoding, pages
 from convmedia.models import shipped
 
 
@@ -55,7 +55,7 @@ AROUND = {
 
 @pytest.mark.parametrize("name", AROUND)
 def test_the_digit_is_read_inside_of_what_surrounds_it(name, reader, tmp_path):
-    images.encode(AROUND[name], tmp_path / "a.png")
+    decoding.encode(AROUND[name], tmp_path / "a.png")
     [row] = reader.predict_files([tmp_path / "a.png"])
     assert row["label"] == "7" and row["score"] > 0.9, row
 
@@ -77,8 +77,8 @@ def test_what_shows_nothing_is_blank(name):
 
 
 def test_a_blank_page_is_an_error_row_and_no_digit(reader, tmp_path):
-    images.encode(np.full((300, 200, 3), 240, np.uint8), tmp_path / "a.png")
-    images.encode(seven(), tmp_path / "b.png")
+    decoding.encode(np.full((300, 200, 3), 240, np.uint8), tmp_path / "a.png")
+    decoding.encode(seven(), tmp_path / "b.png")
     first, second = reader.predict_files([tmp_path / "a.png", tmp_path / "b.png"])
     assert first == {
         "file": str(tmp_path / "a.png"),
@@ -98,7 +98,7 @@ def test_digits_are_no_frames():
 def test_pictures_without_anything_around_are_read_as_they_are(convmedia_data):
     with np.load(convmedia_data / "mnist.npz") as mnist:
         written = [digit[..., None].repeat(3, 2) for digit in mnist["x_test"][::50]]
-    photographed = [images.decode(file) for file in images.find([convmedia_data / "digits_in_the_wild"])]
+    photographed = [decoding.decode(file) for file in decoding.find([convmedia_data / "digits_in_the_wild"])]
     assert len(photographed) == 40
     for picture in written + photographed:
         assert pages.inside(picture).shape == picture.shape and not pages.is_blank(picture)

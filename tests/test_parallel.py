@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from convmedia.data import parallel
+from convmedia.data.storage import parallel
 
 
 def test_results_are_in_order_whatever_ends_first() -> None:

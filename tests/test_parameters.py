@@ -10,7 +10,8 @@ import keras
 import pytest
 
 from convmedia import models
-from convmedia.models import audio, digits, pictures, squeezenet, stylizing, super_resolution
+from convmedia.models.backbones import squeezenet
+from convmedia.models.networks import digits, photos, sounds, stylization, super_resolution
 
 STATED = re.compile(r"(\d[\d,]*) (learned )?parameters")
 
@@ -18,18 +19,18 @@ STATED = re.compile(r"(\d[\d,]*) (learned )?parameters")
 BUILT: dict[Callable, list[dict]] = {
     digits.lenet5: [{}],
     digits.convnet: [{}],
-    pictures.small: [{}],
-    pictures.resnet: [{}],
+    photos.small: [{}],
+    photos.resnet: [{}],
     squeezenet.squeezenet: [{}],
-    audio.compact: [{"frames": 81, "bands": bands, "labels": 10} for bands in (40, 64)],
-    audio.piczak: [{"frames": frames, "bands": 60, "labels": 10} for frames in (101, 41)],
-    audio.speech: [{"frames": 101, "bands": 40, "labels": 10}],
-    audio.tagger: [{"frames": frames, "bands": bands, "labels": 10} for frames, bands in ((81, 40), (216, 64))],
+    sounds.compact: [{"frames": 81, "bands": bands, "labels": 10} for bands in (40, 64)],
+    sounds.piczak: [{"frames": frames, "bands": 60, "labels": 10} for frames in (101, 41)],
+    sounds.speech: [{"frames": 101, "bands": 40, "labels": 10}],
+    sounds.tagger: [{"frames": frames, "bands": bands, "labels": 10} for frames, bands in ((81, 40), (216, 64))],
     super_resolution.srcnn: [{}],
     super_resolution.vdsr: [{}],
     super_resolution.carn: [{"scales": (2, 3, 4)}],
     super_resolution.carn_m: [{"scales": (2, 3, 4)}],
-    stylizing.painter: [{}, {"filters": 32}],
+    stylization.painter: [{}, {"filters": 32}],
 }
 
 
@@ -38,7 +39,7 @@ def text(function: Callable) -> str:
 
 
 def counted(network: keras.Model, learned: bool) -> int:
-    return audio.parameters(network) if learned else network.count_params()
+    return sounds.parameters(network) if learned else network.count_params()
 
 
 @pytest.mark.parametrize("builder", BUILT, ids=lambda builder: builder.__name__)
@@ -62,5 +63,5 @@ def test_every_builder_that_states_parameters_is_built_here():
         for _, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__.startswith("convmedia.") and re.search(r"\d (\w+ )?parameters", text(function))
     }
-    networks = {*digits.NETWORKS.values(), *pictures.NETWORKS.values(), *audio.NETWORKS.values()}
+    networks = {*digits.NETWORKS.values(), *photos.NETWORKS.values(), *sounds.NETWORKS.values()}
     assert found | networks == set(BUILT)

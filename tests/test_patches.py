@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.data import degrading, patches, windows
-from convmedia.data.errors import InputError
-from convmedia.data.resample import imresize, luma
-from convmedia.data.seeded import part_of_batch
+from convmedia.data.augmentation import patch_recipe, window_recipe
+from convmedia.data.augmentation.stateless_random import part_of_batch
+from convmedia.data.datasets import patches
+from convmedia.data.storage.errors import InputError
+from convmedia.data.transforms.bicubic import imresize, luma
 
 SEED = np.array([3, 5], np.int32)
 
@@ -30,7 +31,7 @@ def middle(window, side):
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("context", [0, 12])
 def test_enlarged_inputs_are_what_imresize_gives(scale, context):
-    recipe = degrading.patches(scale, 24, enlarged=True, context_px=context)
+    recipe = patch_recipe.patches(scale, 24, enlarged=True, context_px=context)
     window = picture(recipe.window_px, recipe.window_px, 1)
     inputs, targets = recipe(window[np.newaxis], SEED)
     assert (inputs.shape, targets.shape) == ((1, 24 + 2 * context, 24 + 2 * context, 1), (1, 24, 24, 1))
@@ -46,7 +47,7 @@ def test_enlarged_inputs_are_what_imresize_gives(scale, context):
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_small_inputs_are_the_whole_numbers_that_files_hold(scale):
-    recipe = degrading.patches(scale, 12 * scale, enlarged=False)
+    recipe = patch_recipe.patches(scale, 12 * scale, enlarged=False)
     window = picture(recipe.window_px, recipe.window_px)
     inputs, targets = recipe(window[np.newaxis], SEED)
     assert inputs.shape == (1, 12, 12, 3)
@@ -61,7 +62,7 @@ def test_small_inputs_are_the_whole_numbers_that_files_hold(scale):
 
 
 def test_a_wider_window_is_shrunk_first():
-    recipe = degrading.patches(2, 24, enlarged=True)
+    recipe = patch_recipe.patches(2, 24, enlarged=True)
     window = picture(recipe.window_px * 5 // 4, recipe.window_px * 5 // 4, 1)
     _, targets = recipe(window[np.newaxis], SEED)
     size = (recipe.window_px, recipe.window_px)
@@ -70,7 +71,7 @@ def test_a_wider_window_is_shrunk_first():
 
 
 def test_every_flip_and_turn_comes_alike_often():
-    recipe = degrading.patches(2, 4, enlarged=False)
+    recipe = patch_recipe.patches(2, 4, enlarged=False)
     window = picture(recipe.window_px, recipe.window_px)
     _, targets = recipe(np.repeat(window[np.newaxis], 4000, axis=0), SEED)
     counts = [
@@ -86,11 +87,11 @@ def test_every_flip_and_turn_comes_alike_often():
 )
 def test_sizes_that_do_not_fit_the_scale_are_refused(arguments):
     with pytest.raises(ValueError, match="multiples of the scale"):
-        degrading.patches(*arguments)
+        patch_recipe.patches(*arguments)
 
 
 def test_batches_follow_from_their_seed_and_come_from_the_pictures():
-    recipes = [degrading.patches(scale, 24, enlarged=True) for scale in (2, 3)]
+    recipes = [patch_recipe.patches(scale, 24, enlarged=True) for scale in (2, 3)]
     plain = [np.full((90 + 20 * level, 130, 1), 10 * level, np.uint8) for level in range(1, 6)]
     bank = patches.Patches(plain, recipes)
     assert len(bank) == sum(p.size for p in bank_pictures(bank, plain)) // 24**2
@@ -108,9 +109,9 @@ def test_batches_follow_from_their_seed_and_come_from_the_pictures():
 @pytest.mark.parametrize("kind", ["enlarged", "small", "windows"])
 def test_parts_of_a_batch_are_those_of_the_whole(kind):
     recipe, shrinks = {
-        "enlarged": (degrading.patches(2, 24, enlarged=True), (1.0, 0.7)),
-        "small": (degrading.patches(3, 24, enlarged=False), (1.0, 0.7)),
-        "windows": (windows.windows(24), (1.0, 0.5)),
+        "enlarged": (patch_recipe.patches(2, 24, enlarged=True), (1.0, 0.7)),
+        "small": (patch_recipe.patches(3, 24, enlarged=False), (1.0, 0.7)),
+        "windows": (window_recipe.windows(24), (1.0, 0.5)),
     }[kind]
     bank = patches.Patches([picture(90, 80), picture(100, 120, seed=1)], [recipe], shrinks)
     indices = np.arange(6) * 2 % len(bank)

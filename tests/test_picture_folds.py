@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps import _cats_vs_dogs_training, _entry, _folds, _transfer, cats_vs_dogs, mnist, transfer
-from convmedia.data import pictures
+from convmedia.apps import cats_vs_dogs, mnist, transfer
+from convmedia.apps.classification import cross_validation
+from convmedia.apps.cli import entry
+from convmedia.apps.tasks.cats_vs_dogs import train as cats_vs_dogs_train
+from convmedia.apps.tasks.transfer import train as transfer_train
+from convmedia.data.datasets import photos as datasets_photos
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +27,13 @@ def photos(tmp_path_factory):
 
 
 def train(module, *arguments):
-    return _entry.exit_code(module.command, ["train", *map(str, arguments)])
+    return entry.exit_code(module.command, ["train", *map(str, arguments)])
 
 
 def test_cats_vs_dogs_trains_each_fold_and_a_killed_run_goes_on(photos, tmp_path, monkeypatch, capsys):
     out = tmp_path / "run"
     small = ("--network", "small", "--augment", "none", "--precision", "float32", "--epochs", 1, "--batch-size", 8)
-    trained = _cats_vs_dogs_training.train_one
+    trained = cats_vs_dogs_train.train_one
     begun = []
 
     def killed_in_the_second(run):
@@ -38,7 +42,7 @@ def test_cats_vs_dogs_trains_each_fold_and_a_killed_run_goes_on(photos, tmp_path
             raise KeyboardInterrupt
         return trained(run)
 
-    monkeypatch.setattr(_cats_vs_dogs_training, "train_one", killed_in_the_second)
+    monkeypatch.setattr(cats_vs_dogs_train, "train_one", killed_in_the_second)
     assert train(cats_vs_dogs, "--data", photos, *small, "--folds", "--out", out) == 130
     first = (out / "fold-1" / "model.keras").stat().st_mtime_ns
     assert train(cats_vs_dogs, "--out", out, "--resume") == 0
@@ -55,9 +59,9 @@ def test_cats_vs_dogs_trains_each_fold_and_a_killed_run_goes_on(photos, tmp_path
     assert "Pictures, fold by fold" in report and "20 pictures" in report and "sounds" not in report
     assert "accuracy spread" in capsys.readouterr().out
     chosen = []
-    monkeypatch.setattr(pictures, "load", recording(chosen, pictures.load))
+    monkeypatch.setattr(datasets_photos, "load", recording(chosen, datasets_photos.load))
     evaluate = ["evaluate", "--data", str(photos), "--model", str(out / "fold-3"), "--json"]
-    assert _entry.exit_code(cats_vs_dogs.command, evaluate) == 0  # on what that file never saw
+    assert entry.exit_code(cats_vs_dogs.command, evaluate) == 0  # on what that file never saw
     assert chosen[0].digest == parts[2]["data_digest"]
 
 
@@ -69,7 +73,7 @@ def recording(found, function):
     return call
 
 
-@pytest.mark.parametrize(("module", "where"), [(transfer, _transfer), (mnist, mnist)])
+@pytest.mark.parametrize(("module", "where"), [(transfer, transfer_train), (mnist, mnist)])
 def test_folds_reach_the_same_code_in_other_applications(module, where, photos, tmp_path, monkeypatch):
     seen = []
 
@@ -77,11 +81,13 @@ def test_folds_reach_the_same_code_in_other_applications(module, where, photos, 
         seen.append((names, train_one, noun))
         return {"metrics": {"test": {"accuracy": 0.5, "accuracy_spread": 0.1}}}
 
-    monkeypatch.setattr(_folds, "each", each)
+    monkeypatch.setattr(cross_validation, "each", each)
     assert train(module, "--data", photos, "--folds", "--out", tmp_path / "run") == 0
     assert seen == [(["1", "2", "3", "4", "5"], where.train_one, "picture")]
 
 
 def test_runs_from_before_there_were_folds_are_single_trainings():
-    assert not _folds.wanted({"data": "photos"})
-    assert not _folds.wanted({"folds": True, "fold": "2"}) and _folds.wanted({"folds": True, "fold": None})
+    assert not cross_validation.wanted({"data": "photos"})
+    assert not cross_validation.wanted({"folds": True, "fold": "2"}) and cross_validation.wanted(
+        {"folds": True, "fold": None}
+    )

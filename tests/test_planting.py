@@ -18,23 +18,16 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from convmedia.models import (
-    assembly,
-    audio,
-    exporting,
-    flatbuffer,
-    formats,
-    proving,
-    serving,
-    serving_pictures,
-    verifying,
-)
 from convmedia.models.answer import PICTURE
-from convmedia.models.evidence import Evidence
-from convmedia.models.formats import FORMATS, Refused
-from convmedia.models.layers import Resize
-from convmedia.models.mel import MeanOfWindows
-from convmedia.models.predicting import Predictor
+from convmedia.models.export import exporter, parity
+from convmedia.models.export.evidence import Evidence
+from convmedia.models.formats import flatbuffer, formats, picture_decoding, runtimes, serving
+from convmedia.models.formats.formats import FORMATS, Refused
+from convmedia.models.inference.predictor import Predictor
+from convmedia.models.networks import sounds as network_sounds
+from convmedia.models.preprocessing.mel_spectrogram import MeanOfWindows
+from convmedia.models.preprocessing.resize import Resize
+from convmedia.models.saving import assembly
 
 LABELS = ["cat", "dog", "owl"]
 STYLES = 3
@@ -170,7 +163,7 @@ def listener(before=None, scores=None, joined=None):
         joined: takes scores, samples heard and waveforms in place of `MeanByEnergy`.
     """
     keras.utils.set_random_seed(3)
-    spectrum, size = audio.heard_as("compact", RATE, WINDOW / RATE)
+    spectrum, size = network_sounds.heard_as("compact", RATE, WINDOW / RATE)
     start = keras.initializers.RandomNormal(stddev=0.05)
     sure = keras.initializers.Constant(np.array([0.0, 1.0, 0.3]))  # so that 8 bits do not change the best label
     dense = keras.layers.Dense(3, kernel_initializer=start, bias_initializer=sure)
@@ -185,7 +178,7 @@ def listener(before=None, scores=None, joined=None):
         ]
     )
     moments = np.full(spectrum.bands, -40.0), np.full(spectrum.bands, 15.0)
-    model = audio.whole(network, spectrum, size, *moments, app="audio", labels=LABELS, details={})
+    model = network_sounds.whole(network, spectrum, size, *moments, app="audio", labels=LABELS, details={})
     assert size == WINDOW
     if before is None and joined is None:
         return model
@@ -235,7 +228,7 @@ def subjects(tmp_path_factory) -> Callable[[str], Subject]:
         if name not in known:
             folder = tmp_path_factory.mktemp(name)
             evidence = Evidence(Predictor(BUILDERS[name]()), examples(name), folder)
-            known[name] = Subject(evidence, exporting._measured(evidence, examples(name), None, 5.0), {})
+            known[name] = Subject(evidence, exporter._measured(evidence, examples(name), None, 5.0), {})
         return known[name]
 
     return subject
@@ -243,17 +236,17 @@ def subjects(tmp_path_factory) -> Callable[[str], Subject]:
 
 def in_this_process(path, asked, timeout_seconds):
     """As `proving.answered`, for files that do not crash their runtime."""
-    verifying._folder.cache_clear()
+    runtimes._folder.cache_clear()
     try:
-        verifying.main(str(path), *proving.arguments(asked))
+        runtimes.main(str(path), *parity.arguments(asked))
     except Exception as error:  # what any runtime lets out
-        raise Refused(f"its runtime failed: {proving.first_line(str(error))}") from error
+        raise Refused(f"its runtime failed: {parity.first_line(str(error))}") from error
 
 
 @pytest.fixture
 def prove(subjects, tmp_path, monkeypatch):
     """Exports a subject to a format, in which a fault may be planted: what `parity.json` would say of it."""
-    monkeypatch.setattr(exporting, "answered", in_this_process)
+    monkeypatch.setattr(exporter, "answered", in_this_process)
 
     def proved(name: str, format: str, fault: Fault | None = None):
         subject, kind = subjects(name), FORMATS[format]
@@ -262,7 +255,7 @@ def prove(subjects, tmp_path, monkeypatch):
             good = tmp_path / "good"
             good.mkdir()
             subject.files[format] = subject.evidence.folder / kind.file
-            exporting._convert(kind, subject.evidence, good / kind.file, measured)
+            exporter._convert(kind, subject.evidence, good / kind.file, measured)
             shutil.move(good / kind.file, subject.files[format])
         path = tmp_path / kind.file
 
@@ -281,7 +274,7 @@ def prove(subjects, tmp_path, monkeypatch):
                 kind.describe(path, facts if isinstance(facts, str) else json.dumps(facts))
 
         planted = dataclasses.replace(kind, write=write, describe=describe)
-        return exporting.proved(planted, path, subject.evidence, measured)
+        return exporter.proved(planted, path, subject.evidence, measured)
 
     return proved
 
@@ -638,7 +631,7 @@ def with_part(part: str, put: Callable) -> Callable:
     right = serving.decoded_picture
 
     def decoded(content):
-        with mock.patch.object(serving_pictures, part, put):
+        with mock.patch.object(picture_decoding, part, put):
             return right(content)
 
     return decoded

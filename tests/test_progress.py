@@ -8,7 +8,10 @@ import time
 
 import pytest
 
-from convmedia.apps import _backend, _callbacks, _exports, _progress, _terminal, _training
+from convmedia.apps.cli import backend
+from convmedia.apps.console import progress, terminal
+from convmedia.apps.training import callbacks, trainer
+from convmedia.apps.verbs import export
 
 LONG = {f"val_{name}": 0.123456 for name in ("accuracy", "balanced_accuracy", "macro_f1", "average_precision", "loss")}
 
@@ -31,7 +34,7 @@ class Clock:
 
 def written(monkeypatch, stream, step):
     monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(_progress.time, "perf_counter", Clock(step))
+    monkeypatch.setattr(progress.time, "perf_counter", Clock(step))
     return stream
 
 
@@ -44,7 +47,7 @@ def rows(text):
 def test_no_line_of_a_training_is_wider_than_the_terminal(monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
     stream = written(monkeypatch, Terminal(), 1.0)
-    shown = _callbacks.Progress(epochs=12, steps=30)
+    shown = callbacks.Progress(epochs=12, steps=30)
     shown.on_train_begin()
     for epoch in range(2):
         shown.on_epoch_begin(epoch)
@@ -59,7 +62,7 @@ def test_no_line_of_a_training_is_wider_than_the_terminal(monkeypatch, width):
 
 def test_a_training_in_a_pipe_says_a_line_a_minute(monkeypatch):
     stream = written(monkeypatch, io.StringIO(), 1.0)
-    shown = _callbacks.Progress(epochs=1, steps=1000)
+    shown = callbacks.Progress(epochs=1, steps=1000)
     shown.on_train_begin()
     shown.on_epoch_begin(0)
     for step in range(300):
@@ -73,7 +76,7 @@ def test_a_training_in_a_pipe_says_a_line_a_minute(monkeypatch):
 def test_bars_fit_the_terminal_and_tell_the_time_left(monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
     stream = written(monkeypatch, Terminal(), 0.5)
-    with _progress.progress("reading validation sounds") as update:
+    with progress.progress("reading validation sounds") as update:
         for done in range(1, 101):
             update(done, 100)
     found = rows(stream.getvalue())
@@ -86,13 +89,13 @@ def test_bars_fit_the_terminal_and_tell_the_time_left(monkeypatch, width):
 def test_a_long_step_in_a_pipe_says_a_line_a_minute_and_a_short_one_nothing(monkeypatch):
     for step, expected in ((0.01, 0), (2.0, 3)):
         stream = written(monkeypatch, io.StringIO(), step)
-        list(_progress.counted(range(100), 100, "features"))
+        list(progress.counted(range(100), 100, "features"))
         assert abs(len(stream.getvalue().splitlines()) - expected) <= 1 if expected else not stream.getvalue()
 
 
 def test_an_export_says_each_step_and_the_time_left(monkeypatch):
     stream = written(monkeypatch, io.StringIO(), 30.0)
-    told = _exports.steps_said(["onnx", "litert", "litert-int8"])
+    told = export.steps_said(["onnx", "litert", "litert-int8"])
     for step in ("answers", "measure", "onnx", "litert", "litert-int8"):
         told(step)
     assert stream.getvalue().splitlines() == [
@@ -125,7 +128,7 @@ class Passing:
 @pytest.mark.parametrize(("seconds", "lines"), [(1.9, []), (2.1, [2.0]), (61, [2.0]), (125, [2.0, 62.0, 122.0])])
 def test_what_takes_long_says_so_after_two_seconds_and_each_minute(seconds, lines):
     clock = Passing(seconds)
-    _progress.tell_while(clock.wait, clock.tell, clock.silent)
+    progress.tell_while(clock.wait, clock.tell, clock.silent)
     assert clock.lines == lines
 
 
@@ -139,15 +142,15 @@ def test_what_is_said_within_a_step_counts():
             clock.said = 1.5  # another line
         return Passing.wait(clock, seconds)
 
-    _progress.tell_while(wait, clock.tell, clock.silent)
+    progress.tell_while(wait, clock.tell, clock.silent)
     assert clock.lines == [3.5]
     assert waits[:2] == [2.0, 1.5]
 
 
 def hurried(monkeypatch):
     """Standard error where two seconds of silence are none."""
-    monkeypatch.setattr(_progress, "FIRST_SECONDS", 0.0)
-    monkeypatch.setattr(_progress, "LIVE_SECONDS", 0.001)
+    monkeypatch.setattr(progress, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "LIVE_SECONDS", 0.001)
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     return stream
@@ -163,7 +166,7 @@ def told(stream, words):
 
 def test_the_first_step_of_a_training_in_a_pipe_is_said(monkeypatch):
     quick = hurried(monkeypatch)
-    shown = _callbacks.Progress(epochs=2, steps=30)
+    shown = callbacks.Progress(epochs=2, steps=30)
     shown.on_train_begin()
     assert told(quick, "the first step is prepared ...\n")
     shown.on_epoch_begin(0)
@@ -178,14 +181,14 @@ def test_the_first_step_of_a_training_in_a_pipe_is_said(monkeypatch):
 
 def test_a_step_in_a_pipe_is_said_before_its_first_part_is_done(monkeypatch):
     quick = hurried(monkeypatch)
-    with _progress.progress("features"):
+    with progress.progress("features"):
         assert told(quick, "features ...\n")
 
 
 def test_loading_is_said_on_the_screen_while_what_libraries_print_is_held_back(monkeypatch, capfd):
     hurried(monkeypatch)
     said = ""
-    with _backend.quiet_start():
+    with backend.quiet_start():
         os.write(2, b"noise\n")
         until = time.monotonic() + 5
         while not said and time.monotonic() < until:
@@ -196,8 +199,8 @@ def test_loading_is_said_on_the_screen_while_what_libraries_print_is_held_back(m
 
 def test_no_line_comes_after_a_training_that_ended_by_an_error(monkeypatch):
     hurried(monkeypatch)
-    shown = _callbacks.Progress(epochs=2, steps=30)
+    shown = callbacks.Progress(epochs=2, steps=30)
     shown.on_train_begin()
-    _training.silence([shown])
+    trainer.silence([shown])
     assert shown.step is None
-    assert _terminal.silent() >= 0
+    assert terminal.silent() >= 0

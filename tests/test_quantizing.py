@@ -12,28 +12,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convmedia.apps import _quality, _record
 from convmedia.apps.__main__ import command
-from convmedia.apps._entry import exit_code
-from convmedia.data import images, patches
-from convmedia.data.errors import InputError
-from convmedia.models import (
-    assembly,
-    describing,
-    exporting,
-    flatbuffer,
-    formats,
-    layer_tree,
-    predicting,
-    quantizing,
-    rounding,
-    shipped,
-    trials,
-    verifying,
-)
+from convmedia.apps.cli.entry import exit_code
+from convmedia.apps.runs import record as runs_record
+from convmedia.apps.tasks.super_resolution import evaluate
+from convmedia.data.datasets import patches
+from convmedia.data.images import decoding
+from convmedia.data.storage.errors import InputError
+from convmedia.models import shipped
+from convmedia.models.analysis import layer_tree
 from convmedia.models.answer import PICTURE
-from convmedia.models.exporting import export
-from convmedia.models.quantizing import Node
+from convmedia.models.export import exporter, quality_loss
+from convmedia.models.export.exporter import export
+from convmedia.models.formats import flatbuffer, formats, metadata, quantization, runtimes, weight_rounding
+from convmedia.models.formats.quantization import Node
+from convmedia.models.inference import predictor as inference_predictor
+from convmedia.models.saving import assembly
 
 QUANTISED = ["litert-float16", "litert-int8", "onnx-int8"]
 LABELS = ["dark", "light"]
@@ -71,7 +65,7 @@ def classifier(seed=0):
     network = keras.Sequential([keras.Input((None, None, 3)), *layers, dense])
     dense.set_weights([np.stack([-weights, weights], 1), np.array([threshold, -threshold])])
     facts = {"app": "transfer", "labels": LABELS, "input": PICTURE, "details": {}}
-    return predicting.Predictor(assembly.assemble(network, preparation=preparation, **facts))
+    return inference_predictor.Predictor(assembly.assemble(network, preparation=preparation, **facts))
 
 
 def pictures(number, seed):
@@ -88,7 +82,7 @@ def pictures(number, seed):
 
 EXAMPLES, TRUTH = pictures(30, 1)
 TESTED, TESTED_TRUTH = pictures(60, 2)
-TRIAL = trials.accuracy("60 drawn pictures", lambda: TESTED, TESTED_TRUTH)
+TRIAL = quality_loss.accuracy("60 drawn pictures", lambda: TESTED, TESTED_TRUTH)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +106,7 @@ def test_parity_states_what_the_file_is_worth(exported, name):
     assert json.loads((out / "parity.json").read_text())[name] == entry
     assert (entry["metric"], entry["measured_on"]) == ("accuracy", "60 drawn pictures")
     assert entry["before"] == accuracy(predictor) > 0.9
-    assert entry["after"] == accuracy(verifying.RUNTIMES[kind.runtime](str(out / kind.file))) >= entry["before"] - 0.005
+    assert entry["after"] == accuracy(runtimes.RUNTIMES[kind.runtime](str(out / kind.file))) >= entry["before"] - 0.005
     assert entry["bytes"] == (out / kind.file).stat().st_size < parity[name.split("-")[0]]["bytes"]
     assert 0 < entry["max_abs_diff"] < 0.2
     assert entry["same_top1"] > 0.9
@@ -131,7 +125,7 @@ def test_every_file_says_what_it_costs(exported):
 @pytest.mark.parametrize("name", QUANTISED)
 def test_inspect_reads_them(exported, capsys, name):
     path = exported[1] / formats.FORMATS[name].file
-    assert describing.exported(path)["description"]["labels"] == LABELS
+    assert metadata.exported(path)["description"]["labels"] == LABELS
     assert exit_code(command, ["inspect", str(path)]) == 0
     assert "2 probabilities: dark, light" in capsys.readouterr().out
 
@@ -221,7 +215,7 @@ def test_a_file_that_loses_too_much_and_one_that_aborts_its_interpreter_are_refu
 
     replaced = {
         "litert-int8": {"write": lossy},
-        "onnx-int8": {"write": aborting, "describe": describing.write_saved_model, "runtime": "saved-model"},
+        "onnx-int8": {"write": aborting, "describe": metadata.write_saved_model, "runtime": "saved-model"},
     }
     for name, parts in replaced.items():
         monkeypatch.setitem(formats.FORMATS, name, dataclasses.replace(formats.FORMATS[name], **parts))
@@ -253,7 +247,7 @@ def test_a_file_that_its_interpreter_does_not_take_is_refused(tmp_path, monkeypa
 def test_a_model_without_kernels_has_nothing_to_quantise(tmp_path):
     network = keras.Sequential([keras.layers.GlobalAveragePooling2D(), keras.layers.Softmax()])
     model = assembly.assemble(network, app="transfer", labels=list("abc"), input=PICTURE, details={})
-    parity = export(predicting.Predictor(model), ["litert-int8", "onnx-int8"], tmp_path, EXAMPLES[:3])
+    parity = export(inference_predictor.Predictor(model), ["litert-int8", "onnx-int8"], tmp_path, EXAMPLES[:3])
     assert ["no learned kernel" in entry["refused"] for entry in parity.values()] == [True, True]
 
 
@@ -261,7 +255,7 @@ def test_rounding_leaves_whole_numbers_and_the_greatest_of_each_row():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(5, 40)).astype(np.float32)
     mixing = rng.normal(size=(40, 40))
-    found = rounding.rounded(rows, mixing @ mixing.T)
+    found = weight_rounding.rounded(rows, mixing @ mixing.T)
     whole = found / np.abs(found).max(axis=1, keepdims=True) * 127
     np.testing.assert_allclose(whole, np.round(whole), atol=1e-3)
     np.testing.assert_allclose(np.abs(found).max(axis=1), np.abs(rows).max(axis=1), rtol=1e-6)
@@ -269,9 +263,11 @@ def test_rounding_leaves_whole_numbers_and_the_greatest_of_each_row():
 
 def test_rounding_without_correlation_is_to_the_nearest():
     rows = np.random.default_rng(0).normal(size=(5, 40)).astype(np.float32)
-    np.testing.assert_allclose(rounding.rounded(rows, 3.0 * np.eye(40)), rounding.rounded(rows), rtol=1e-6)
+    np.testing.assert_allclose(
+        weight_rounding.rounded(rows, 3.0 * np.eye(40)), weight_rounding.rounded(rows), rtol=1e-6
+    )
     factors = np.abs(rows).max(axis=1, keepdims=True) / 127
-    assert np.abs(rounding.rounded(rows) - rows).max() <= 0.5001 * factors.max()
+    assert np.abs(weight_rounding.rounded(rows) - rows).max() <= 0.5001 * factors.max()
 
 
 def test_rounding_answers_closer_for_inputs_that_rise_together():
@@ -282,15 +278,15 @@ def test_rounding_answers_closer_for_inputs_that_rise_together():
     def error(found):
         return np.square(inputs @ (found - rows).T).mean()
 
-    assert error(rounding.rounded(rows, inputs.T @ inputs / 3000)) < 0.05 * error(rounding.rounded(rows))
+    assert error(weight_rounding.rounded(rows, inputs.T @ inputs / 3000)) < 0.05 * error(weight_rounding.rounded(rows))
 
 
 def test_kernels_are_given_back():
     model = classifier().model
-    kernels = rounding.kernels(model)
+    kernels = weight_rounding.kernels(model)
     before = [kernel.variable.numpy() for kernel in kernels]
     assert [kernel.layer.name for kernel in kernels] == ["first", "second", "scores"]
-    with rounding.on_grid(model, lambda: iter([(np.stack(EXAMPLES[:2]),)]), kernels):
+    with weight_rounding.on_grid(model, lambda: iter([(np.stack(EXAMPLES[:2]),)]), kernels):
         assert all((kernel.variable != old).numpy().any() for kernel, old in zip(kernels, before, strict=True))
     for kernel, old in zip(kernels, before, strict=True):
         np.testing.assert_array_equal(kernel.variable.numpy(), old)
@@ -310,8 +306,8 @@ def test_kernels_are_given_back():
 def test_places_times_the_kernel_are_the_answer(layer, shape):
     inputs = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     expected = layer(inputs).numpy().reshape(1, 4)
-    [kernel] = rounding.kernels(keras.Sequential([layer]))
-    seen = rounding.places(layer, inputs, 2, np.random.default_rng(0))
+    [kernel] = weight_rounding.kernels(keras.Sequential([layer]))
+    seen = weight_rounding.places(layer, inputs, 2, np.random.default_rng(0))
     np.testing.assert_allclose(seen @ kernel.rows.T, np.repeat(expected, 2, 0), atol=1e-5)
 
 
@@ -330,9 +326,9 @@ def test_what_lies_between_learned_kernels_is_quantised_and_nothing_else():
         Node("Softmax", None, ("end",), ("scores",)),
     ]
     passing = {"Add", "MaxPool", "Relu"}
-    assert quantizing.network_of(nodes, [a, b], passing) == {1, 2, 5, 6}
-    assert quantizing.network_of(nodes, [a, b], passing, {"Relu"}) == {1, 2, 5, 6, 7}
-    assert quantizing.network_of(nodes, [np.ones((3, 9), np.float32)], passing) == set()
+    assert quantization.network_of(nodes, [a, b], passing) == {1, 2, 5, 6}
+    assert quantization.network_of(nodes, [a, b], passing, {"Relu"}) == {1, 2, 5, 6, 7}
+    assert quantization.network_of(nodes, [np.ones((3, 9), np.float32)], passing) == set()
 
 
 def test_depthwise_and_separable_kernels_are_found(tmp_path):
@@ -348,7 +344,7 @@ def test_depthwise_and_separable_kernels_are_found(tmp_path):
     ]
     network = keras.Sequential([keras.Input((None, None, 3)), *layers])
     model = assembly.assemble(network, app="transfer", labels=LABELS, input=PICTURE, details={})
-    assert len(rounding.kernels(model)) == 5
+    assert len(weight_rounding.kernels(model)) == 5
     formats.write_litert_int8(model, tmp_path / "model.tflite", lambda: iter([(np.stack(EXAMPLES[:2]),)]))
     multiplied = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
     found = [(kind, types[:2]) for kind, types, _ in operators(tmp_path / "model.tflite") if kind in multiplied]
@@ -362,7 +358,7 @@ def test_depthwise_and_separable_kernels_are_found(tmp_path):
 
 def test_examples_that_calibrate_do_not_measure():
     different = [np.full((2, 2, 3), level, np.uint8) for level in range(7)]
-    calibrating, measuring = exporting.held_back([*different, *different[:3]])
+    calibrating, measuring = exporter.held_back([*different, *different[:3]])
     assert [[example[0, 0, 0] for example in part] for part in (calibrating, measuring)] == [[0, 2, 3, 5, 6], [1, 4]]
 
 
@@ -376,7 +372,7 @@ def test_files_are_measured_on_examples_that_did_not_calibrate_them(tmp_path, mo
 
     def trial(examples):
         seen["measured"] = [picture.tobytes() for picture in examples]
-        return trials.likeness(classifier(), examples)
+        return quality_loss.likeness(classifier(), examples)
 
     kind = dataclasses.replace(formats.FORMATS["litert-int8"], write=calibrated)
     monkeypatch.setitem(formats.FORMATS, "litert-int8", kind)
@@ -399,14 +395,14 @@ def test_pictures_that_calibrate_are_not_measured_though_data_names_them(tmp_pat
     rng = np.random.default_rng(0)
     colours = [rng.integers(0, 256, (70 + place, 90, 3), np.uint8) for place in range(4)]
     for place, colour in enumerate(colours):
-        images.encode(colour, tmp_path / f"{place}.png")
+        decoding.encode(colour, tmp_path / f"{place}.png")
     calibrating = [patches.middle(colour, 64) for colour in colours[:3]]
     predictor = shipped("srcnn_x2")
-    trial = _quality.trial(predictor, 2, str(tmp_path), calibrating)
+    trial = evaluate.trial(predictor, 2, str(tmp_path), calibrating)
     assert trial.data == f"{tmp_path}, 1 pictures (3 that calibrate left out)"
     assert [picture.shape for picture in trial.inputs()] == [(36, 45, 3)]
     with pytest.raises(InputError, match=r"all 4 pictures of .* calibrate the file; measure it on others with --data"):
-        _quality.trial(predictor, 2, str(tmp_path), [*calibrating, patches.middle(colours[3], 64)])
+        evaluate.trial(predictor, 2, str(tmp_path), [*calibrating, patches.middle(colours[3], 64)])
 
 
 def test_pictures_are_measured_in_decibels_to_keras_where_nothing_else_is_known(tmp_path):
@@ -418,7 +414,7 @@ def test_pictures_are_measured_in_decibels_to_keras_where_nothing_else_is_known(
         input=PICTURE,
         details={},
     )
-    entry = export(predicting.Predictor(model), ["litert-int8"], tmp_path, EXAMPLES[:6])["litert-int8"]
+    entry = export(inference_predictor.Predictor(model), ["litert-int8"], tmp_path, EXAMPLES[:6])["litert-int8"]
     assert (entry["metric"], entry["before"]) == ("psnr_to_keras", None)
     assert entry["after"] > 30
     types = [types for kind, types, _ in operators(tmp_path / "model.int8.tflite") if kind == "CONV_2D"]
@@ -465,11 +461,11 @@ def test_a_run_is_measured_on_its_own_set_where_it_is_at_hand(tmp_path, monkeypa
     for data, expected in cases.items():
         record = {"app": "mnist", "status": "complete", "arguments": {"data": data}}
         (tmp_path / "run.json").write_text(json.dumps(record))
-        assert _record.tested_on(str(tmp_path), None) == expected
-        assert _record.tested_on(str(tmp_path / "model.keras"), None) == expected
-        assert _record.tested_on(str(tmp_path), "mine") == "mine"
-    assert _record.tested_on(None, None, "digits") == "digits"
-    assert _record.tested_on(str(tmp_path / "photos"), None, "digits") is None
+        assert runs_record.tested_on(str(tmp_path), None) == expected
+        assert runs_record.tested_on(str(tmp_path / "model.keras"), None) == expected
+        assert runs_record.tested_on(str(tmp_path), "mine") == "mine"
+    assert runs_record.tested_on(None, None, "digits") == "digits"
+    assert runs_record.tested_on(str(tmp_path / "photos"), None, "digits") is None
 
 
 RECORDINGS = Path(os.environ.get("CONVMEDIA_DATA", "nowhere"), "audio", "fsdd")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convmedia.data import colouring
-from convmedia.data.randaugment import COLOURS, MOVES, OPERATIONS, drawn_operations, recoloured, rewarped
-from convmedia.data.seeded import draws, step_seed
+from convmedia.data.augmentation.randaugment import COLOURS, MOVES, OPERATIONS, drawn_operations, recoloured, rewarped
+from convmedia.data.augmentation.stateless_random import draws, step_seed
+from convmedia.data.transforms import colour
 
 SIZE = (20, 30)
 
@@ -58,14 +58,14 @@ def test_two_moves_are_done_one_after_the_other():
 @pytest.mark.parametrize(
     "name, change",
     [
-        ("brightness", lambda one: colouring.brightness(one, 0.46)),
-        ("saturation", lambda one: colouring.saturation(one, 0.46)),
-        ("contrast", lambda one: colouring.contrast(one, 0.46)),
-        ("sharpness", lambda one: colouring.sharpness(one, 0.46)),
-        ("posterize", lambda one: colouring.posterize(one, 6.0)),
-        ("solarize", lambda one: colouring.solarize(one, 256 * 0.4)),
-        ("autocontrast", colouring.autocontrast),
-        ("equalize", lambda one: colouring.equalize(one[0])[None]),
+        ("brightness", lambda one: colour.brightness(one, 0.46)),
+        ("saturation", lambda one: colour.saturation(one, 0.46)),
+        ("contrast", lambda one: colour.contrast(one, 0.46)),
+        ("sharpness", lambda one: colour.sharpness(one, 0.46)),
+        ("posterize", lambda one: colour.posterize(one, 6.0)),
+        ("solarize", lambda one: colour.solarize(one, 256 * 0.4)),
+        ("autocontrast", colour.autocontrast),
+        ("equalize", lambda one: colour.equalize(one[0])[None]),
         *[(name, tf.identity) for name in ("nothing", *MOVES)],
     ],
 )

@@ -4,9 +4,11 @@ import numpy as np
 import soundfile
 import tensorflow as tf
 
-from convmedia.data import caches, clips, recordings
-from convmedia.data.files import digest
-from convmedia.data.labelled import Split
+from convmedia.data.audio import decoding
+from convmedia.data.datasets import waveform_cache
+from convmedia.data.folders.labelled import Split
+from convmedia.data.storage import cache
+from convmedia.data.storage.files import digest
 
 
 def split(folder, lengths=(500, 3000, 1), rate=16_000):
@@ -19,9 +21,9 @@ def split(folder, lengths=(500, 3000, 1), rate=16_000):
 
 
 def test_windows_are_cut_where_they_are_asked_for(tmp_path):
-    bank = recordings.Recordings(split(tmp_path), 16_000)
+    bank = waveform_cache.Recordings(split(tmp_path), 16_000)
     windows, heard = bank.windows([1, 1, 0, 2], [0.0, 1.0, 0.5, 0.5], 1000)
-    long = clips.read(tmp_path / "1.wav", 16_000)
+    long = decoding.read(tmp_path / "1.wav", 16_000)
     assert np.array_equal(windows[0], long[:1000])
     assert np.array_equal(windows[1], long[-1000:])
     assert heard.tolist() == [1000, 1000, 500, 1]
@@ -30,7 +32,7 @@ def test_windows_are_cut_where_they_are_asked_for(tmp_path):
 
 def test_memory_disk_and_tensors_give_the_same(tmp_path):
     part = split(tmp_path)
-    memory, disk = (recordings.Recordings(part, 8000, memory_bytes=most) for most in (1 << 30, 0))
+    memory, disk = (waveform_cache.Recordings(part, 8000, memory_bytes=most) for most in (1 << 30, 0))
     assert disk.kept == [None] * 3
     arguments = ([0, 1, 2], [0.3, 0.3, 0.3], 700)
     for a, b in zip(memory.windows(*arguments), disk.windows(*arguments), strict=True):
@@ -42,22 +44,22 @@ def test_memory_disk_and_tensors_give_the_same(tmp_path):
 
 def test_a_file_is_decoded_once(tmp_path, monkeypatch):
     part = split(tmp_path, lengths=(555, 666))
-    first = recordings.Recordings(part, 8000)
-    monkeypatch.setattr(clips, "read", lambda *_: 1 / 0)
-    again = recordings.Recordings(part, 8000)
+    first = waveform_cache.Recordings(part, 8000)
+    monkeypatch.setattr(decoding, "read", lambda *_: 1 / 0)
+    again = waveform_cache.Recordings(part, 8000)
     assert np.array_equal(first.windows([0, 1], [0, 0], 300)[0], again.windows([0, 1], [0, 0], 300)[0])
 
 
 def test_a_damaged_cache_file_is_made_anew(tmp_path):
     part = split(tmp_path, lengths=(777,))
-    bank = recordings.Recordings(part, 8000)
+    bank = waveform_cache.Recordings(part, 8000)
     kept = bank._place(0)
-    assert kept.parent == caches.place("clips", "", ".npy").parent
+    assert kept.parent == cache.place("clips", "", ".npy").parent
     kept.write_bytes(kept.read_bytes()[:90])
-    assert np.array_equal(recordings.Recordings(part, 8000)[0], bank[0])
+    assert np.array_equal(waveform_cache.Recordings(part, 8000)[0], bank[0])
 
 
 def test_durations_are_those_of_the_headers(tmp_path):
-    seconds, rates = recordings.durations(split(tmp_path).paths)
+    seconds, rates = waveform_cache.durations(split(tmp_path).paths)
     assert seconds.tolist() == [500 / 16_000, 3000 / 16_000, 1 / 16_000]
     assert rates.tolist() == [16_000] * 3

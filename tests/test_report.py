@@ -16,9 +16,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from convmedia.apps import _figures
-from convmedia.apps._classification_report import classification
-from convmedia.apps._report import Report
+from convmedia.apps.reporting import charts
+from convmedia.apps.reporting.classification import classification
+from convmedia.apps.reporting.html import Report
 
 VOID = {"meta", "img", "br", "link"}
 NOISE = np.random.default_rng(0)
@@ -77,7 +77,7 @@ def noise(height, width, *channels):
 def full_report():
     probabilities = NOISE.dirichlet(np.ones(3), 40)
     report = Report("Title", "subtitle").headline({"accuracy": "99.6 %"}).text("A paragraph.")
-    report.figure("Curves", _figures.curves({"loss": [1.0, 0.5]}), "caption").facts("Run", {"seed": 0})
+    report.figure("Curves", charts.curves({"loss": [1.0, 0.5]}), "caption").facts("Run", {"seed": 0})
     classification(report, probabilities, NOISE.integers(0, 3, 40), list("abc"), pictures=lambda i: (noise(8, 8), "f"))
     return report.sounds("Sounds", [(np.zeros(8), "silence")], 8000).problems("Left out", [("a.png", "empty")])
 
@@ -157,19 +157,19 @@ def test_tables_have_headings_and_set_numbers_to_the_right(tmp_path):
 
 def test_figures_are_drawings_whose_ink_follows_the_mode(tmp_path):
     labels = ["猫", "a<b", "$1"]  # the font that measures has no glyph for the first: no warning, the text stays
-    page = read(Report("x").figure("C", _figures.confusion(np.eye(3, dtype=int), labels), alt="three right"), tmp_path)
+    page = read(Report("x").figure("C", charts.confusion(np.eye(3, dtype=int), labels), alt="three right"), tmp_path)
     (attributes, _), drawing = page.all("img")[0], content(page.all("img")[0][0]["src"], "image/svg+xml")
     assert attributes["alt"] == "three right"
     texts = [each.text for each in ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text")]
     assert set(labels) <= set(texts)
     assert b"currentColor" in drawing and b"prefers-color-scheme:dark" in drawing
-    assert drawing.count(_figures.INK.encode()) == 1  # in the style alone
+    assert drawing.count(charts.INK.encode()) == 1  # in the style alone
 
 
 def test_the_same_figure_gives_the_same_page(tmp_path):
     pages = []
     for name in ("a.html", "b.html"):
-        Report("x").figure("C", _figures.curves({"loss": [1.0, 0.5]})).write(tmp_path / name)
+        Report("x").figure("C", charts.curves({"loss": [1.0, 0.5]})).write(tmp_path / name)
         pages.append((tmp_path / name).read_bytes())
     assert pages[0] == pages[1]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.data import resample
-from convmedia.data.resample import imresize, luma, modcrop, rgb2ycbcr, ycbcr2rgb
+from convmedia.data.transforms import bicubic
+from convmedia.data.transforms.bicubic import imresize, luma, modcrop, rgb2ycbcr, ycbcr2rgb
 
 # Keys's kernel (a = -0.5) at distances 1.75, 1.25, 0.75, 0.25, in 128ths: what enlarging by 2 makes of one light pixel.
 IMPULSE_X2 = np.array([-3, -9, 29, 111, 111, 29, -9, -3]) / 128
@@ -166,7 +166,7 @@ def test_float32_stays_float32_and_strides_do_not_matter():
 def test_blocks_leave_no_trace(monkeypatch):
     original = picture(37, 23, 3)
     whole = [imresize(original, scale) for scale in (0.3, 3)]
-    monkeypatch.setattr(resample, "BLOCK_VALUES", 1)
+    monkeypatch.setattr(bicubic, "BLOCK_VALUES", 1)
     for scale, expected in zip((0.3, 3), whole, strict=True):
         np.testing.assert_array_equal(imresize(original, scale), expected)
 

@@ -16,8 +16,10 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from convmedia.apps import _backend, _entry, _rows, audio, cats_vs_dogs, mnist, super_resolution, transfer
-from convmedia.data.errors import InputError
+from convmedia.apps import audio, cats_vs_dogs, mnist, super_resolution, transfer
+from convmedia.apps.batch import results as batch_results
+from convmedia.apps.cli import backend, entry
+from convmedia.data.storage.errors import InputError
 
 SCORED = {"label": "7", "score": 0.75, "top": [{"label": "7", "score": 0.75}, {"label": "1", "score": 0.1}]}
 ROWS = [
@@ -29,7 +31,7 @@ ROWS = [
 
 
 def run(capsys, command, *arguments):
-    code = _entry.exit_code(command, [str(argument) for argument in arguments])
+    code = entry.exit_code(command, [str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -60,8 +62,8 @@ def test_of_a_row_that_could_not_be_written_nothing_stays(tmp_path, monkeypatch)
 
     rows = tmp_path / "rows.jsonl"
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
-        patch.setattr(_rows.Path, "open", lambda path, mode, buffering: Full(path, mode))
-        with _rows.appending(rows) as append:
+        patch.setattr(batch_results.Path, "open", lambda path, mode, buffering: Full(path, mode))
+        with batch_results.appending(rows) as append:
             for row in ROWS:
                 append(row)
     assert rows.read_bytes() == (json.dumps(ROWS[0]) + "\n").encode()
@@ -70,7 +72,7 @@ def test_of_a_row_that_could_not_be_written_nothing_stays(tmp_path, monkeypatch)
 def test_half_a_row_is_cut_off_and_the_complete_ones_are_kept(tmp_path):
     rows = tmp_path / "rows.jsonl"
     rows.write_bytes(b'{"file": "a.png", "label": "1"}\n{"file": "b.png", "error": "x"}\n{"file": "c.p')
-    assert _rows.finished(rows) == {"a.png": False, "b.png": True}
+    assert batch_results.finished(rows) == {"a.png": False, "b.png": True}
     assert rows.read_bytes().endswith(b'"x"}\n')
 
 
@@ -81,7 +83,7 @@ def test_a_file_that_holds_something_else_is_left_as_it_is(tmp_path, theirs):
     rows = tmp_path / "rows.jsonl"
     rows.write_text(theirs)
     with pytest.raises(InputError, match="something else"):
-        _rows.finished(rows)
+        batch_results.finished(rows)
     assert rows.read_text() == theirs
 
 
@@ -93,8 +95,8 @@ def test_rows_are_added_once_and_counted(tmp_path, capsys):
         return [row for row in ROWS if row["file"] in files]
 
     names = [row["file"] for row in ROWS]
-    assert _rows.to_file(rows_of, names[:2], True, out) == 1
-    assert _rows.to_file(rows_of, names, True, out) == 1
+    assert batch_results.to_file(rows_of, names[:2], True, out) == 1
+    assert batch_results.to_file(rows_of, names, True, out) == 1
     assert asked == names
     assert lines(out) == ROWS
     summaries = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -103,7 +105,7 @@ def test_rows_are_added_once_and_counted(tmp_path, capsys):
 
 HOLD = """
 import sys, time
-from convmedia.data.files import locked
+from convmedia.data.storage.files import locked
 with locked(sys.argv[1], "busy"):
     print("held", flush=True)
     time.sleep(60)
@@ -141,12 +143,12 @@ def test_a_second_process_does_not_write_the_same_rows_and_a_killed_one_blocks_n
     (tmp_path / "link").symlink_to(tmp_path)
     for spelling in (out, tmp_path / "link" / name):
         with pytest.raises(InputError, match=r"in use by another process.*another --out"):
-            _rows.to_file(rows_of, ["a.png"], True, spelling)
+            batch_results.to_file(rows_of, ["a.png"], True, spelling)
     assert asked == []
     process.kill()
     process.wait()
     for _ in range(2):
-        assert _rows.to_file(rows_of, ["a.png"], True, out) == 0
+        assert batch_results.to_file(rows_of, ["a.png"], True, out) == 0
     assert asked == ["a.png"]
     assert {path.name for path in tmp_path.iterdir()} == {name, "link"}
 
@@ -156,10 +158,10 @@ def test_rows_are_locked_while_they_are_written_and_not_afterwards(tmp_path):
 
     def rows_of(files):
         with pytest.raises(InputError, match="in use"):
-            _rows.to_file(rows_of, files, True, out)
+            batch_results.to_file(rows_of, files, True, out)
         yield {"file": files[0], **SCORED}
 
-    assert _rows.to_file(rows_of, ["a.png"], True, out) == 0
+    assert batch_results.to_file(rows_of, ["a.png"], True, out) == 0
     assert len(lines(out)) == 1
 
 
@@ -183,21 +185,21 @@ def test_folders_of_results_and_exports_are_one_processes_at_a_time(digits, tmp_
 def test_parquet_without_pyarrow_says_to_install_it_and_no_more(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InputError, match=r"needs pyarrow, not installed here; run: pip install 'pyarrow>=\d+'$"):
-        _rows.to_file(lambda files: [], [], True, tmp_path / "rows.parquet")
+        batch_results.to_file(lambda files: [], [], True, tmp_path / "rows.parquet")
 
 
 def test_parquet_holds_the_same_rows_and_is_continued(tmp_path, monkeypatch):
     pq = pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr(_rows, "PARQUET_ROWS", 3)
+    monkeypatch.setattr(batch_results, "PARQUET_ROWS", 3)
     out = tmp_path / "rows.parquet"
 
     def rows_of(files):
         return [row for row in ROWS if row["file"] in files]
 
     for number in (3, 4):
-        _rows.to_file(rows_of, [row["file"] for row in ROWS[:number]], False, out)
+        batch_results.to_file(rows_of, [row["file"] for row in ROWS[:number]], False, out)
         table = pq.read_table(out)
-        assert [_rows._without_null(row) for row in table.to_pylist()] == ROWS[:number]
+        assert [batch_results._without_null(row) for row in table.to_pylist()] == ROWS[:number]
     assert table.column("score").to_pylist() == [0.75, None, 0.75, None]
     assert [file.name for file in tmp_path.iterdir()] == ["rows.parquet"]
 
@@ -216,7 +218,7 @@ def test_csv_holds_the_same_rows_and_is_continued(tmp_path):
     rows = [*ROWS, {"file": "Kätzchen.wav", "labels": SCORED["top"], "top": SCORED["top"]}]
     for number in (2, 5, 5):
         files = [row["file"] for row in rows[:number]]
-        _rows.to_file(lambda files: [row for row in rows if row["file"] in files], files, False, out)
+        batch_results.to_file(lambda files: [row for row in rows if row["file"] in files], files, False, out)
     assert out.read_text(encoding="utf-8") == FLAT
     assert [file.name for file in tmp_path.iterdir()] == ["rows.CSV"]
 
@@ -229,10 +231,10 @@ def test_csv_that_was_cut_short_is_continued(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        _rows.to_file(killed, ["a.png", "b.png"], False, out)
+        batch_results.to_file(killed, ["a.png", "b.png"], False, out)
     assert not out.exists()
     asked = []
-    _rows.to_file(lambda files: asked.append(files) or [ROWS[1]], ["a.png", "b.png"], False, out)
+    batch_results.to_file(lambda files: asked.append(files) or [ROWS[1]], ["a.png", "b.png"], False, out)
     assert asked == [["b.png"]]
     assert out.read_text().splitlines()[1:] == ["a.png,7,0.75,,1,0.1", "b.png,,,damaged,,"]
 
@@ -242,7 +244,7 @@ def test_other_csv_is_left_as_it_is(tmp_path, theirs):
     out = tmp_path / "theirs.csv"
     out.write_bytes(theirs.encode("latin-1"))
     with pytest.raises(InputError, match="something else"):
-        _rows.to_file(lambda files: [], ["a"], False, out)
+        batch_results.to_file(lambda files: [], ["a"], False, out)
     assert out.read_bytes() == theirs.encode("latin-1")
 
 
@@ -250,7 +252,7 @@ def test_other_csv_is_left_as_it_is(tmp_path, theirs):
 @pytest.mark.parametrize("name", ["rows.txt", "rows", "rows.xlsx"])
 def test_rows_are_refused_another_suffix_before_any_work(capsys, tmp_path, monkeypatch, command, name):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(_backend, "use_backend", lambda *_: pytest.fail("work was begun"))
+    monkeypatch.setattr(backend, "use_backend", lambda *_: pytest.fail("work was begun"))
     code, out, err = run(capsys, command, "predict", "nowhere", "--out", name)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert f"--out {name}: rows are written as" in err
@@ -261,7 +263,7 @@ def test_names_that_parquet_cannot_hold_are_not_repeated(tmp_path, capsys):
     pytest.importorskip("pyarrow")
     out, odd = tmp_path / "rows.parquet", os.fsdecode(b"\xe9.png")
     for skipped in (0, 1):
-        _rows.to_file(lambda files: [{"file": file, **SCORED} for file in files], [odd], True, out)
+        batch_results.to_file(lambda files: [{"file": file, **SCORED} for file in files], [odd], True, out)
         assert json.loads(capsys.readouterr().out)["skipped"] == skipped
 
 
@@ -274,13 +276,13 @@ def test_other_parquet_is_left_as_it_is(tmp_path):
     for content, said in ((out.read_bytes(), "something else"), (b"text", "no Parquet")):
         out.write_bytes(content)
         with pytest.raises(InputError, match=said):
-            _rows.to_file(lambda files: [], ["a"], False, out)
+            batch_results.to_file(lambda files: [], ["a"], False, out)
         assert out.read_bytes() == content
 
 
 def results(folder, settings, rows):
     """What is kept of a call that makes pictures, and the files that it was asked for."""
-    kept = _rows.Results(folder, settings)
+    kept = batch_results.Results(folder, settings)
     made = []
     with contextlib.closing(kept.kept(row for row in rows if row["file"] not in kept.rows)) as left:
         for row in left:

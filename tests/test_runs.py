@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import typer
 
-from convmedia.apps import _application, _commands, _entry, _opening, _record, _runs
-from convmedia.apps._given import given_in
-from convmedia.data.errors import InputError
+from convmedia.apps.cli import application, entry, options
+from convmedia.apps.runs import opening, run_folder
+from convmedia.apps.runs import record as runs_record
+from convmedia.apps.runs.given import given_in
+from convmedia.data.storage.errors import InputError
 
 
 @pytest.fixture
@@ -19,19 +21,19 @@ def opened(tmp_path):
 
     def open_with(*arguments):
         found = []
-        command = _application.application("test", "Test.")
+        command = application.application("test", "Test.")
 
         @command.command()
         def train(
             context: typer.Context,
-            out: _commands.Out,
-            data: _commands.Data = "digits",
-            epochs: _commands.Epochs = 5,
-            limit: _commands.Limit = None,
-            resume: _commands.Resume = False,
-            overwrite: _commands.Overwrite = False,
+            out: options.Out,
+            data: options.Data = "digits",
+            epochs: options.Epochs = 5,
+            limit: options.Limit = None,
+            resume: options.Resume = False,
+            overwrite: options.Overwrite = False,
         ) -> None:
-            found.append(_opening.open_run("test", given_in(context)))
+            found.append(opening.open_run("test", given_in(context)))
 
         command(["--out", str(tmp_path / "run"), *arguments], standalone_mode=False)
         return found[0]
@@ -117,9 +119,9 @@ def test_partial_files_of_a_killed_process_are_swept(opened, tmp_path):
 def test_overwrite_removes_parts_too(opened, tmp_path):
     run = opened()
     closed(run)
-    closed(_opening.open_part(run, "fold-1", {"epochs": 3}))
-    assert not _opening.open_part(run, "fold-1", {"epochs": 3}).fresh
-    assert _opening.open_part(run, "fold-1", {"epochs": 4}).fresh
+    closed(opening.open_part(run, "fold-1", {"epochs": 3}))
+    assert not opening.open_part(run, "fold-1", {"epochs": 3}).fresh
+    assert opening.open_part(run, "fold-1", {"epochs": 4}).fresh
     closed(opened("--overwrite"))
     assert not (tmp_path / "run" / "fold-1").exists()
 
@@ -181,12 +183,12 @@ def test_a_write_that_fails_leaves_the_last_state(opened, tmp_path):
 
 
 def test_a_second_training_is_told_that_the_first_one_runs(tmp_path):
-    run = _opening.new_run("mnist", tmp_path / "run", {})
+    run = opening.new_run("mnist", tmp_path / "run", {})
     with run.begin(), pytest.raises(InputError, match="is in use by another training: wait for it"):
-        _record.refuse_existing(run.folder)
+        runs_record.refuse_existing(run.folder)
     with pytest.raises(InputError, match="exists: continue with --resume, replace it with --overwrite"):
-        _record.refuse_existing(run.folder)
-    assert _record.refuse_existing(run.folder, overwrite=True) is None
+        runs_record.refuse_existing(run.folder)
+    assert runs_record.refuse_existing(run.folder, overwrite=True) is None
 
 
 def begun(opened, tmp_path):
@@ -249,7 +251,7 @@ def test_an_altered_record_is_refused_in_one_line(opened, tmp_path, change, said
 
 def tiny():
     from convmedia.models.answer import PICTURE
-    from convmedia.models.assembly import assemble
+    from convmedia.models.saving.assembly import assemble
 
     network = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(1, 1)])
     return assemble(network, app="test", labels=None, input=PICTURE, details={})
@@ -274,7 +276,7 @@ def test_a_run_whose_saved_file_was_exchanged_is_not_continued(opened, tmp_path)
 @pytest.mark.parametrize("renamed", [False, True])
 def test_a_kill_around_the_renaming_of_a_saved_file_leaves_a_run_that_goes_on(opened, tmp_path, monkeypatch, renamed):
     run, model = opened(), tiny()
-    path, replace = tmp_path / "run" / "model.keras", _runs.Path.replace
+    path, replace = tmp_path / "run" / "model.keras", run_folder.Path.replace
     with run.begin():
         run.keep(model)
         run.save_state({}, [{"epoch": 1}])
@@ -289,7 +291,7 @@ def test_a_kill_around_the_renaming_of_a_saved_file_leaves_a_run_that_goes_on(op
             return replace(self, target)
 
         with monkeypatch.context() as patch, pytest.raises(SystemExit), run.begin():
-            patch.setattr(_runs.Path, "replace", killed)
+            patch.setattr(run_folder.Path, "replace", killed)
             run.keep(model)
     closed(opened("--resume"))
 
@@ -300,19 +302,19 @@ def needing():
 
     def open_with(*arguments):
         found = []
-        command = _application.application("test", "Test.")
+        command = application.application("test", "Test.")
 
         @command.command()
         def train(
             context: typer.Context,
             styles: Annotated[list[str], typer.Argument()],
-            out: _commands.Out,
-            data: _commands.Data,
-            resume: _commands.Resume = False,
+            out: options.Out,
+            data: options.Data,
+            resume: options.Resume = False,
         ) -> None:
-            found.append(_opening.open_run("test", given_in(context)))
+            found.append(opening.open_run("test", given_in(context)))
 
-        code = _entry.exit_code(command, list(map(str, arguments)))
+        code = entry.exit_code(command, list(map(str, arguments)))
         return code, found
 
     return open_with

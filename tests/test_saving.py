@@ -15,11 +15,16 @@ import keras
 import numpy as np
 import pytest
 
-from convmedia.data import images
-from convmedia.data.errors import InputError
-from convmedia.data.spectra import Spectrum
-from convmedia.models import assembly, batching, load, matching, predicting, saving
+from convmedia.data.audio.mel import Spectrum
+from convmedia.data.images import decoding
+from convmedia.data.storage.errors import InputError
+from convmedia.models import load
 from convmedia.models.answer import Answer
+from convmedia.models.inference import batching
+from convmedia.models.inference import predictor as inference_predictor
+from convmedia.models.losses import style_objective
+from convmedia.models.saving import assembly
+from convmedia.models.saving import files as saving_files
 
 IMAGE = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
 
@@ -51,7 +56,7 @@ def colours(**changes) -> keras.Model:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    saving.save(colours(), folder / "model.keras")
+    saving_files.save(colours(), folder / "model.keras")
     return folder
 
 
@@ -117,7 +122,9 @@ def test_many_models_in_one_process_bring_no_warning_of_traces(run):
     try:
         for side in range(4, 12):
             load(run)(pictures(1, side, side))
-            matching.compiled(lambda picture: (tf.reduce_sum(picture), [tf.reduce_max(picture)]))(np.ones(side, "f4"))
+            style_objective.compiled(lambda picture: (tf.reduce_sum(picture), [tf.reduce_max(picture)]))(
+                np.ones(side, "f4")
+            )
             Spectrum(8000, 64, 32, 8).decibels(tf.zeros((1, 64 * side)))
         counted = tf.function(lambda value: value + 1, autograph=False)
         for number in range(8):
@@ -160,7 +167,7 @@ def test_parameters_are_counted():
         [keras.layers.Conv2D(2, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
     )
     model = assembly.assemble(network, app="mnist", labels=["a", "b", "c"], input=IMAGE, details={})
-    description = predicting.Predictor(model).describe()
+    description = inference_predictor.Predictor(model).describe()
     assert description["parameters"] == (3 * 3 * 3 * 2 + 2) + (2 * 3 + 3)
     assert {layer["type"]: layer["parameters"] for layer in description["layers"]}["Conv2D"] == 56
     assert description["sha256"] is None
@@ -171,7 +178,7 @@ def test_one_unit_becomes_two_probabilities_in_the_file(tmp_path):
     model = assembly.assemble(network, app="cats-vs-dogs", labels=["cat", "dog"], input=IMAGE, details={})
     kernel = np.array([[0.01], [-0.02], [0.005]], "float32")
     network.layers[-1].set_weights([kernel, np.array([0.3], "float32")])
-    saving.save(model, tmp_path / "m.keras")
+    saving_files.save(model, tmp_path / "m.keras")
     batch = pictures(5, 4, 4)
     dog = 1 / (1 + np.exp(-(batch.mean((1, 2)) @ kernel + 0.3)))
     np.testing.assert_allclose(load(tmp_path / "m.keras")(batch), np.hstack([1 - dog, dog]), atol=1e-6)
@@ -188,7 +195,7 @@ def test_answers_are_float32_whatever_the_precision():
         [keras.layers.GlobalAveragePooling2D(dtype="mixed_float16"), keras.layers.Softmax(dtype="mixed_float16")]
     )
     model = assembly.assemble(network, app="mnist", labels=list("abc"), input=IMAGE, details={})
-    assert predicting.Predictor(model)(pictures(1, 2, 2)).dtype == np.float32
+    assert inference_predictor.Predictor(model)(pictures(1, 2, 2)).dtype == np.float32
 
 
 def test_details_that_json_cannot_hold_are_refused():
@@ -205,7 +212,7 @@ def test_the_file_holds_no_optimizer_and_training_goes_on(tmp_path):
     batch = pictures(4, 3, 3).astype("float32")
     network.train_on_batch(batch, np.arange(4) % 3)
     optimizer = network.optimizer
-    saving.save(model, tmp_path / "m.keras")
+    saving_files.save(model, tmp_path / "m.keras")
     with zipfile.ZipFile(tmp_path / "m.keras") as archive:
         assert b"adam" not in archive.read("model.weights.h5") + archive.read("config.json")
     assert network.compiled
@@ -215,7 +222,7 @@ def test_the_file_holds_no_optimizer_and_training_goes_on(tmp_path):
 
 
 def test_a_failed_save_leaves_the_earlier_file(tmp_path, monkeypatch):
-    saving.save(colours(), tmp_path / "m.keras")
+    saving_files.save(colours(), tmp_path / "m.keras")
     before = (tmp_path / "m.keras").read_bytes()
 
     def full_disk(self, path):
@@ -224,7 +231,7 @@ def test_a_failed_save_leaves_the_earlier_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(keras.Model, "save", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        saving.save(colours(), tmp_path / "m.keras")
+        saving_files.save(colours(), tmp_path / "m.keras")
     assert (tmp_path / "m.keras").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]
 
@@ -347,15 +354,15 @@ def test_a_model_of_another_application_is_refused(run):
 def test_names_find_shipped_weights_and_paths_go_first(run, tmp_path, monkeypatch):
     package = tmp_path / "shipped"
     package.mkdir()
-    saving.save(colours(details={"shipped": True}), package / "mnist.keras")
-    monkeypatch.setattr(saving.resources, "files", lambda name: package)
+    saving_files.save(colours(details={"shipped": True}), package / "mnist.keras")
+    monkeypatch.setattr(saving_files.resources, "files", lambda name: package)
     monkeypatch.chdir(tmp_path)
     assert load("mnist").details == {"shipped": True}
     with pytest.raises(InputError, match=r"No weights are shipped for 'audio'; train first, then give --model"):
         load("audio")
     (tmp_path / "mnist").symlink_to(run)
     assert load("mnist").details["seed"] == 3
-    assert saving.shipped("mnist").details == {"shipped": True}
+    assert saving_files.shipped("mnist").details == {"shipped": True}
 
 
 @pytest.fixture(scope="module")
@@ -365,7 +372,7 @@ def folder(tmp_path_factory) -> Path:
     for name, height, colour in [("r", 4, 0), ("g", 4, 1), ("b", 7, 2), ("r2", 7, 0)]:
         picture = np.zeros((height, 5, 3), np.uint8)
         picture[..., colour] = 255
-        images.encode(picture, folder / f"{name}.png")
+        decoding.encode(picture, folder / f"{name}.png")
     (folder / "text.png").write_text("this is no picture")
     return folder
 
@@ -410,7 +417,7 @@ def test_a_model_without_labels_predicts_no_files(folder):
     network = keras.Sequential([keras.layers.Conv2D(3, 1)])
     model = assembly.assemble(network, app="super-resolution", labels=None, input=IMAGE, details={})
     with pytest.raises(InputError, match="does not label"):
-        predicting.Predictor(model).predict_files([folder / "r.png"])
+        inference_predictor.Predictor(model).predict_files([folder / "r.png"])
 
 
 def test_batches_are_of_one_shape_and_bounded(monkeypatch):
@@ -487,7 +494,7 @@ def test_a_file_that_says_of_itself_what_cannot_be_is_refused(run, tmp_path, cha
 def test_a_network_of_more_numbers_than_its_file_holds_is_not_made(run, tmp_path):
     inputs = keras.Input((4,))
     small = keras.Model(inputs, Answer("mnist", None, IMAGE)(keras.layers.Dense(8, name="wide")(inputs)))
-    saving.save(small, tmp_path / "small.keras")
+    saving_files.save(small, tmp_path / "small.keras")
 
     def widen(content):
         return content.replace(b'"units": 8', b'"units": 400000000')

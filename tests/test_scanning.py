@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.data import images, scanning
-from convmedia.data.errors import InputError
-from convmedia.data.files import tree
+from convmedia.data.folders import file_checks
+from convmedia.data.images import decoding
+from convmedia.data.storage.errors import InputError
+from convmedia.data.storage.files import tree
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +34,8 @@ def photo(seed: int, kind: str = "JPEG", **options: object) -> bytes:
     return content.getvalue()
 
 
-def examine(path: Path) -> scanning.Content:
-    return scanning.examine(path, images.decode, images.EXTENSIONS)
+def examine(path: Path) -> file_checks.Content:
+    return file_checks.examine(path, decoding.decode, decoding.EXTENSIONS)
 
 
 # Trees
@@ -71,7 +72,9 @@ def test_folders_and_files_that_may_not_be_read_are_named(tmp_path: Path) -> Non
     (tmp_path / "cat/shut").chmod(0)
     script = (
         "import os, sys\nfrom pathlib import Path\nfrom PIL import Image\n"
-        "from convmedia.data import images, scanning\nfrom convmedia.data.files import tree\nImage.init()\n"
+        "from convmedia.data.images import decoding as images\n"
+        "from convmedia.data.folders import file_checks as scanning\n"
+        "from convmedia.data.storage.files import tree\nImage.init()\n"
         "if os.getuid() == 0: os.setuid(65534)\n"
         "folder = Path(sys.argv[1])\n"
         "files, odd = tree(folder)\n"
@@ -122,10 +125,10 @@ def test_a_file_that_lacks_any_of_its_last_bytes_is_named(tmp_path: Path, kind: 
 def test_decoding_alone_takes_some_cut_files(tmp_path: Path) -> None:
     """Why there is a check of its own; where decoders become stricter it can go."""
     (tmp_path / "a.png").write_bytes(photo(1, "PNG")[:-12])
-    assert images.decode(tmp_path / "a.png").shape == (40, 56, 3)
+    assert decoding.decode(tmp_path / "a.png").shape == (40, 56, 3)
     half = photo(1)
     (tmp_path / "b.jpg").write_bytes(half[: len(half) // 2] + bytes(len(half) // 2 + 4000))
-    assert images.decode(tmp_path / "b.jpg").shape == (40, 56, 3)
+    assert decoding.decode(tmp_path / "b.jpg").shape == (40, 56, 3)
     with pytest.raises(InputError, match="without the end marker of JPEG"):
         examine(tmp_path / "b.jpg")
 
@@ -150,8 +153,8 @@ def test_the_end_of_an_embedded_small_picture_is_not_the_end(tmp_path: Path) -> 
 
 
 def test_the_end_marker_of_real_photos(convmedia_data: Path) -> None:
-    for path in images.find([convmedia_data / "cats_vs_dogs/train/cat"])[:200]:
-        assert scanning._complete(path, "JPEG")
+    for path in decoding.find([convmedia_data / "cats_vs_dogs/train/cat"])[:200]:
+        assert file_checks._complete(path, "JPEG")
 
 
 # What is remembered
@@ -162,10 +165,10 @@ def looked_at(folder: Path, judged: list[Path]) -> list:
 
     def decode(path: Path) -> None:
         judged.append(path)
-        images.decode(path)
+        decoding.decode(path)
 
     decode.__qualname__ = "decode"  # as of a module's own function
-    return list(scanning.read(folder, tree(folder)[0], decode, images.EXTENSIONS))
+    return list(file_checks.read(folder, tree(folder)[0], decode, decoding.EXTENSIONS))
 
 
 @pytest.fixture
@@ -223,10 +226,10 @@ def test_a_damaged_memory_counts_as_none_and_is_written_anew(photos: Path, cache
 def test_another_place_decoder_or_choice_of_suffixes_has_its_own_memory(photos: Path, cache: Path) -> None:
     looked_at(photos, [])
     files = tree(photos)[0]
-    for reason in scanning.read(photos, files, images.size, {".png"}):
+    for reason in file_checks.read(photos, files, decoding.size, {".png"}):
         assert isinstance(reason, str) and reason.endswith("has the suffix '.jpg', which is not read")
-    for decode in (images.size, lambda path: None):
-        assert len(list(scanning.read(photos, files, decode, images.EXTENSIONS))) == 5
+    for decode in (decoding.size, lambda path: None):
+        assert len(list(file_checks.read(photos, files, decode, decoding.EXTENSIONS))) == 5
     assert len(list(cache.rglob("*.json"))) == 2  # a lambda cannot be told from others
     again: list[Path] = []
     moved = photos.rename(photos.parent / "moved")
@@ -241,8 +244,8 @@ def test_an_interrupted_scan_goes_on_where_it_stopped(photos: Path) -> None:
 
     files = tree(photos)[0]
     with pytest.raises(KeyboardInterrupt):
-        list(scanning.read(photos, files, images.decode, images.EXTENSIONS, stop))
-    memory = scanning.Memory(photos, images.decode, images.EXTENSIONS)
+        list(file_checks.read(photos, files, decoding.decode, decoding.EXTENSIONS, stop))
+    memory = file_checks.Memory(photos, decoding.decode, decoding.EXTENSIONS)
     assert len(memory.known) == 3
 
 

@@ -12,12 +12,15 @@ import tensorflow as tf
 from PIL import Image
 
 from convmedia.apps.__main__ import command
-from convmedia.apps._entry import exit_code
-from convmedia.data import images
-from convmedia.data.errors import InputError
-from convmedia.models import assembly, audio, describing, predicting, serving, serving_pictures
+from convmedia.apps.cli.entry import exit_code
+from convmedia.data.images import decoding
+from convmedia.data.storage.errors import InputError
 from convmedia.models.answer import PICTURE
-from convmedia.models.exporting import export
+from convmedia.models.export.exporter import export
+from convmedia.models.formats import metadata, picture_decoding, serving
+from convmedia.models.inference import predictor
+from convmedia.models.networks import sounds as network_sounds
+from convmedia.models.saving import assembly
 
 LABELS = ["dark", "light", "neither"]
 
@@ -38,7 +41,7 @@ def pictures():
     dense.set_weights([np.repeat([[-0.03, 0.03, 0.0]], 3, axis=0), np.array([9.0, -14.0, 0.0])])
     details = {"network": "small"}
     model = assembly.assemble(network, app="transfer", labels=LABELS, input=PICTURE, details=details)
-    return predicting.Predictor(model)
+    return predictor.Predictor(model)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +85,7 @@ def test_jpegs_are_decoded_to_the_same_pixels(tmp_path, mode, subsampling):
     options = {"subsampling": subsampling} if mode == "RGB" else {}
     Image.fromarray(photo(3, 61, 83)).convert(mode).save(tmp_path / "a.jpg", quality=85, **options)
     found = serving.decoded_picture(tf.constant((tmp_path / "a.jpg").read_bytes())).numpy()
-    np.testing.assert_array_equal(found, images.decode(tmp_path / "a.jpg"))
+    np.testing.assert_array_equal(found, decoding.decode(tmp_path / "a.jpg"))
 
 
 def drawing(mode):
@@ -106,7 +109,7 @@ def test_transparency_is_composited_as_predict_does(tmp_path, mode):
     elif mode == "grey key":
         picture, options = picture.convert("L"), {"transparency": picture.convert("L").getpixel((0, 0))}
     picture.save(tmp_path / "a.png", **options)
-    expected = images.decode(tmp_path / "a.png")
+    expected = decoding.decode(tmp_path / "a.png")
     assert expected[0, 0].tolist() == ([0, 0, 0] if mode == "white" else [255, 255, 255])
     found = serving.decoded_picture(tf.constant((tmp_path / "a.png").read_bytes())).numpy()
     np.testing.assert_array_equal(found, expected)
@@ -121,7 +124,7 @@ def test_pictures_are_turned_by_their_exif_orientation(tmp_path, suffix, turn):
     Image.fromarray(photo(5, 20, 31)).save(tmp_path / f"a.{suffix}", exif=exif, icc_profile=b"x" * 70_000)
     found = serving.decoded_picture(tf.constant((tmp_path / f"a.{suffix}").read_bytes())).numpy()
     assert found.shape[:2] == ((31, 20) if turn >= 5 else (20, 31))
-    np.testing.assert_array_equal(found, images.decode(tmp_path / f"a.{suffix}"))
+    np.testing.assert_array_equal(found, decoding.decode(tmp_path / f"a.{suffix}"))
 
 
 def test_damaged_exif_turns_nothing_and_ends(tmp_path):
@@ -136,7 +139,7 @@ def test_damaged_exif_turns_nothing_and_ends(tmp_path):
             if suffix == "jpg":
                 assert serving.decoded_picture(tf.constant(broken)).shape[:2] in ((20, 31), (31, 20))
             else:
-                turn = serving_pictures.orientation(tf.constant(broken), tf.constant(False))
+                turn = picture_decoding.orientation(tf.constant(broken), tf.constant(False))
                 assert turn.numpy() in (1, 6)
 
 
@@ -164,11 +167,11 @@ def test_parity_has_the_difference_of_encoded_files(exported):
 def sounds():
     """A sound network with random weights."""
     keras.utils.set_random_seed(0)
-    spectrum, size = audio.heard_as("compact", 8000, 1.0)
-    network = audio.compact(spectrum.frames(size), spectrum.bands, 3)
+    spectrum, size = network_sounds.heard_as("compact", 8000, 1.0)
+    network = network_sounds.compact(spectrum.frames(size), spectrum.bands, 3)
     moments = np.full(spectrum.bands, -40, "float32"), np.full(spectrum.bands, 15, "float32")
-    model = audio.whole(network, spectrum, size, *moments, app="audio", labels=LABELS, details={})
-    return predicting.Predictor(model)
+    model = network_sounds.whole(network, spectrum, size, *moments, app="audio", labels=LABELS, details={})
+    return predictor.Predictor(model)
 
 
 def test_sounds_get_the_answers_of_predict_and_another_rate_is_refused(sounds, tmp_path):
@@ -198,7 +201,7 @@ def test_networks_that_give_pictures_give_png(tmp_path):
     pixels = [photo(1), photo(2, 9, 8)]
     sent = [serving.encoded(one, None)[0] for one in pixels]
     for one, answer in zip(pixels, serve(file_bytes=tf.constant(sent))["picture_bytes"].numpy(), strict=True):
-        np.testing.assert_array_equal(images.decode(answer), np.clip(np.round(300 - 1.5 * one), 0, 255))
+        np.testing.assert_array_equal(decoding.decode(answer), np.clip(np.round(300 - 1.5 * one), 0, 255))
 
 
 def test_encoded_sounds_are_read_by_the_standard_library(tmp_path):
@@ -259,7 +262,7 @@ def test_a_damaged_export_is_one_line(exported, tmp_path, file):
     content = (exported / file).read_bytes()
     target.write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match="cannot be read as") as caught:
-        describing.exported(target if target.parent == tmp_path else target.parent)
+        metadata.exported(target if target.parent == tmp_path else target.parent)
     assert "\n" not in str(caught.value)
 
 
@@ -268,4 +271,4 @@ def test_an_export_of_others_says_nothing_of_itself(exported, tmp_path, capsys):
     shutil.rmtree(tmp_path / "theirs" / "assets.extra")
     assert exit_code(command, ["inspect", str(tmp_path / "theirs")]) == 0
     assert "no file of this program" in capsys.readouterr().out
-    assert describing.exported(tmp_path / "nothing.onnx") is None
+    assert metadata.exported(tmp_path / "nothing.onnx") is None

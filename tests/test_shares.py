@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from convmedia.apps import _classifiers, _heard, _shares
+from convmedia.apps.classification import evaluation
+from convmedia.apps.reporting import shares
+from convmedia.apps.tasks.audio import evaluate
 
 
 def figures(right, number, labels=("cat", "dog")):
     """Figures of `number` files, of which `right` are read, the labels by turns."""
     truth = np.arange(number) % len(labels)
     answers = np.where(np.arange(number) < right, truth, (truth + 1) % len(labels))
-    return _classifiers.figures(np.eye(len(labels))[answers], truth, labels)
+    return evaluation.figures(np.eye(len(labels))[answers], truth, labels)
 
 
 def wilson(right, number):
@@ -21,52 +23,52 @@ def wilson(right, number):
 
 @pytest.mark.parametrize(("right", "number"), [(15, 18), (557, 600), (3, 3)])
 def test_accuracy_is_said_with_counts_and_interval(right, number):
-    said = _classifiers.accuracy_said(figures(right, number))
+    said = evaluation.accuracy_said(figures(right, number))
     assert said == f"{100 * right / number:.2f} % ({right} of {number}, 95 % interval {wilson(right, number)})"
-    headline = _classifiers.headline({"test": figures(right, number), "inverted": figures(1, 4)})
+    headline = evaluation.headline({"test": figures(right, number), "inverted": figures(1, 4)})
     assert headline["test"] == f"{100 * right / number:.2f} % ({right} of {number})"
     assert headline["95 % interval"] == wilson(right, number)
     assert headline["95 % interval, inverted"] == wilson(1, 4)
 
 
 def test_few_files_are_a_doubt_and_many_none():
-    assert _shares.doubts({"test": figures(15, 18)}) == [
+    assert shares.doubts({"test": figures(15, 18)}) == [
         f"test: 18 files tell too little: the accuracy may be {wilson(15, 18)}; test on more"
     ]
-    assert _shares.doubts({"test": figures(557, 600)}) == []
+    assert shares.doubts({"test": figures(557, 600)}) == []
 
 
 def test_labels_with_few_files_are_named():
     truth = np.repeat([0, 1, 2], [100, 100, 9])
-    found = _classifiers.figures(np.eye(3)[truth], truth, ["cat", "dog", "newt"])
-    assert _shares.doubts({"test": found}) == ["test: too few files to tell the recall of newt within 20 points"]
+    found = evaluation.figures(np.eye(3)[truth], truth, ["cat", "dog", "newt"])
+    assert shares.doubts({"test": found}) == ["test: too few files to tell the recall of newt within 20 points"]
 
 
 def test_one_answer_to_everything_is_a_doubt():
     truth = np.arange(600) % 2
     always = np.tile([0.9, 0.1], (600, 1))
-    assert _shares.doubts({"test": _classifiers.figures(always, truth, ["cat", "dog"])})[0] == (
+    assert shares.doubts({"test": evaluation.figures(always, truth, ["cat", "dog"])})[0] == (
         "test: 'cat' is answered to every file; nothing was learned"
     )
-    alone = _classifiers.figures(always[truth == 0], truth[truth == 0], ["cat", "dog"])
+    alone = evaluation.figures(always[truth == 0], truth[truth == 0], ["cat", "dog"])
     assert "only_answer" not in alone
 
 
 def test_rows_of_labels_have_counts():
-    rows = _classifiers.label_rows(figures(15, 18)["per_label"])
+    rows = evaluation.label_rows(figures(15, 18)["per_label"])
     assert rows[0] == ["cat", "80.00 % (8 of 10)", "88.89 % (8 of 9)", "84.21 %", 9]
 
 
 def test_sounds_with_several_labels_are_said_with_counts():
     scores, truth = np.array([[0.9, 0.1], [0.2, 0.8], [0.9, 0.9]]), np.array([[1, 0], [0, 1], [1, 0]])
-    found = _heard.tagging(scores, truth, [0.5, 0.5])
-    assert _heard.shares_said(found)["exactly right"] == f"66.67 % (2 of 3, 95 % interval {wilson(2, 3)})"
-    assert _shares.doubts({"test": found})[0].startswith("test: 3 files tell too little: the share that is exactly")
+    found = evaluate.tagging(scores, truth, [0.5, 0.5])
+    assert evaluate.shares_said(found)["exactly right"] == f"66.67 % (2 of 3, 95 % interval {wilson(2, 3)})"
+    assert shares.doubts({"test": found})[0].startswith("test: 3 files tell too little: the share that is exactly")
 
 
 def test_shares_of_exports_are_said_with_counts_and_interval():
-    from convmedia.apps._parity import share, worth
-    from convmedia.models.comparing import counted_share
+    from convmedia.apps.reporting.export_figures import share, worth
+    from convmedia.models.export.comparison import counted_share
 
     found = {"metric": "accuracy", "measured_on": "18 files", "before": 1.0, "after": 15 / 18}
     assert worth(found) == "accuracy 100.00 % before, 83.33 % after (18 files)"  # from before there were counts
@@ -79,6 +81,6 @@ def test_shares_of_exports_are_said_with_counts_and_interval():
 
 
 def test_a_share_without_a_kept_interval_is_said_with_one():
-    from convmedia.apps._shares import counted
+    from convmedia.apps.reporting.shares import counted
 
     assert counted(15 / 18, 18) == "83.33 % (15 of 18, 95 % interval 60.8 to 94.2 %)"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from convmedia.data import silence
+from convmedia.data.audio import silence
 
 
 def noise(samples, db, power=0.0, seed=0):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from convmedia.data import sounds
-from convmedia.data.errors import InputError
+from convmedia.data.datasets import sounds
+from convmedia.data.storage.errors import InputError
 
 
 def written(path, seed):

@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convmedia.data import images, sources
-from convmedia.data.catalogue import SOURCES
-from convmedia.data.errors import InputError
+from convmedia.data.images import decoding
+from convmedia.data.sources import fetch
+from convmedia.data.sources.catalogue import SOURCES
+from convmedia.data.storage.errors import InputError
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -96,11 +97,11 @@ def test_unknown_names_get_near_ones() -> None:
         "speech_commands": "mean speech-commands?",
     }.items():
         with pytest.raises(InputError, match=near):
-            sources.locate(wrong)
+            fetch.locate(wrong)
 
 
 def test_the_bundled_set_is_there_without_network(home: Path) -> None:
-    found = sources.fetch("digits")
+    found = fetch.fetch("digits")
     with gzip.open(found, "rt") as file:
         table = list(csv.reader(file))
     assert len(table) == 1797 and len(table[0]) == 65
@@ -112,7 +113,7 @@ def test_offline_is_one_line_that_names_everything(home: Path, monkeypatch: pyte
     row = dataclasses.replace(SOURCES["mnist"], urls=(f"http://127.0.0.1:{port}/mnist.npz",))
     monkeypatch.setitem(SOURCES, "mnist", row)
     with pytest.raises(InputError) as error:
-        sources.fetch("mnist")
+        fetch.fetch("mnist")
     text = str(error.value)
     for part in (
         "mnist is not in",
@@ -125,7 +126,7 @@ def test_offline_is_one_line_that_names_everything(home: Path, monkeypatch: pyte
     assert "\n" not in text
     monkeypatch.setenv("CONVMEDIA_DATA", "/nowhere")
     with pytest.raises(InputError, match=r"/nowhere/mnist\.npz nor in"):
-        sources.fetch("mnist")
+        fetch.fetch("mnist")
 
 
 def set5(width: int = 512) -> dict[str, bytes]:
@@ -134,7 +135,7 @@ def set5(width: int = 512) -> dict[str, bytes]:
     content = {}
     for name, (columns, lines) in sizes.items():
         file = io.BytesIO()
-        images.Image.new("RGB", (columns, lines)).save(file, "BMP")
+        decoding.Image.new("RGB", (columns, lines)).save(file, "BMP")
         content[f"SRCNN/Set5/{name}_GT.bmp"] = file.getvalue()
     return content
 
@@ -152,16 +153,16 @@ def test_fetch_unpacks_checks_records_and_asks_once(
 ) -> None:
     content = archive(set5())
     offer(monkeypatch, server, "Set5", content, closed=True)
-    assert sources.locate("Set5") is None and sources.recorded("Set5") is None
-    found = sources.fetch("Set5")
-    assert found == home / "super_resolution/Set5/HR" == sources.locate("Set5")
+    assert fetch.locate("Set5") is None and fetch.recorded("Set5") is None
+    found = fetch.fetch("Set5")
+    assert found == home / "super_resolution/Set5/HR" == fetch.locate("Set5")
     assert sorted(path.name for path in found.iterdir())[0] == "baby_GT.bmp"
-    assert sources.recorded("Set5") == hashlib.sha256(content).hexdigest()
+    assert fetch.recorded("Set5") == hashlib.sha256(content).hexdigest()
     note = json.loads((found.parent / "HR.source.json").read_text())
     assert note["url"] == server.url
     assert not list((home / "archives").iterdir())
-    assert sources.fetch("Set5") == found and len(server.requests) == 1
-    shown = {row["name"]: row for row in sources.rows()}["Set5"]
+    assert fetch.fetch("Set5") == found and len(server.requests) == 1
+    shown = {row["name"]: row for row in fetch.rows()}["Set5"]
     assert shown["found"] == str(found) and shown["sha256"] == note["sha256"] and shown["size"] == "about 7.6 MB"
 
 
@@ -169,20 +170,20 @@ def test_an_archive_of_two_sets_is_downloaded_once(home: Path, server: Server, m
     both = archive(set5() | {f"SRCNN/Set14/{index}.bmp": b"x" for index in range(14)})
     offer(monkeypatch, server, "Set5", both)
     offer(monkeypatch, server, "Set14", both)
-    sources.fetch("Set5")
+    fetch.fetch("Set5")
     assert len(list((home / "archives").iterdir())) == 1
     with pytest.raises(InputError, match=r"0\.bmp holds no picture"):
-        sources.fetch("Set14")
+        fetch.fetch("Set14")
     assert len(server.requests) == 1 and not list((home / "archives").iterdir())
 
 
 def test_wrong_content_says_expected_and_received(home: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, server, "Set5", archive(set5(width=500)))
     with pytest.raises(InputError, match=r"is not Set5: expected 567,456 pixels in all, received 561,312"):
-        sources.fetch("Set5")
+        fetch.fetch("Set5")
     next((home / "super_resolution/Set5/HR").iterdir()).unlink()
     with pytest.raises(InputError, match="expected 5 files, received 4 files"):
-        sources.fetch("Set5")
+        fetch.fetch("Set5")
 
 
 def test_esc10_is_cut_from_esc50(home: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +194,7 @@ def test_esc10_is_cut_from_esc50(home: Path, server: Server, monkeypatch: pytest
         names[f"ESC-50-master/audio/{index}.wav"] = b"RIFF"
     names["ESC-50-master/meta/esc50.csv"] = "\n".join(lines).encode()
     offer(monkeypatch, server, "esc10", archive(names))
-    found = sources.fetch("esc10")
+    found = fetch.fetch("esc10")
     with (found / "esc10.csv").open() as file:
         assert {line["filename"] for line in csv.DictReader(file)} == {f"{index}.wav" for index in range(400)}
     assert sorted(path.name for path in found.iterdir()) == ["audio", "esc10.csv"]
@@ -203,21 +204,21 @@ def test_esc10_is_cut_from_esc50(home: Path, server: Server, monkeypatch: pytest
 def test_a_data_folder_comes_before_the_cache(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for root in (home, tmp_path / "data"):
         (root / "audio/fsdd/recordings").mkdir(parents=True)
-    assert sources.locate("fsdd") == home / "audio/fsdd/recordings"
+    assert fetch.locate("fsdd") == home / "audio/fsdd/recordings"
     monkeypatch.setenv("CONVMEDIA_DATA", str(tmp_path / "data"))
-    assert sources.locate("fsdd") == tmp_path / "data/audio/fsdd/recordings"
+    assert fetch.locate("fsdd") == tmp_path / "data/audio/fsdd/recordings"
     with pytest.raises(InputError, match="expected 3,000 files, received 0 files"):
-        sources.fetch("fsdd")
+        fetch.fetch("fsdd")
 
 
 def test_mnist_that_is_another_file(home: Path) -> None:
     home.mkdir()
     (home / "mnist.npz").write_bytes(b"PK no archive")
     with pytest.raises(InputError, match="is not mnist: expected arrays x_train"):
-        sources.fetch("mnist")
+        fetch.fetch("mnist")
     np.savez(home / "mnist.npz", x_train=np.zeros((2, 28, 28), np.uint8))
     with pytest.raises(InputError, match="is not mnist"):
-        sources.fetch("mnist")
+        fetch.fetch("mnist")
 
 
 def data_folder() -> Path:
@@ -229,10 +230,10 @@ def data_folder() -> Path:
 
 def test_sets_of_the_data_folder_are_right() -> None:
     data_folder()
-    here = [row.name for row in SOURCES.values() if sources.locate(row.name)]
+    here = [row.name for row in SOURCES.values() if fetch.locate(row.name)]
     assert {"mnist", "Set5", "fsdd"} <= set(here)
     for name in here:
-        assert sources.fetch(name) == sources.locate(name)
+        assert fetch.fetch(name) == fetch.locate(name)
 
 
 def test_one_changed_pixel_or_label_of_mnist_is_found(tmp_path: Path) -> None:
@@ -242,12 +243,12 @@ def test_one_changed_pixel_or_label_of_mnist_is_found(tmp_path: Path) -> None:
         changed = known[key].copy()
         changed.flat[1000] ^= 1
         np.savez(tmp_path / "mnist.npz", **(known | {key: changed}))
-        with pytest.raises(InputError, match=f"expected {key} with the SHA-256 {sources._MNIST_IDX[key]}"):
-            sources.check("mnist", tmp_path / "mnist.npz")
+        with pytest.raises(InputError, match=f"expected {key} with the SHA-256 {fetch._MNIST_IDX[key]}"):
+            fetch.check("mnist", tmp_path / "mnist.npz")
 
 
 def test_a_missing_clip_is_counted(tmp_path: Path) -> None:
     shutil.copytree(data_folder() / "audio/esc10", tmp_path / "esc10")
     next((tmp_path / "esc10/audio").iterdir()).unlink()
     with pytest.raises(InputError, match="expected 400 files, received 399 files"):
-        sources.check("esc10", tmp_path / "esc10")
+        fetch.check("esc10", tmp_path / "esc10")

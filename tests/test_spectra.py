@@ -4,9 +4,9 @@ import librosa
 import numpy as np
 import pytest
 
-from convmedia.data import spectra
-from convmedia.data.errors import InputError
-from convmedia.data.spectra import Spectrum
+from convmedia.data.audio import mel
+from convmedia.data.audio.mel import Spectrum
+from convmedia.data.storage.errors import InputError
 
 
 @pytest.mark.parametrize("slaney_norm", [True, False])
@@ -42,7 +42,7 @@ def test_bands_narrower_than_a_bin_are_silent_without_a_word():
 
 def test_the_fourier_matrix_is_the_transform_of_a_hann_window():
     values = np.random.default_rng(0).normal(size=64)
-    parts = values @ spectra.fourier(64)
+    parts = values @ mel.fourier(64)
     expected = np.fft.rfft(values * (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(64) / 64)))
     np.testing.assert_allclose(parts, np.concatenate([expected.real, -expected.imag]), atol=1e-5)
 
@@ -51,13 +51,13 @@ def test_the_fourier_matrix_is_the_transform_of_a_hann_window():
 def test_slopes_are_librosas_deltas(frames):
     values = np.random.default_rng(1).normal(size=(frames, 7)).astype("float32")
     expected = librosa.feature.delta(values, axis=0)
-    np.testing.assert_allclose(spectra.slopes(frames) @ values, expected, atol=1e-5)
+    np.testing.assert_allclose(mel.slopes(frames) @ values, expected, atol=1e-5)
 
 
 def test_the_slope_of_a_line_is_its_slope_and_one_frame_has_none():
     line = np.arange(5, dtype="float32")[:, None] * 3
-    np.testing.assert_allclose(spectra.slopes(5) @ line, 3, rtol=1e-5)
-    assert spectra.slopes(1).tolist() == [[0.0]]
+    np.testing.assert_allclose(mel.slopes(5) @ line, 3, rtol=1e-5)
+    assert mel.slopes(1).tolist() == [[0.0]]
 
 
 @pytest.mark.parametrize(

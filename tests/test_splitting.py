@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convmedia.data.errors import InputError
-from convmedia.data.groups import group_names
-from convmedia.data.labelled import stratified
-from convmedia.data.near_duplicates import Likeness
-from convmedia.data.splitting import Example, divided, few, held_out
+from convmedia.data.folders.labelled import stratified
+from convmedia.data.splits.groups import group_names
+from convmedia.data.splits.near_duplicates import Likeness
+from convmedia.data.splits.splitting import Example, divided, few, held_out
+from convmedia.data.storage.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 

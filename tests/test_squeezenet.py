@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from convmedia.data import images
-from convmedia.data.errors import InputError
-from convmedia.models import backbones, squeezenet
+from convmedia.data.images import decoding
+from convmedia.data.storage.errors import InputError
+from convmedia.models.backbones import catalogue, squeezenet
 
 FILE = "squeezenet_v1.1_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
@@ -136,8 +136,8 @@ def test_the_real_weights_tell_cats_from_dogs(network, convmedia_data):
     squeezenet.load_weights(network, convmedia_data / "backbones" / FILE)
     folders = [convmedia_data / "cats_vs_dogs" / "train" / name for name in ("cat", "dog")]
     files = [file for folder in folders for file in sorted(folder.iterdir())[:30]]
-    resize, preprocess = backbones.preparation("squeezenet", side=128)
-    pictures = np.concatenate([resize(images.decode(file)[None].astype("float32")) for file in files])
+    resize, preprocess = catalogue.preparation("squeezenet", side=128)
+    pictures = np.concatenate([resize(decoding.decode(file)[None].astype("float32")) for file in files])
     x = keras.ops.convert_to_numpy(network(preprocess(pictures))).mean((1, 2))
     labels, first = np.repeat([0, 1], 30), np.arange(60) % 2 == 0
     # 15 of each kind give the centres, the other 15 are told by the nearer one.

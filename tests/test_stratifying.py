@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.data import digits, folders, pictures, stratifying
-from convmedia.data.errors import InputError
+from convmedia.data.datasets import digits
+from convmedia.data.datasets import photos as datasets_photos
+from convmedia.data.folders import scan as folders_scan
+from convmedia.data.splits import stratifying
+from convmedia.data.storage.errors import InputError
 
 FOLDS = stratifying.FOLDS
 
@@ -31,7 +34,7 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(photos):
-    return {fold: folders.scan(photos, fold=fold, group="(anna)") for fold in FOLDS}
+    return {fold: folders_scan.scan(photos, fold=fold, group="(anna)") for fold in FOLDS}
 
 
 def test_folds_are_disjoint_and_hold_everything(found):
@@ -58,11 +61,11 @@ def test_folds_hold_as_much_of_each_label(found):
 
 
 def test_folds_are_the_same_in_two_calls_and_say_that_told_splits_are_pooled(photos, found):
-    again = folders.scan(photos, fold="2", group="(anna)")
+    again = folders_scan.scan(photos, fold="2", group="(anna)")
     assert again.examples == found["2"].examples and again.digest == found["2"].digest
     assert again.digest != found["3"].digest
     assert sum("pooled" in line for line in again.warnings) == 1
-    assert not any("pooled" in line for line in folders.scan(photos, group="(anna)").warnings)
+    assert not any("pooled" in line for line in folders_scan.scan(photos, group="(anna)").warnings)
 
 
 @pytest.mark.parametrize("parts", [5, 8])
@@ -94,11 +97,11 @@ def test_a_label_that_is_too_rare_for_folds_is_named():
 def test_a_table_has_its_own_folds_and_others_have_five(photos, tmp_path):
     lines = [f"{path},{path.parent.name},{'xyz'[i % 3]}" for i, path in enumerate(sorted(photos.rglob("*.png")))]
     (tmp_path / "own.csv").write_text("\n".join(["file,labels,fold", *lines]))
-    assert pictures.folds(str(tmp_path / "own.csv")) == ["x", "y", "z"]
-    assert pictures.folds(str(photos)) == [*FOLDS]
+    assert datasets_photos.folds(str(tmp_path / "own.csv")) == ["x", "y", "z"]
+    assert datasets_photos.folds(str(photos)) == [*FOLDS]
     with pytest.raises(InputError, match="folds x, y, z; received 1"):
-        pictures.load(str(tmp_path / "own.csv"), fold="1")
-    own = pictures.load(str(tmp_path / "own.csv"), fold="y")
+        datasets_photos.load(str(tmp_path / "own.csv"), fold="1")
+    own = datasets_photos.load(str(tmp_path / "own.csv"), fold="y")
     assert {lines[i].split(",")[0] for i in range(1, len(lines), 3)} >= set(map(str, own.test.paths))
 
 

@@ -12,10 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps import _entry, _painting_options, _stylizing, style_transfer
-from convmedia.apps._styling import Steady
-from convmedia.data import images, recolouring
-from convmedia.models import load, matching, style
+from convmedia.apps import style_transfer
+from convmedia.apps.cli import entry
+from convmedia.apps.tasks.style_transfer import multiscale
+from convmedia.apps.tasks.style_transfer import options as style_transfer_options
+from convmedia.apps.tasks.style_transfer.apply import Steady
+from convmedia.data.images import decoding
+from convmedia.data.transforms import colour_transfer
+from convmedia.models import load
+from convmedia.models.losses import style_losses, style_objective
 
 RNG = np.random.default_rng(0)
 STARRY = "style/starry_night.jpg"
@@ -23,7 +28,7 @@ STARRY = "style/starry_night.jpg"
 
 def run(capsys, *arguments):
     """Exit code, standard output and standard error of a command in this process."""
-    code = _entry.exit_code(style_transfer.command, [str(argument) for argument in arguments])
+    code = entry.exit_code(style_transfer.command, [str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -68,7 +73,7 @@ def photos(tmp_path_factory):
 @pytest.fixture
 def stylize(capsys, folder, small_vgg, tmp_path):
     def command(*options, content="photo.png", styles=("painting.png",), out="out.png"):
-        pictures = [folder / content, *(folder / style for style in styles)]
+        pictures = [folder / content, *(folder / style_losses for style_losses in styles)]
         given = ("--out", tmp_path / out, "--weights", small_vgg, "--steps", 12, "--scales", 2, "--every", 5)
         return run(capsys, "stylize", *pictures, *given, *options)
 
@@ -121,9 +126,11 @@ def test_luminance_leaves_chroma(stylize, folder, tmp_path):
 @pytest.mark.parametrize("colour", ["covariance", "histogram"])
 def test_colours_are_matched_to_the_photos(colour, folder):
     files = [folder / "photo.png", [folder / "painting.png"], []]
-    wanted = _stylizing.read(*files, start="content", blend=[1.0], size=64)
-    painting = _stylizing.Scene(wanted, (48, 64), 1.0, colour).paintings[0]
-    recoloured = {"covariance": recolouring.with_covariance_of, "histogram": recolouring.with_histogram_of}[colour]
+    wanted = multiscale.read(*files, start="content", blend=[1.0], size=64)
+    painting = multiscale.Scene(wanted, (48, 64), 1.0, colour).paintings[0]
+    recoloured = {"covariance": colour_transfer.with_covariance_of, "histogram": colour_transfer.with_histogram_of}[
+        colour
+    ]
     np.testing.assert_array_equal(painting, recoloured(wanted.paintings[0], wanted.content))
 
 
@@ -153,7 +160,7 @@ def test_two_processes_do_not_paint_into_one_file(stylize, tmp_path, other):
         raise Meanwhile
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_stylizing, "stylized", second)
+        patch.setattr(multiscale, "stylized", second)
         with pytest.raises(Meanwhile):
             stylize()
     [(code, _, err)] = lines
@@ -198,14 +205,14 @@ def test_a_kill_leaves_the_last_kept_picture(folder, small_vgg, tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_picture(stylize, tmp_path, monkeypatch):
-    true, calls = _stylizing.Objective.__call__, []
+    true, calls = multiscale.Objective.__call__, []
 
     def broken(self, picture):
         calls.append(picture)
         losses, gradient = true(self, picture)
         return (losses._replace(total=float("nan")) if len(calls) == 9 else losses), gradient
 
-    monkeypatch.setattr(_stylizing.Objective, "__call__", broken)
+    monkeypatch.setattr(multiscale.Objective, "__call__", broken)
     code, out, err = stylize("--json")
     row = json.loads(out)
     assert (code, row["stopped"], row["steps"]) == (1, "nan", 8)
@@ -259,8 +266,17 @@ TRAINING = ["--filters", "2", "--side", "32", "--epochs", "2", "--limit", "8", "
 
 
 def train(photos, folder, weights, out, *options, styles=("painting.png",)):
-    arguments = ["train", *(folder / style for style in styles), "--data", photos, "--weights", weights, "--out", out]
-    return _entry.exit_code(style_transfer.command, [str(part) for part in [*arguments, *TRAINING, *options]])
+    arguments = [
+        "train",
+        *(folder / style_losses for style_losses in styles),
+        "--data",
+        photos,
+        "--weights",
+        weights,
+        "--out",
+        out,
+    ]
+    return entry.exit_code(style_transfer.command, [str(part) for part in [*arguments, *TRAINING, *options]])
 
 
 @pytest.fixture(scope="module")
@@ -358,15 +374,15 @@ def test_stills_of_a_video_are_kept_steady():
 
 
 def test_shares_add_to_1():
-    assert _painting_options.shares(None, 4) == [0.25] * 4
-    assert _painting_options.shares("3,1", 2) == [0.75, 0.25]
+    assert style_transfer_options.shares(None, 4) == [0.25] * 4
+    assert style_transfer_options.shares("3,1", 2) == [0.75, 0.25]
 
 
 def test_sizes_fit():
-    assert _stylizing.fitted((3000, 2000), 600) == (600, 400)
-    assert _stylizing.fitted((300, 200), 600) == (300, 200)
-    assert _stylizing.fitted((300, 1), 30) == (30, 1)
-    assert _stylizing.shares(200, 3) == [66, 66, 68]
+    assert multiscale.fitted((3000, 2000), 600) == (600, 400)
+    assert multiscale.fitted((300, 200), 600) == (300, 200)
+    assert multiscale.fitted((300, 1), 30) == (30, 1)
+    assert multiscale.shares(200, 3) == [66, 66, 68]
 
 
 def test_the_bridge_is_painted_as_a_starry_night(convmedia_data, tmp_path, capsys):
@@ -380,16 +396,18 @@ def test_the_bridge_is_painted_as_a_starry_night(convmedia_data, tmp_path, capsy
 
 
 def test_the_included_network_paints_as_a_starry_night(convmedia_data, tmp_path, capsys):
-    photo, painting = (images.decode(convmedia_data / "style" / name) for name in ("content/golden_gate.jpg", STARRY))
+    photo, painting = (decoding.decode(convmedia_data / "style" / name) for name in ("content/golden_gate.jpg", STARRY))
     Image.fromarray(photo[100:340, 200:520]).save(tmp_path / "bridge.png")
     code, printed, err = run(capsys, "apply", tmp_path / "bridge.png", "--out", tmp_path / "out", "--json")
     assert code == 0, err
     assert json.loads(printed)[0]["width"] == 320
-    seen = style.extractor(convmedia_data / "backbones/vgg19_normalised_conv1_1_to_conv3_1_with_decoders.npz")
-    painting = _stylizing.resized(painting.astype(np.float32), _stylizing.fitted(painting.shape[:2], 320))
-    wanted = matching.grams_of(seen, painting)
+    seen = style_losses.extractor(convmedia_data / "backbones/vgg19_normalised_conv1_1_to_conv3_1_with_decoders.npz")
+    painting = multiscale.resized(painting.astype(np.float32), multiscale.fitted(painting.shape[:2], 320))
+    wanted = style_objective.grams_of(seen, painting)
 
     def loss(picture):
-        return float(keras.ops.sum(style.style_loss(matching.grams_of(seen, picture.astype(np.float32)), wanted)))
+        return float(
+            keras.ops.sum(style_losses.style_loss(style_objective.grams_of(seen, picture.astype(np.float32)), wanted))
+        )
 
     assert loss(opened(tmp_path / "out" / "bridge.png")) < 0.2 * loss(photo[100:340, 200:520])

@@ -4,10 +4,10 @@ import pytest
 
 from convmedia.models import load
 from convmedia.models.answer import PICTURE
-from convmedia.models.assembly import assemble
-from convmedia.models.exporting import export
-from convmedia.models.saving import save
-from convmedia.models.stylizing import EPSILON, CropLike, StyleNormalization, painter
+from convmedia.models.export.exporter import export
+from convmedia.models.networks.stylization import EPSILON, CropLike, StyleNormalization, painter
+from convmedia.models.saving.assembly import assemble
+from convmedia.models.saving.files import save
 
 RNG = np.random.default_rng(0)
 

@@ -13,17 +13,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps import _entry, _twin, super_resolution
-from convmedia.apps._model_choice import at_precision
-from convmedia.apps._pictures import sample_photos
-from convmedia.apps._quality import averaged
-from convmedia.data import resample
+from convmedia.apps import super_resolution
+from convmedia.apps.classification.photo_pipeline import sample_photos
+from convmedia.apps.cli import entry
+from convmedia.apps.tasks.super_resolution.evaluate import averaged
+from convmedia.apps.tasks.super_resolution.model_choice import at_precision
+from convmedia.apps.training import mixed_precision
+from convmedia.data.transforms import bicubic as transforms_bicubic
 from convmedia.models import load, shipped
 from convmedia.models.answer import PICTURE
-from convmedia.models.assembly import assemble
-from convmedia.models.saving import save
-from convmedia.models.super_resolution import NETWORKS, whole
-from convmedia.models.tiling import whole_picture
+from convmedia.models.inference.tiling import whole_picture
+from convmedia.models.networks.super_resolution import NETWORKS, whole
+from convmedia.models.saving.assembly import assemble
+from convmedia.models.saving.files import save
 
 QUICK = ["--network", "srcnn", "--epochs", "2", "--batch-size", "4", "--limit", "24", "--precision", "float32"]
 
@@ -35,7 +37,7 @@ def opened(path):
 
 def run(capsys, *arguments):
     """Exit code, standard output and standard error of a command in this process."""
-    code = _entry.exit_code(super_resolution.command, [str(argument) for argument in arguments])
+    code = entry.exit_code(super_resolution.command, [str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -64,7 +66,7 @@ def folder(tmp_path_factory):
 def trained(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "srcnn"
     arguments = ["train", "--data", str(folder), *QUICK, "--out", str(out)]
-    assert _entry.exit_code(super_resolution.command, arguments) == 0
+    assert entry.exit_code(super_resolution.command, arguments) == 0
     return out
 
 
@@ -96,8 +98,10 @@ def test_a_run_folder_holds_what_the_contract_names(trained, folder):
         "left_out": 1,
     }
     held = min(sorted(folder.glob("?.png")), key=lambda path: hashlib.sha256(path.read_bytes()).hexdigest())
-    luma = resample.modcrop(resample.luma(opened(held)), 2).astype(np.float64)
-    enlarged = resample.imresize(resample.imresize(luma, 0.5, border="symmetric"), 2, border="symmetric")
+    luma = transforms_bicubic.modcrop(transforms_bicubic.luma(opened(held)), 2).astype(np.float64)
+    enlarged = transforms_bicubic.imresize(
+        transforms_bicubic.imresize(luma, 0.5, border="symmetric"), 2, border="symmetric"
+    )
     error = (np.round(enlarged) - luma)[2:-2, 2:-2]
     assert record["metrics"]["x2"]["bicubic_psnr"] == pytest.approx(10 * np.log10(255**2 / np.mean(error**2)), abs=1e-3)
     assert "cut.png" in (trained / "report.html").read_text()
@@ -196,7 +200,7 @@ def test_an_identity_enlarges_as_imresize_does(bicubic, tmp_path, capsys):
         "precision": "float32",
         "seconds": rows[0]["seconds"],
     }
-    expected = np.clip(np.round(resample.imresize(picture.astype(np.float64), 2)), 0, 255)
+    expected = np.clip(np.round(transforms_bicubic.imresize(picture.astype(np.float64), 2)), 0, 255)
     answer = opened(rows[0]["out"]).astype(float)
     assert np.mean(np.abs(answer - expected) > 0) < 0.01  # halves may be rounded either way
     assert np.abs(answer - expected).max() <= 1
@@ -237,16 +241,16 @@ def test_evaluate_says_what_it_computed_in(folder, trained, capsys):
 
 def test_what_is_measured_is_what_is_made(tmp_path, capsys, monkeypatch):
     """On a processor that multiplies bfloat16 too: `evaluate` and `upscale` without options compute alike."""
-    monkeypatch.setattr(_twin, "cpu_multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(mixed_precision, "cpu_multiplies_bfloat16", lambda: True)
     original = sample_photos()[2][:48, :64]
     (tmp_path / "in").mkdir()
     Image.fromarray(original).save(tmp_path / "in" / "one.png")
-    Image.fromarray(resample.imresize(original, 1 / 2, border="symmetric")).save(tmp_path / "small.png")
+    Image.fromarray(transforms_bicubic.imresize(original, 1 / 2, border="symmetric")).save(tmp_path / "small.png")
     measured = json.loads(run(capsys, "evaluate", "--data", tmp_path / "in", "--json")[1])
     code, out, _ = run(capsys, "upscale", tmp_path / "small.png", "--out", tmp_path / "out", "--json")
     [row] = json.loads(out)
     assert (code, measured["precision"], row["precision"]) == (0, "float32", "float32")
-    found, wanted = (resample.luma(picture).astype(float) for picture in (opened(row["out"]), original))
+    found, wanted = (transforms_bicubic.luma(picture).astype(float) for picture in (opened(row["out"]), original))
     psnr = 20 * np.log10(255 / np.sqrt(np.mean((found - wanted)[2:-2, 2:-2] ** 2)))
     assert psnr == pytest.approx(measured["images"][0]["psnr"], abs=0.05)  # the file's colours are whole numbers
 
@@ -267,11 +271,11 @@ def test_alpha_grey_depth_profile_and_exif_are_kept(bicubic, tmp_path, capsys):
     made = {row["file"].rpartition("/")[2]: row["out"] for row in rows}
     with Image.open(made["rgba.png"]) as rgba, Image.open(made["grey.jpg"]) as grey:
         assert (rgba.mode, rgba.size, rgba.info["icc_profile"]) == ("RGBA", (48, 40), profile)
-        np.testing.assert_array_equal(np.asarray(rgba)[..., 3], resample.imresize(alpha[..., 0], 2))
+        np.testing.assert_array_equal(np.asarray(rgba)[..., 3], transforms_bicubic.imresize(alpha[..., 0], 2))
         assert (rgba.getexif()[0x013B], grey.getexif()[0x013B]) == ("Ada", "Ada")
         assert (grey.mode, grey.format) == ("L", "JPEG")
     deep = opened(made["deep.png"]).astype(float)
-    expected = resample.imresize(colour[..., 0].astype(np.float64) * 257, 2)
+    expected = transforms_bicubic.imresize(colour[..., 0].astype(np.float64) * 257, 2)
     np.testing.assert_allclose(deep, np.clip(expected, 0, 65535), atol=1.0)
 
 

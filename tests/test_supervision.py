@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from convmedia.apps import _supervision
+from convmedia.apps.console import supervision
 
 CHILD = """
 import os, sys, time
-from convmedia.apps import _supervision
+from convmedia.apps.console import supervision as _supervision
 _supervision.supervised()
 print("child", os.getpid(), flush=True)
 {}
@@ -26,7 +26,7 @@ def started():
     processes = []
 
     def start(does):
-        place = {_supervision.ADDRESSES: "127.0.0.1:1", _supervision.NUMBER: "2", _supervision.RANK: "0"}
+        place = {supervision.ADDRESSES: "127.0.0.1:1", supervision.NUMBER: "2", supervision.RANK: "0"}
         script = CHILD.format(does)
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         process = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, **place}, **pipes)
@@ -68,9 +68,9 @@ LOSING = "os.write(1, b'Gloo: connection closed'); {}os.abort()"
         ("sys.exit(3)", 3, ""),
         ("print('answer'); sys.exit()", 0, ""),
         ("_supervision.lost()", 2, "did not meet at 127.0.0.1:1"),
-        ("_supervision.met(); _supervision.lost()", 2, _supervision.LOST),
+        ("_supervision.met(); _supervision.lost()", 2, supervision.LOST),
         (LOSING.format(""), 2, "did not meet at 127.0.0.1:1"),
-        (LOSING.format("_supervision.met(); "), 2, _supervision.LOST),
+        (LOSING.format("_supervision.met(); "), 2, supervision.LOST),
         ("os.write(2, b'a bug'); os.abort()", 134, "a bug"),
     ],
 )
@@ -92,6 +92,6 @@ def test_signals_reach_the_training_once(started, number, code):
 
 
 def test_what_was_held_is_shown_without_the_marker(capsys):
-    held = io.BytesIO(b"one" + _supervision.MET + b"two")
-    assert _supervision.said(-signal.SIGSEGV, held, "unmet") == 139
+    held = io.BytesIO(b"one" + supervision.MET + b"two")
+    assert supervision.said(-signal.SIGSEGV, held, "unmet") == 139
     assert capsys.readouterr().err.startswith("onetwo\nerror: the training was ended by signal 11")

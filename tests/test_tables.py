@@ -2,8 +2,9 @@
 
 import pytest
 
-from convmedia.data import sounds, tables
-from convmedia.data.errors import InputError
+from convmedia.data.datasets import sounds
+from convmedia.data.folders import csv_tables
+from convmedia.data.storage.errors import InputError
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def folder(tmp_path):
 def rows(folder, content, name="t.csv", encoding="utf-8"):
     path = folder / name
     path.write_bytes(content.encode(encoding) if isinstance(content, str) else content)
-    found, bad = tables.read(path)
+    found, bad = csv_tables.read(path)
     listed = [(row.path.relative_to(folder).as_posix(), row.labels, row.split) for row in found]
     return listed, [reason for _, reason in bad]
 

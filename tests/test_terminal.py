@@ -6,9 +6,12 @@ import shutil
 import pytest
 from PIL import Image
 
-from convmedia.apps import _entry, _predicting, _terminal, _verb_predict
-from convmedia.apps._application import application
-from convmedia.data.errors import InputError
+from convmedia.apps.cli import entry
+from convmedia.apps.cli.application import application
+from convmedia.apps.console import terminal
+from convmedia.apps.tasks.audio import predict
+from convmedia.apps.verbs import predict as verbs_predict
+from convmedia.data.storage.errors import InputError
 
 EVIL = "\x1b[31mred\nnext\x9b2J"
 SAFE = r"\x1b[31mred\nnext\x9b2J"
@@ -18,15 +21,15 @@ ROW = {"file": EVIL, "label": EVIL, "score": 0.5, "top": [{"label": EVIL, "score
 @pytest.mark.parametrize(
     "line",
     [
-        _verb_predict.line_of(ROW),
-        _verb_predict.line_of({"file": "a", "error": EVIL}),
-        _predicting.labels_line({"file": EVIL, "labels": [{"label": EVIL, "score": 0.5}]}),
-        _predicting.lines_of({**ROW, "windows": [{"start": 0.0, "end": 1.0, "label": EVIL, "score": 0.5}]}),
-        _terminal.table(["label", "precision"], [[EVIL, 0.5]]),
+        verbs_predict.line_of(ROW),
+        verbs_predict.line_of({"file": "a", "error": EVIL}),
+        predict.labels_line({"file": EVIL, "labels": [{"label": EVIL, "score": 0.5}]}),
+        predict.lines_of({**ROW, "windows": [{"start": 0.0, "end": 1.0, "label": EVIL, "score": 0.5}]}),
+        terminal.table(["label", "precision"], [[EVIL, 0.5]]),
     ],
 )
 def test_names_labels_and_messages_are_escaped(line, capsys):
-    for speak in (_terminal.tell, _terminal.say):
+    for speak in (terminal.tell, terminal.say):
         speak(line)
     printed = capsys.readouterr()
     for text in (printed.out, printed.err):
@@ -43,7 +46,7 @@ def test_errors_are_one_line_whatever_they_hold(capsys):
         raise InputError(f"no data set is named {EVIL}")
 
     for arguments in ([], [EVIL]):
-        assert _entry.exit_code(command, arguments) == 2
+        assert entry.exit_code(command, arguments) == 2
         said = capsys.readouterr().err
         assert said.count("\n") == 1 and all(sign.isprintable() for sign in said[:-1])
 

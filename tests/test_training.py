@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convmedia.apps import _callbacks, _training
-from convmedia.data import acoustics, augmentation, digit_recipe, mixing
-from convmedia.data.errors import InputError
-from convmedia.data.seeded import generator
+from convmedia.apps.training import callbacks, trainer
+from convmedia.data.augmentation import digit_recipe, mixing, photo_recipe, sound_recipes
+from convmedia.data.augmentation.stateless_random import generator
+from convmedia.data.storage.errors import InputError
 
 
 def indices_of_epochs(number, batch_size, epochs, seed=3):
-    batches, steps = _training.stream(
+    batches, steps = trainer.stream(
         number, batch_size, lambda indices, step_seed: (indices, step_seed), seed=seed, epochs=epochs
     )
     rows = [(indices.numpy(), step_seed.numpy()) for indices, step_seed in batches]
@@ -64,7 +64,7 @@ def test_a_set_smaller_than_a_batch_is_one_step():
 
 def test_dropout_is_set_anew_at_each_epoch():
     network = keras.Sequential([keras.Input((64,)), keras.layers.Dropout(0.5), keras.layers.Dropout(0.5)])
-    seeds = _callbacks.EpochSeeds(5)
+    seeds = callbacks.EpochSeeds(5)
     seeds.set_model(network)
 
     def masks(epoch):
@@ -79,7 +79,7 @@ def test_dropout_is_set_anew_at_each_epoch():
 def test_streams_of_dropout_never_meet():
     """Each begins at a state of its own, and a step adds 1 to its second word."""
     steps = 1 << 20
-    starts = np.array([_callbacks.stream_start(5, epoch, place) for epoch in range(400) for place in range(8)])
+    starts = np.array([callbacks.stream_start(5, epoch, place) for epoch in range(400) for place in range(8)])
     assert starts.min() >= 0
     assert starts.max() < 2**31 - 2
     order = np.lexsort(starts.T[::-1])
@@ -90,13 +90,13 @@ def test_streams_of_dropout_never_meet():
 
 def test_more_epochs_than_seeds_tell_apart_are_refused():
     with pytest.raises(InputError, match=r"received 4,097 of 2: give fewer --epochs"):
-        _training.stream(8, 4, lambda indices, seed: (indices, seed), seed=1, epochs=range(4097))
+        trainer.stream(8, 4, lambda indices, seed: (indices, seed), seed=1, epochs=range(4097))
     with pytest.raises(InputError, match=r"of 1,048,576: .* a larger --batch-size"):
-        _training.stream(1 << 20, 1, lambda indices, seed: (indices, seed), seed=1, epochs=range(1))
+        trainer.stream(1 << 20, 1, lambda indices, seed: (indices, seed), seed=1, epochs=range(1))
 
 
 def test_validation_ends_without_waiting_for_a_thread():
-    batches = _training.held_out(np.zeros((8, 2), "float32"), np.zeros((8, 1), "float32"))
+    batches = trainer.held_out(np.zeros((8, 2), "float32"), np.zeros((8, 1), "float32"))
     assert not batches.options().autotune.enabled
     assert [tuple(inputs.shape) for inputs, _ in batches] == [(8, 2)]
 
@@ -180,7 +180,7 @@ def parts_of(recipe_of_batch, number, parts, separable):
     """Each part of the first batches, made apart and put together again; and the batches in one piece."""
 
     def rows(part, separable):
-        batches, _ = _training.stream(
+        batches, _ = trainer.stream(
             number, number // 2, recipe_of_batch, seed=3, epochs=range(2), part=part, separable=separable
         )
         return [[np.asarray(values) for values in batch] for batch in batches]
@@ -203,10 +203,10 @@ def heard_of(batch):
 
 RECIPES = {
     "digits": (digit_recipe.digits(erase=0.5), PICTURES[..., :1]),
-    "photos": (augmentation.photos(colour_jitter=0.3, erase=0.5, brightness_range=(0.5, 1.5)), PICTURES),
-    "randaugment": (augmentation.photos(randaugment=2), PICTURES),
+    "photos": (photo_recipe.photos(colour_jitter=0.3, erase=0.5, brightness_range=(0.5, 1.5)), PICTURES),
+    "randaugment": (photo_recipe.photos(randaugment=2), PICTURES),
     "waveforms": (
-        lambda batch, seed: acoustics.waveforms()((batch, tf.fill([batch.shape[0]], 300)), seed)[0],
+        lambda batch, seed: sound_recipes.waveforms()((batch, tf.fill([batch.shape[0]], 300)), seed)[0],
         WAVES,
     ),
 }

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from convmedia.apps import _digits
-from convmedia.data import digits
+from convmedia.apps.tasks.mnist import pipeline
+from convmedia.data.datasets import digits
 from convmedia.models import load
 
 pytestmark = pytest.mark.slow
@@ -22,11 +22,17 @@ needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="torch is no
 TRAININGS = """
 import contextlib, os, shlex, shutil, sys
 from pathlib import Path
-from convmedia.apps import _commands
+from convmedia.apps.cli import options as _commands
 # Processes that train together go on in a child of theirs, which comes here again.
 _commands.use_backend(sys.argv[1], distribute="KERAS_DISTRIBUTION_PROCESS_ID" in os.environ)
-from convmedia.apps import _classifiers, _clips, _distributed, _heard, _runs
-from convmedia.apps import _style_training, _super_resolution, _transfer
+from convmedia.apps.classification import evaluation as _classifiers
+from convmedia.apps.tasks.audio import pipeline as _clips
+from convmedia.apps.training import distributed as _distributed
+from convmedia.apps.tasks.audio import evaluate as _heard
+from convmedia.apps.runs import run_folder as _runs
+from convmedia.apps.tasks.style_transfer import train as _style_training
+from convmedia.apps.tasks.super_resolution import train as _super_resolution
+from convmedia.apps.tasks.transfer import train as _transfer
 from convmedia.apps import audio, cats_vs_dogs, mnist, style_transfer, super_resolution, transfer
 
 states, lines = Path(sys.argv[2]), sys.argv[3:]
@@ -178,7 +184,7 @@ def test_pytorch_trains_every_application(start, data, lines, tmp_path):
     for path, rows in histories(tmp_path / "torch").items():
         assert len(rows) == 2, path
         assert np.isfinite([list(row.values()) for row in rows]).all(), path
-    measured, _ = _digits.measure(load(tmp_path / "torch" / "mnist"), digits.load("digits"))  # on this backend
+    measured, _ = pipeline.measure(load(tmp_path / "torch" / "mnist"), digits.load("digits"))  # on this backend
     recorded = json.loads((tmp_path / "torch" / "mnist" / "run.json").read_text())["metrics"]
     assert measured["test"]["examples"] == recorded["test"]["examples"]
     for name in ("accuracy", "loss", "balanced_accuracy", "macro_f1", "accuracy_interval"):

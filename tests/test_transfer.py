@@ -15,8 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps import _entry, _features, _terminal, transfer
-from convmedia.data import pictures
+from convmedia.apps import transfer
+from convmedia.apps.cli import entry as cli_entry
+from convmedia.apps.console import terminal
+from convmedia.apps.tasks.transfer import feature_cache
+from convmedia.data.datasets import photos
 from convmedia.models import load
 
 AS_IT_IS = "efficientnet-b0"  # takes pixels as they are
@@ -25,7 +28,7 @@ QUICK = ["--backbone", "squeezenet", "--weights", "none", "--side", "64", "--pre
 
 def run(capsys, *arguments):
     """Exit code, standard output and standard error of a command in this process."""
-    code = _entry.exit_code(transfer.command, [str(argument) for argument in arguments])
+    code = cli_entry.exit_code(transfer.command, [str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -49,7 +52,7 @@ def folder(tmp_path_factory):
 def trained(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "stripes"
     arguments = ["train", "--data", str(folder), *QUICK, "--epochs", "2", "--out", str(out)]
-    assert _entry.exit_code(transfer.command, arguments) == 0
+    assert cli_entry.exit_code(transfer.command, arguments) == 0
     return out
 
 
@@ -84,7 +87,7 @@ def test_each_stage_has_its_own_figures_where_fine_tuning_makes_it_worse(folder,
     assert (head["kept"], tuned["kept"]) == (True, False)
     assert record["kept"] == {"epoch": 0, "monitor": "val_accuracy", "value": head["val_accuracy"]}
     lines = {line.split("  ")[0]: line for line in out.splitlines()}
-    assert _terminal.percent(tuned["val_accuracy"]) in lines["fine-tuning of fire9, fire8"]
+    assert terminal.percent(tuned["val_accuracy"]) in lines["fine-tuning of fire9, fire8"]
     assert lines["head on frozen features"].endswith("yes")
     assert " at epoch " not in drawn(tmp_path / "run" / "report.html")
 
@@ -125,8 +128,8 @@ def test_stage_one_alone_is_a_whole_run(folder, tmp_path, capsys):
 
 
 def decoded(folder):
-    split = pictures.load(str(folder)).train
-    return split, pictures.Decoded(split, (32, 32))
+    split = photos.load(str(folder)).train
+    return split, photos.Decoded(split, (32, 32))
 
 
 def test_features_come_from_the_cache_the_second_time(folder, monkeypatch):
@@ -134,14 +137,14 @@ def test_features_come_from_the_cache_the_second_time(folder, monkeypatch):
     inputs = keras.Input((None, None, 3))
     frozen = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(inputs)))
     split, bank = decoded(folder)
-    first = _features.of(frozen, AS_IT_IS, split, 32, lambda: bank)
+    first = feature_cache.of(frozen, AS_IT_IS, split, 32, lambda: bank)
     batch = bank.batch(np.arange(len(bank))).astype("float32")
     np.testing.assert_allclose(first, frozen(batch), rtol=1e-5, atol=1e-3)
-    mirrored = _features.of(frozen, AS_IT_IS, split, 32, lambda: bank, mirrored=True)
+    mirrored = feature_cache.of(frozen, AS_IT_IS, split, 32, lambda: bank, mirrored=True)
     np.testing.assert_allclose(mirrored, frozen(batch[:, :, ::-1]), rtol=1e-5, atol=1e-3)
-    monkeypatch.setattr(_features, "computed", lambda *arguments: pytest.fail("computed again"))
+    monkeypatch.setattr(feature_cache, "computed", lambda *arguments: pytest.fail("computed again"))
     np.testing.assert_array_equal(
-        _features.of(frozen, AS_IT_IS, split, 32, lambda: pytest.fail("decoded again")), first
+        feature_cache.of(frozen, AS_IT_IS, split, 32, lambda: pytest.fail("decoded again")), first
     )
 
 
@@ -150,9 +153,11 @@ def test_other_weights_have_other_features(folder):
     inputs = keras.Input((None, None, 3))
     layer = keras.layers.Conv2D(4, 3)
     frozen = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(layer(inputs)))
-    first = _features.of(frozen, AS_IT_IS, split, 32, lambda: bank)
+    first = feature_cache.of(frozen, AS_IT_IS, split, 32, lambda: bank)
     layer.set_weights([2 * weight for weight in layer.get_weights()])
-    np.testing.assert_allclose(_features.of(frozen, AS_IT_IS, split, 32, lambda: bank), 2 * first, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(
+        feature_cache.of(frozen, AS_IT_IS, split, 32, lambda: bank), 2 * first, rtol=1e-4, atol=1e-3
+    )
 
 
 def test_predict_export_and_explain(trained, folder, tmp_path, capsys):

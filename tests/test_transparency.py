@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from convmedia.apps._stylizing import as_original, in_rgb, resized
-from convmedia.apps._upscaling import compared, upscale
-from convmedia.data import transparency
-from convmedia.data.originals import Original
-from convmedia.data.transparency import extended
+from convmedia.apps.tasks.style_transfer.multiscale import as_original, in_rgb, resized
+from convmedia.apps.tasks.super_resolution.upscale import compared, upscale
+from convmedia.data.images import transparency
+from convmedia.data.images.lossless import Original
+from convmedia.data.images.transparency import extended
 from convmedia.models import shipped
 
 RED = np.array([220, 40, 40])

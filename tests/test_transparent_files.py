@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps._stylizing import in_rgb
-from convmedia.data import images, originals
-from convmedia.data.originals import Original
+from convmedia.apps.tasks.style_transfer.multiscale import in_rgb
+from convmedia.data.images import decoding, lossless
+from convmedia.data.images.lossless import Original
 
 RED = (220, 40, 40)
 KINDS = [
@@ -66,18 +66,19 @@ def written(path: Path, kind: str, hidden: tuple[int, int, int]) -> Path:
     elif kind == "grey key":
         Image.fromarray(grey).save(path, transparency=int(grey[0, 0]))
     elif kind == "deep key":
-        originals.write(Original(colour.astype(np.uint16) * 257), path)
+        lossless.write(Original(colour.astype(np.uint16) * 257), path)
         with_key(path, tuple(257 * value for value in hidden))
     else:
         chosen = colour if kind == "deep RGBA" else grey[..., None]
-        originals.write(Original(chosen.astype(np.uint16) * 257, alpha.astype(np.uint16) * 257), path)
+        lossless.write(Original(chosen.astype(np.uint16) * 257, alpha.astype(np.uint16) * 257), path)
     return path
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_classifiers_see_white_where_nothing_shows_whatever_is_hidden(tmp_path: Path, kind: str) -> None:
     seen = [
-        images.decode(written(tmp_path / name, kind, hidden)) for name, hidden in (("a", (0, 0, 0)), ("b", (0, 200, 9)))
+        decoding.decode(written(tmp_path / name, kind, hidden))
+        for name, hidden in (("a", (0, 0, 0)), ("b", (0, 200, 9)))
     ]
     _, visible = disc((0, 0, 0))
     assert (seen[0][~visible] == 255).all() and seen[0][visible].max(1).min() < 255
@@ -87,7 +88,7 @@ def test_classifiers_see_white_where_nothing_shows_whatever_is_hidden(tmp_path: 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_enlarged_or_painted_sees_the_visible_colour_where_nothing_shows(tmp_path: Path, kind: str) -> None:
     seen = [
-        in_rgb(originals.read(written(tmp_path / name, kind, hidden)))
+        in_rgb(lossless.read(written(tmp_path / name, kind, hidden)))
         for name, hidden in (("a", (0, 0, 0)), ("b", (0, 200, 9)))
     ]
     np.testing.assert_allclose(*seen, atol=1e-4)

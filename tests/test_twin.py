@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from convmedia.apps import _twin
-from convmedia.models import audio, backbones, finetuning, pictures, stylizing, super_resolution
-from convmedia.models.digits import NETWORKS
+from convmedia.apps.training import mixed_precision
+from convmedia.models.backbones import catalogue, finetuning
+from convmedia.models.networks import photos, sounds, stylization, super_resolution
+from convmedia.models.networks.digits import NETWORKS
 
 
 def batch(shape=(8, 9, 7, 5), seed=0):
@@ -19,7 +20,7 @@ def batch(shape=(8, 9, 7, 5), seed=0):
 
 def pair(**arguments):
     """Keras's batch normalisation and ours, with equal weights away from their start."""
-    theirs, ours = layers.BatchNormalization(**arguments), _twin.FusedBatchNormalization(**arguments)
+    theirs, ours = layers.BatchNormalization(**arguments), mixed_precision.FusedBatchNormalization(**arguments)
     for layer in (theirs, ours):
         layer.build((None, None, None, 5))
     values = [np.random.default_rng(i).uniform(0.5, 2.0, 5).astype("float32") for i in range(len(theirs.weights))]
@@ -55,24 +56,24 @@ def test_in_inference_and_when_frozen_nothing_moves():
 
 
 def test_other_shapes_take_the_way_of_keras():
-    ours, theirs = _twin.FusedBatchNormalization(), layers.BatchNormalization()
+    ours, theirs = mixed_precision.FusedBatchNormalization(), layers.BatchNormalization()
     inputs = batch((6, 4))
     np.testing.assert_array_equal(ours(inputs, training=True), theirs(inputs, training=True))
 
 
 def test_a_float32_twin_answers_as_its_network():
     network = NETWORKS["convnet"]()
-    copy = _twin.twin(network, "float32")
-    pictures = np.random.default_rng(0).random((4, 28, 28, 1), dtype="float32")
-    np.testing.assert_array_equal(copy(pictures, training=False), network(pictures, training=False))
+    copy = mixed_precision.twin(network, "float32")
+    photos = np.random.default_rng(0).random((4, 28, 28, 1), dtype="float32")
+    np.testing.assert_array_equal(copy(photos, training=False), network(photos, training=False))
     assert not set(map(id, copy.weights)) & set(map(id, network.weights))
 
 
 def test_a_bfloat16_twin_answers_nearly_as_its_network_and_ends_in_float32():
     network = NETWORKS["convnet"]()
-    copy = _twin.twin(network, "bfloat16")
-    pictures = np.random.default_rng(0).random((4, 28, 28, 1), dtype="float32")
-    ours, exact = np.asarray(copy(pictures, training=False)), np.asarray(network(pictures, training=False))
+    copy = mixed_precision.twin(network, "bfloat16")
+    photos = np.random.default_rng(0).random((4, 28, 28, 1), dtype="float32")
+    ours, exact = np.asarray(copy(photos, training=False)), np.asarray(network(photos, training=False))
     assert ours.dtype == np.float32
     assert copy.get_layer("output").compute_dtype == "float32"
     assert copy.get_layer("conv3").compute_dtype == "bfloat16"
@@ -86,7 +87,7 @@ def test_layers_of_a_nested_model_are_twins_too_and_chosen_dtypes_stay():
     )
     inputs = keras.Input((8, 8, 3))
     network = keras.Model(inputs, layers.Dense(2, name="last")(layers.Flatten()(inner(inputs))))
-    copy = _twin.twin(network, "bfloat16")
+    copy = mixed_precision.twin(network, "bfloat16")
     parts = {layer.name: layer for layer in copy._flatten_layers()}
     assert parts["c"].compute_dtype == "bfloat16"
     assert parts["chosen"].compute_dtype == "float64"
@@ -99,37 +100,37 @@ def test_bare_operations_are_copied_too():
     outputs = layers.Dense(2)(layers.Flatten()(keras.ops.relu(x + 0.5) * inputs))
     network = keras.Model(inputs, outputs)
     values = batch((2, 4, 4, 3))
-    np.testing.assert_array_equal(_twin.twin(network, "float32")(values), network(values))
-    np.testing.assert_allclose(_twin.twin(network, "bfloat16")(values), network(values), atol=1.0, rtol=0.1)
+    np.testing.assert_array_equal(mixed_precision.twin(network, "float32")(values), network(values))
+    np.testing.assert_allclose(mixed_precision.twin(network, "bfloat16")(values), network(values), atol=1.0, rtol=0.1)
 
 
 def test_a_frozen_layer_stays_frozen():
     network = NETWORKS["lenet5"]()
     network.get_layer("c1").trainable = False
-    copy = _twin.twin(network, "bfloat16")
+    copy = mixed_precision.twin(network, "bfloat16")
     assert [w.path for w in copy.trainable_weights] == [w.path for w in network.trainable_weights]
 
 
 @pytest.mark.parametrize("wanted", ["float32", "bfloat16"])
 def test_a_wish_goes_before_what_the_machine_has(wanted):
-    assert _twin.precision_here(wanted) == wanted
+    assert mixed_precision.precision_here(wanted) == wanted
 
 
 def test_the_machine_decides_otherwise(monkeypatch):
-    monkeypatch.setattr(_twin, "accelerated", lambda: False)
+    monkeypatch.setattr(mixed_precision, "accelerated", lambda: False)
     for has, name in ((True, "bfloat16"), (False, "float32")):
-        monkeypatch.setattr(_twin, "cpu_multiplies_bfloat16", lambda has=has: has)
-        assert _twin.precision_here() == name
+        monkeypatch.setattr(mixed_precision, "cpu_multiplies_bfloat16", lambda has=has: has)
+        assert mixed_precision.precision_here() == name
 
 
 def networks_of_every_application():
     """(name, a function that builds the network, the layers that compute in float32 in training)."""
     for name, build in NETWORKS.items():
         yield name, build, ["output"]
-    for name, build in pictures.NETWORKS.items():
+    for name, build in photos.NETWORKS.items():
         yield f"{name} of two", build, ["output"]
         yield f"{name} of three", partial(build, 3), ["output"]
-    for name, build in audio.NETWORKS.items():
+    for name, build in sounds.NETWORKS.items():
         size = (41, 60) if name == "piczak" else (40, 40)
         last = ["frame_scores", "output"] if name == "speech" else ["output"]
         for several in (False, True):
@@ -138,13 +139,13 @@ def networks_of_every_application():
     for name, row in super_resolution.NETWORKS.items():
         yield name, partial(row.build, 2), last_of.get(name, ["conv3"])
     for styles in (1, 2):
-        yield f"painter of {styles}", partial(stylizing.painter, 8, 2, styles=styles), ["out", "painted", "cropped"]
+        yield f"painter of {styles}", partial(stylization.painter, 8, 2, styles=styles), ["out", "painted", "cropped"]
     for classes in (2, 3):
         yield f"transfer of {classes}", partial(transferred, classes), ["scores"]
 
 
 def transferred(classes):
-    return finetuning.with_head(backbones.backbone("squeezenet", "none"), classes, dropout=0.5)
+    return finetuning.with_head(catalogue.backbone("squeezenet", "none"), classes, dropout=0.5)
 
 
 EVERY = {name: (build, last) for name, build, last in networks_of_every_application()}
@@ -153,7 +154,7 @@ EVERY = {name: (build, last) for name, build, last in networks_of_every_applicat
 @pytest.mark.parametrize("name", EVERY)
 def test_scores_are_computed_in_float32_and_what_is_before_them_is_not(name):
     build, last = EVERY[name]
-    copy = _twin.twin(build(), "bfloat16")
+    copy = mixed_precision.twin(build(), "bfloat16")
     parts = [part for part in copy._flatten_layers() if not isinstance(part, keras.Model | layers.InputLayer)]
     assert [part.name for part in parts if part.compute_dtype == "float32"] == last
 
@@ -163,16 +164,16 @@ def test_a_gate_before_the_output_stays_in_bfloat16():
     x = layers.Conv2D(4, 3, name="values")(inputs)
     gate = layers.Conv2D(4, 1, activation="sigmoid", name="gate")(x)
     network = keras.Model(inputs, layers.Multiply(name="gated")([x, gate]))
-    copy = _twin.twin(network, "bfloat16")
+    copy = mixed_precision.twin(network, "bfloat16")
     assert copy.get_layer("gate").compute_dtype == copy.get_layer("values").compute_dtype == "bfloat16"
-    assert _twin.scoring_layer(network) is None
+    assert mixed_precision.scoring_layer(network) is None
 
 
 def test_scores_are_found_behind_dropout_in_nested_models_and_without_a_layer_of_their_own():
     inner = keras.Sequential([keras.Input((6,)), layers.Dense(3, name="logits"), layers.Softmax(name="softmax")])
     inputs = keras.Input((6,))
     network = keras.Model(inputs, layers.Dropout(0.1, name="dropped")(inner(inputs)))
-    copy = _twin.twin(network, "bfloat16")
+    copy = mixed_precision.twin(network, "bfloat16")
     parts = {part.name: part for part in copy._flatten_layers()}
     assert parts["softmax"].compute_dtype == parts["dropped"].compute_dtype == "float32"
-    assert _twin.scoring_layer(network).name == "logits"
+    assert mixed_precision.scoring_layer(network).name == "logits"

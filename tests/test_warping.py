@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from convmedia.data import warping
-from convmedia.data.warping import FILL_MODES, flipped, moved, resampled, sheared, slid, turned, zoomed
+from convmedia.data.transforms import affine
+from convmedia.data.transforms.affine import FILL_MODES, flipped, moved, resampled, sheared, slid, turned, zoomed
 
 NUMBER, HEIGHT, WIDTH = 6, 31, 44
 
@@ -104,7 +104,7 @@ def test_pipelines_of_unknown_batch_size_read_the_same():
 def test_positions_between_pixels_are_read_as_scipy_reads_them():
     pictures, rng = noise(), np.random.default_rng(3)
     y, x = (rng.uniform(-5, length + 5, (NUMBER, HEIGHT, WIDTH)) for length in (HEIGHT, WIDTH))
-    read = warping.read_bilinear(tf.constant(pictures), tf.constant(y, tf.float32), tf.constant(x, tf.float32)).numpy()
+    read = affine.read_bilinear(tf.constant(pictures), tf.constant(y, tf.float32), tf.constant(x, tf.float32)).numpy()
     for n in range(NUMBER):
         for c in range(3):
             expected = ndimage.map_coordinates(pictures[n, ..., c], [y[n], x[n]], order=1, mode="nearest")

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convmedia.apps._backend import use_backend
-from convmedia.data.errors import InputError
-from convmedia.data.files import shown
+from convmedia.apps.cli.backend import use_backend
+from convmedia.data.storage.errors import InputError
+from convmedia.data.storage.files import shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from convmedia.models.predicting import Predictor
+    from convmedia.models.inference.predictor import Predictor
 
 Given = "str | os.PathLike[str] | bytes | np.ndarray | Image"
 
@@ -148,8 +148,8 @@ class Model:
         Raises:
             InputError: unknown format, missing packages, no examples.
         """
-        from convmedia.apps._exports import exported
         from convmedia.apps.api.tasks import task_of
+        from convmedia.apps.verbs.export import exported
 
         names = list(formats) or ["saved-model", "onnx", "litert"]
         folder = None if out is None else Path(out)
@@ -157,18 +157,18 @@ class Model:
 
     @cached_property
     def _features(self) -> Callable[[np.ndarray], np.ndarray]:
-        from convmedia.models.embedding import embedder
+        from convmedia.models.analysis.embedding import embedder
 
         return embedder(self.predictor.model)
 
     @cached_property
     def _listener(self) -> Any:
-        from convmedia.models.listening import Listener
+        from convmedia.models.inference.sound_predictor import Listener
 
         return Listener(self.predictor)
 
     def _made(self, picture: np.ndarray) -> np.ndarray:
-        from convmedia.models.tiling import whole_picture
+        from convmedia.models.inference.tiling import whole_picture
 
         scale = self.predictor.details.get("scale")
         if scale is not None:
@@ -193,20 +193,20 @@ class Model:
 
     def _blocks(self, given: Any, sample_rate: int | None) -> Iterable[np.ndarray]:
         """A sound in pieces, float32 (samples,) each, at the model's sample rate."""
-        from convmedia.data import clips
+        from convmedia.data.audio import decoding as audio_decoding
 
         rate = self._listener.sample_rate
         if isinstance(given, np.ndarray):
             own = sample_rate or rate
             samples = waveform_of(given)
-            yield from [samples] if own == rate else clips.resampled([samples], own, rate)
+            yield from [samples] if own == rate else audio_decoding.resampled([samples], own, rate)
         elif isinstance(given, bytes):
             with tempfile.NamedTemporaryFile(suffix=".sound") as file:
                 file.write(given)
                 file.flush()
-                yield from clips.blocks(file.name, rate)
+                yield from audio_decoding.blocks(file.name, rate)
         else:
-            yield from clips.blocks(given, rate)
+            yield from audio_decoding.blocks(given, rate)
 
 
 def several(given: Any, kind: str) -> bool:
@@ -224,12 +224,12 @@ def picture_of(given: Any) -> np.ndarray:
     """
     from PIL import Image
 
-    from convmedia.data import images
+    from convmedia.data.images import decoding
 
     if isinstance(given, Image.Image):
-        return images.decode(as_png(given))
+        return decoding.decode(as_png(given))
     if not isinstance(given, np.ndarray):
-        return images.decode(given)
+        return decoding.decode(given)
     values = given[..., 0] if given.ndim == 3 and given.shape[-1] == 1 else given
     grey, coloured = values.ndim == 2, values.ndim == 3 and values.shape[-1] in (3, 4)
     if not (grey or coloured) or not values.size:
@@ -241,7 +241,7 @@ def picture_of(given: Any) -> np.ndarray:
             raise InputError(f"a picture is uint8, bool or finite float in 0..255; received {given.dtype}")
         values = np.clip(np.round(values), 0, 255).astype(np.uint8)
     if values.ndim == 3 and values.shape[-1] == 4:
-        return images.decode(as_png(Image.fromarray(values)))
+        return decoding.decode(as_png(Image.fromarray(values)))
     return np.repeat(values[..., np.newaxis], 3, axis=2) if grey else np.ascontiguousarray(values)
 
 

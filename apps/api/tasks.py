@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
-from convmedia.apps._application import subcommands
-from convmedia.apps._complaints import of_argument
-from convmedia.apps._given import Given, given_in
-from convmedia.apps._task import Task
-from convmedia.data.errors import InputError
+from convmedia.apps.cli.application import subcommands
+from convmedia.apps.cli.task import Task
+from convmedia.apps.console.complaints import of_argument
+from convmedia.apps.runs.given import Given, given_in
+from convmedia.data.storage.errors import InputError
 
 if TYPE_CHECKING:
     pass

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convmedia.apps._backend import use_backend
-from convmedia.apps._progress import Progress, told_to
 from convmedia.apps.api.tasks import given_options, task_of
-from convmedia.data.errors import InputError
+from convmedia.apps.cli.backend import use_backend
+from convmedia.apps.console.progress import Progress, told_to
+from convmedia.data.storage.errors import InputError
 
 if TYPE_CHECKING:
     from convmedia.apps.api.model import Model
@@ -67,7 +67,7 @@ def train(
     Raises:
         InputError: what is wrong with the options or the data, in the command's one line.
     """
-    from convmedia.apps._verb_train import train as trained
+    from convmedia.apps.verbs.train import train as trained
 
     task = task_of(app)
     given = given_options(task, {"out": os.fspath(out), **options})
@@ -90,7 +90,7 @@ def evaluate(model: "Model", data: str | os.PathLike[str], **options: Any) -> di
     Raises:
         InputError: the set cannot be used, or the application measures nothing.
     """
-    from convmedia.apps._record import fold_of, group_of
+    from convmedia.apps.runs.record import fold_of, group_of
 
     task = task_of(model.app)
     if task.evaluate is None:

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from convmedia.apps.api.model import Model, load
     from convmedia.apps.api.training import Progress, Trained, evaluate, train
-    from convmedia.data.errors import InputError
+    from convmedia.data.storage.errors import InputError
 
     __version__: str
 
 __all__ = ["InputError", "Model", "Progress", "Trained", "__version__", "evaluate", "load", "train"]
 
 _PLACES = {
-    "InputError": "convmedia.data.errors",
+    "InputError": "convmedia.data.storage.errors",
     "Model": "convmedia.apps.api.model",
     "Progress": "convmedia.apps.api.training",
     "Trained": "convmedia.apps.api.training",

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from convmedia.data.errors import InputError
-from convmedia.data.files import replacing, shown
+from convmedia.data.storage.errors import InputError
+from convmedia.data.storage.files import replacing, shown
 
 FOLDER = Path(__file__).parent
 SAMPLES = {

@@ -1,0 +1,1 @@
+"""Many files: workers, rows, pictures made of pictures."""

@@ -1,0 +1,74 @@
+"""The end of a classifier's training: figures, examples, `report.html`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from convmedia.apps.classification.evaluation import headline, measure, raw_examples
+from convmedia.apps.console.progress import said_if_long
+from convmedia.apps.reporting.shares import doubts
+from convmedia.apps.runs.run_folder import Run
+from convmedia.data.folders.labelled import Labelled, truth_in
+from convmedia.data.images.views import reduced
+from convmedia.models.inference.predictor import Predictor
+
+
+@said_if_long("measuring the model and writing the report")
+def finish(
+    run: Run,
+    title: str,
+    data: Labelled,
+    history: list[dict[str, float]],
+    measure: Callable[[Predictor, Any], tuple[dict[str, Any], np.ndarray]] = measure,
+    extra: Callable[[Any, Predictor], None] | None = None,
+) -> dict[str, Any]:
+    """Measure the saved file, keep examples for exports, write the report and complete `run.json`.
+
+    Args:
+        measure: gives the figures of each split, and the answers to the test pictures.
+        extra: adds an application's own part to the report, called with it and the loaded file.
+    """
+    from convmedia.models import load
+    from convmedia.models.answer import PICTURE
+    from convmedia.models.export.exporter import write_examples
+
+    predictor = load(run.folder, app=run.record["app"])
+    write_examples(run.folder / "examples.npz", raw_examples(data.train.pictures))
+    metrics, probabilities = measure(predictor, data)
+    write_report(run, title, predictor, data, history, metrics, probabilities, extra)
+    run.finish(history, input=PICTURE, metrics=metrics, data=data.facts)
+    return run.record
+
+
+def write_report(run: Run, title, predictor, data: Labelled, history, metrics, probabilities, extra) -> None:
+    """`report.html` of one training."""
+    from convmedia.apps.reporting.charts import curves
+    from convmedia.apps.reporting.classification import classification
+    from convmedia.apps.reporting.html import Report
+    from convmedia.apps.training.checkpoints import kept_epoch
+
+    def tested(index: int) -> tuple[np.ndarray, str]:
+        paths = getattr(data.test.pictures, "paths", None)
+        name = paths[index].name if paths else f"test picture {index}"
+        return reduced(data.test.pictures[index], 256), name
+
+    report = Report(title, f"{predictor.details['network']} trained on {data.name}, {len(data.train):,} pictures")
+    parameters = f"{predictor.model.count_params():,}"
+    report.headline({**headline(metrics), "epochs": len(history), "parameters": parameters})
+    if len(history) > 1:
+        series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
+        report.figure("Training", curves(series, kept_epoch(run)))
+    labels = predictor.labels or []
+    classification(report, probabilities, truth_in(labels, data), labels, pictures=tested)
+    if extra:
+        extra(report, predictor)
+    look = [*doubts(metrics), *data.warnings]
+    if look:
+        report.text(" ".join(look), "To look at")
+    report.problems("Files left out", data.bad)
+    report.problems("Duplicates", data.copies)
+    report.facts("Arguments", run.arguments)
+    report.facts("Data", data.facts)
+    report.facts("Versions", run.record["versions"])
+    report.write(run.folder / "report.html")

@@ -1,0 +1,1 @@
+"""What all commands share: options, early checks, backends, exit codes."""

@@ -1,0 +1,189 @@
+"""The options that mean the same in every command."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convmedia.apps.cli.early_checks import (
+    data_given,
+    engine_given,
+    group_given,
+    model_given,
+    to_begin,
+    to_write_in,
+    weights_given,
+)
+from convmedia.apps.cli.row_formats import rows_file
+
+
+class Arithmetic(StrEnum):
+    auto = "auto"
+    bfloat16 = "bfloat16"
+    float32 = "float32"
+
+
+class Engine(StrEnum):
+    local = "local"
+    ray = "ray"
+
+
+class Format(StrEnum):
+    saved_model = "saved-model"
+    onnx = "onnx"
+    litert = "litert"
+
+
+class Monitor(StrEnum):
+    accuracy = "accuracy"
+    balanced_accuracy = "balanced-accuracy"
+    macro_f1 = "macro-f1"
+    loss = "loss"
+
+
+class SoundMonitor(StrEnum):
+    accuracy = "accuracy"
+    balanced_accuracy = "balanced-accuracy"
+    macro_f1 = "macro-f1"
+    loss = "loss"
+    certainty = "certainty"
+    average_precision = "average-precision"
+
+
+class Smaller(StrEnum):
+    float16 = "float16"
+    int8 = "int8"
+
+
+Data = Annotated[
+    str,
+    typer.Option(
+        callback=data_given, help="A named set (`convmedia data list`), a folder of class folders or a table."
+    ),
+]
+Out = Annotated[Path, typer.Option(help="The run folder to write.")]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        callback=group_given,
+        help="A regular expression: files with the same match in their path below the data folder (of a parenthesised "
+        "part, if there is one) belong together and stay in one split.",
+    ),
+]
+Folds = Annotated[
+    bool,
+    typer.Option(
+        "--folds",
+        help="Train once for each fold: the set's own folds where it has some, else five stratified ones; mean and "
+        "spread.",
+    ),
+]
+Fold = Annotated[
+    str | None, typer.Option(help="Test on this fold only: one of the set's own (a speaker), else 1 to 5.")
+]
+Epochs = Annotated[int, typer.Option(min=1, max=4096, help="Passes over the training examples.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Examples a step.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Train on at most this many examples.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Everything random follows from it.")]
+Weights = Annotated[
+    str,
+    typer.Option(
+        callback=weights_given, help="Start from a run folder, a .keras file or shipped weights by name: fine-tuning."
+    ),
+]
+Patience = Annotated[
+    int | None, typer.Option(min=1, help="Stop early after this many epochs without a better validation figure.")
+]
+MonitorOption = Annotated[
+    Monitor, typer.Option("--monitor", help="The validation figure that chooses the epoch that is kept.")
+]
+SoundMonitorOption = Annotated[
+    SoundMonitor | None,
+    typer.Option(
+        "--monitor",
+        help="The validation figure that chooses the epoch that is kept; default certainty, the mean probability of "
+        "the right label, or average-precision where a sound may have several labels.",
+    ),
+]
+ClassWeights = Annotated[
+    bool | None,
+    typer.Option("--class-weights/--no-class-weights", help="Rare labels count as much as frequent ones."),
+]
+Precision = Annotated[
+    Arithmetic,
+    typer.Option(help="What the training multiplies in; auto: bfloat16 where the hardware does. Files use float32."),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --out, with its recorded arguments.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", callback=to_begin, help="Replace the run in --out.")]
+Backend = Annotated[str | None, typer.Option(help="Keras backend: tensorflow (default), jax or torch.")]
+Distribute = Annotated[
+    bool,
+    typer.Option("--distribute", help="Train with JAX on all devices, and on the machines that the environment names."),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        callback=model_given,
+        help="A run folder or a .keras file; without it the shipped weights, where there are any.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
+Inputs = Annotated[list[str], typer.Argument(metavar="FILES_OR_FOLDERS...", help="Files, or folders of them.")]
+InputsOrList = Annotated[
+    list[str] | None, typer.Argument(metavar="FILES_OR_FOLDERS...", help="Files, or folders of them.")
+]
+Frames = Annotated[
+    bool,
+    typer.Option(
+        "--frames",
+        help="Make every frame or page of a file, not only the first: in a file of the same kind (GIF, APNG, WebP, "
+        "TIFF) with durations and loop, else in numbered ones.",
+    ),
+]
+FilesFrom = Annotated[
+    Path | None, typer.Option(help="A text file that names files or folders, one a line; - is standard input.")
+]
+EngineChoice = Annotated[
+    Engine,
+    typer.Option("--engine", callback=engine_given, help="This process, or the actors of a Ray cluster (extra ray)."),
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="Ray actors; default one for every two CPUs.")]
+Top = Annotated[int | None, typer.Option(min=1, help="How many labels to give for each file.")]
+Rows = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        callback=rows_file,
+        help="Append rows to this .jsonl, .csv or .parquet file; files already in it are skipped.",
+    ),
+]
+Formats = Annotated[
+    list[Format], typer.Option("--format", help="Repeat it for several; default all that can be written here.")
+]
+ExportOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", callback=to_write_in, help="Default: RUN/export, or APPLICATION-export for the shipped weights."
+    ),
+]
+Quantize = Annotated[
+    list[Smaller],
+    typer.Option("--quantize", help="Smaller files, too: of LiteRT both, of ONNX int8. Repeat it for both."),
+]
+MayLose = Annotated[
+    float | None,
+    typer.Option(
+        "--tolerance", min=0, help="What a quantised file may lose: points of accuracy (default 0.5), dB of PSNR (0.1)."
+    ),
+]
+Examples = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        callback=data_given,
+        help="Examples to verify with, where the model has none beside it; default: bundled ones. Quantised files are "
+        "measured on its test split.",
+    ),
+]
+Folder = Annotated[Path, typer.Option("--out", callback=to_write_in, help="The folder to write to.")]

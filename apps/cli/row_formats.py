@@ -1,0 +1,27 @@
+"""The formats that rows of many files are written in, by the suffix of the file."""
+
+from pathlib import Path
+
+from convmedia.data.storage import extras
+from convmedia.data.storage.errors import InputError
+from convmedia.data.storage.files import shown, special
+
+CSV, PARQUET, JSON_LINES = ".csv", ".parquet", (".jsonl", ".ndjson", ".json")
+"""Suffixes of files of rows."""
+
+
+def rows_file(path: Path | None) -> Path | None:
+    """The file that `predict --out` names.
+
+    Raises:
+        InputError: its suffix is of no format that rows are written in, or what writes it is not installed.
+    """
+    if path is None or any(special(part) for part in (str(path), *str(path).split("+"))):
+        return path  # what is no file has a message of its own
+    suffix = path.suffix.lower()
+    if suffix not in (CSV, PARQUET, *JSON_LINES):
+        formats = "JSON Lines (.jsonl), .csv and .parquet"
+        raise InputError(f"--out {shown(path)}: rows are written as {formats}; give one of these suffixes")
+    if suffix == PARQUET:
+        extras.require(shown(path), "parquet", "pyarrow")
+    return path

@@ -1,0 +1,1 @@
+"""Run folders: what is recorded, opened, continued."""

@@ -1,0 +1,127 @@
+"""The end of a training on sounds: thresholds, figures, examples, `report.html`."""
+
+from typing import Any
+
+import numpy as np
+
+from convmedia.apps.classification import evaluation
+from convmedia.apps.console.progress import said_if_long
+from convmedia.apps.console.terminal import percent
+from convmedia.apps.reporting.shares import doubts
+from convmedia.apps.runs.run_folder import Run
+from convmedia.apps.tasks.audio.evaluate import answers, average_precisions, measure, several_in, shares_said, tuned
+from convmedia.apps.tasks.audio.export import raw_examples
+from convmedia.data.audio import decoding
+from convmedia.data.datasets import sounds
+from convmedia.data.folders.labelled import truth_in
+from convmedia.models.inference.predictor import Predictor
+from convmedia.models.inference.sound_predictor import Listener
+
+SHOWN_SECONDS = 10.0  # of a sound in the report
+
+
+MISTAKES = 12
+
+
+CERTAINTY = "Certainty is the mean probability that the right label is given; it chooses the epoch, as accuracy jumps."
+
+
+@said_if_long("measuring the model and writing the report")
+def finish(run: Run, data: sounds.Sounds, history: list[dict[str, float]]) -> dict[str, Any]:
+    """Tune thresholds, measure the saved file, keep examples for exports, write the report, complete `run.json`."""
+    from convmedia.models import load
+    from convmedia.models.export.exporter import write_examples
+
+    predictor = load(run.folder, app=run.record["app"])
+    if data.several and predictor.details.get("thresholds") is None:
+        predictor = with_thresholds(run, predictor, data)
+    listener = Listener(predictor)
+    write_examples(run.folder / "examples.npz", raw_examples(data.train, listener.sample_rate))
+    metrics, scores = measure(predictor, data)
+    write_report(run, predictor, data, history, metrics, scores)
+    run.finish(history, input=predictor.input, metrics=metrics, data=data.facts)
+    return run.record
+
+
+def with_thresholds(run: Run, predictor: Predictor, data: sounds.Sounds) -> Predictor:
+    """The same file, with the thresholds that the validation sounds ask for."""
+    import keras
+
+    from convmedia.models import load
+    from convmedia.models.answer import Answer
+
+    thresholds = tuned(answers(predictor, data.validation, "thresholds"), data.validation.truth)
+    model = predictor.model
+    details = {**predictor.details, "thresholds": thresholds}
+    answer = Answer(predictor.app, predictor.labels, predictor.input, details, name="answer")
+    run.keep(keras.Model(model.inputs, answer(model.layers[-1].input), name=model.name))
+    return load(run.folder, app=predictor.app)
+
+
+def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, metrics, scores: np.ndarray) -> None:
+    """`report.html` of one training."""
+    from convmedia.apps.reporting.charts import curves
+    from convmedia.apps.reporting.classification import classification
+    from convmedia.apps.reporting.feature_maps import filter_sheet
+    from convmedia.apps.reporting.html import Report
+    from convmedia.apps.tasks.audio import explain
+    from convmedia.apps.training.checkpoints import kept_epoch
+    from convmedia.models.analysis.grad_cam import filters
+    from convmedia.models.networks.sounds import parameters
+
+    report = Report("Sounds", f"{predictor.details['network']} trained on {data.name}, {len(data.train):,} sounds")
+    learned = parameters(predictor.model.get_layer(predictor.details["network"]))
+    numbers = shares_said(metrics["test"]) if data.several else evaluation.headline(metrics)
+    report.headline({**numbers, "epochs": len(history), "parameters": f"{learned:,}"})
+    series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
+    report.figure("Training", curves(series, kept_epoch(run)), "" if data.several else CERTAINTY)
+    if data.several:
+        tags(report, predictor, scores, several_in(predictor, data))
+    else:
+        truth = truth_in(predictor.labels or [], data)
+        classification(report, scores, truth, predictor.labels or [])
+        mistakes(report, predictor, data, scores, truth)
+    report.figure("First filters", filter_sheet(filters(predictor.model), explain.filters_before(predictor)))
+    look = [*doubts(metrics), *data.warnings]
+    if look:
+        report.text(" ".join(look), "To look at")
+    report.problems("Files left out", data.bad)
+    report.problems("Duplicates", data.copies)
+    report.facts("Arguments", run.arguments)
+    report.facts("Heard as", predictor.input)
+    report.facts("Data", data.facts)
+    report.facts("Versions", run.record["versions"])
+    report.write(run.folder / "report.html")
+
+
+def tags(report, predictor: Predictor, scores: np.ndarray, truth: np.ndarray) -> None:
+    """A row for each label of a model for several labels."""
+    columns = zip(
+        predictor.labels or [],
+        average_precisions(scores, truth),
+        predictor.details["thresholds"],
+        truth.sum(0),
+        strict=True,
+    )
+    rows = [[label, float(precision), threshold, int(number)] for label, precision, threshold, number in columns]
+    report.table("Labels", ("label", "average precision", "threshold", "sounds"), rows)
+
+
+def mistakes(report, predictor: Predictor, data: sounds.Sounds, scores: np.ndarray, truth: np.ndarray) -> None:
+    """The wrong answers given with most confidence: spectrograms, and the sounds to play."""
+    from convmedia.apps.tasks.audio.explain import spectrogram_picture
+
+    labels, answered, rate = predictor.labels or [], scores.argmax(1), Listener(predictor).sample_rate
+    wrong = np.flatnonzero(answered != truth)
+    worst = wrong[np.argsort(-scores[wrong].max(1), kind="stable")][:MISTAKES]
+    pictures, played = [], []
+    for index in worst:
+        path = data.test.paths[index]
+        samples = next(decoding.blocks(path, rate))[: int(SHOWN_SECONDS * rate)]
+        right, answer = labels[truth[index]], labels[answered[index]]
+        caption = f"{right}, heard as {answer}\n{percent(scores[index].max())} sure\n{path.name}"
+        pictures.append((spectrogram_picture(predictor, samples), caption))
+        played.append((samples, caption))
+    if pictures:
+        report.pictures("Worst mistakes", pictures, zoom=2)
+        report.sounds("Worst mistakes, to listen to", played, rate)

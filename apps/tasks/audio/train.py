@@ -1,0 +1,88 @@
+"""Training a network on sounds."""
+
+from typing import Any
+
+
+def figures_line(split: str, figures: dict[str, Any]) -> str:
+    """The figures of one split or fold for a person."""
+    from convmedia.apps.classification import evaluation
+    from convmedia.apps.tasks.audio import evaluate
+
+    if "accuracy_interval" in figures:
+        return evaluation.accuracy_line(split, figures)
+    if "exact_interval" in figures:
+        return ", ".join(f"{name} {said}" for name, said in evaluate.shares_said(figures).items())
+    return evaluation.shares_line(figures)
+
+
+def train_run(run) -> dict[str, Any]:
+    """From a run's arguments to its complete folder: one training, or one for each fold."""
+    from convmedia.apps.classification import cross_validation
+    from convmedia.data.datasets import sounds
+
+    options = run.arguments
+    if cross_validation.wanted(options) or (options["fold"] is None and options["split"] == "speaker"):
+        return cross_validation.each(run, sounds.folds(options["data"], options["split"]), train_one, "sound")
+    return train_one(run)
+
+
+def train_one(run) -> dict[str, Any]:
+    """One training: what is wrong with its arguments is said before anything is written."""
+    import keras
+
+    from convmedia.apps.tasks.audio import pipeline
+    from convmedia.apps.training import trainer
+    from convmedia.models import load
+    from convmedia.models.networks import sounds as network_sounds
+
+    options = run.arguments
+    data = pipeline.loaded(options).required("train", "validation", "test")
+    pipeline.check_options(options, data)
+    spectrum, size = pipeline.heard_as(options, data)
+    keras.utils.set_random_seed(options["seed"])
+    build = network_sounds.NETWORKS[options["network"]]
+    network = build(spectrum.frames(size), spectrum.bands, len(data.labels), several=data.several)
+    if options["weights"] != "none":
+        trainer.start_from(network, load(options["weights"], app=run.record["app"]), data.labels)
+    with run.begin(labels=list(data.labels), data_digest=data.digest):
+        return trained(run, data.limited(options["limit"], options["seed"]), network, spectrum, size)
+
+
+def trained(run, data, network, spectrum, size) -> dict[str, Any]:
+    """Fit, report, save: the run's record."""
+    import keras
+
+    from convmedia.apps.tasks.audio import pipeline, report
+    from convmedia.apps.training import class_balance, trainer
+    from convmedia.apps.training.checkpoints import monitored
+    from convmedia.models.losses.optimizers import warm_cosine
+    from convmedia.models.networks import sounds as network_sounds
+
+    options = run.arguments
+    examples = pipeline.PreparedClips(data, spectrum, size, options["augment"])
+    details = {name: options[name] for name in ("network", "seed", "split", "fold")}
+    model = network_sounds.whole(
+        network, spectrum, size, *examples.moments, app=run.record["app"], labels=list(data.labels), details=details
+    )
+    steps = max(examples.number // options["batch_size"], 1)
+    rate = warm_cosine(2e-3 if options["weights"] == "none" else 5e-4, options["epochs"] * steps, steps)
+    monitor = options.get("monitor") or pipeline.monitor(data)
+    history = trainer.fit(
+        network,
+        run,
+        examples.number,
+        class_balance.weighted(examples.example, pipeline.class_weights(options, data)),
+        epochs=options["epochs"],
+        batch_size=options["batch_size"],
+        seed=options["seed"],
+        precision=options["precision"],
+        validation=examples.validation(),
+        keep=lambda: run.keep(model),
+        monitor=monitored(monitor),
+        patience=options["patience"],
+        settled=pipeline.settled(options["epochs"]),
+        separable=examples.separable,
+        optimizer=keras.optimizers.AdamW(rate, weight_decay=0.02),
+        **pipeline.compiling(data, monitor),
+    )
+    return report.finish(run, data, history)

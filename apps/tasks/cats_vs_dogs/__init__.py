@@ -1,0 +1,1 @@
+"""Photos, from scratch."""

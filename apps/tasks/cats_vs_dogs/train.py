@@ -1,0 +1,114 @@
+"""Training a network on photos from scratch."""
+
+from typing import Any
+
+BANK = 160  # px, at which the pictures are kept that the default network is trained on
+
+
+def train_run(run) -> dict[str, Any]:
+    """From a run's arguments to its complete folder: one training, or one for each fold."""
+    from convmedia.apps.classification import cross_validation
+    from convmedia.data.datasets import photos
+
+    if cross_validation.wanted(run.arguments):
+        return cross_validation.each(run, photos.folds(run.arguments["data"]), train_one, "picture")
+    return train_one(run)
+
+
+def train_one(run) -> dict[str, Any]:
+    """One training."""
+    from convmedia.apps.classification import photo_pipeline
+    from convmedia.apps.classification.initial_weights import first_network
+    from convmedia.models.networks.photos import NETWORKS
+
+    options = run.arguments
+    data = photo_pipeline.loaded(options["data"], options.get("group"), options.get("fold"))
+    data = data.required("train", "validation", "test")
+    network = first_network(NETWORKS, run, data.labels)
+    with run.begin(labels=list(data.labels), data_digest=data.digest):
+        return trained(run, data.limited(options["limit"], options["seed"]), network)
+
+
+def trained(run, data, network) -> dict[str, Any]:
+    """Fit, report, save: the run's record."""
+    import keras
+
+    from convmedia.apps.classification import photo_pipeline
+    from convmedia.apps.classification.report import finish
+    from convmedia.apps.training import class_balance, trainer
+    from convmedia.apps.training.checkpoints import monitored
+    from convmedia.data.augmentation.mixing import mixed
+    from convmedia.models.answer import PICTURE
+    from convmedia.models.networks import photos as networks
+    from convmedia.models.saving.assembly import assemble
+
+    options, classes = run.arguments, len(data.labels)
+    details = {name: options[name] for name in ("network", "seed")}
+    preparation = networks.preparation(options["network"])
+    model = assemble(
+        network,
+        preparation=preparation,
+        app=run.record["app"],
+        labels=list(data.labels),
+        input=PICTURE,
+        details=details,
+    )
+    side = networks.SIDES[options["network"]]
+    sides = growing(options["epochs"]) if options["network"] == "resnet" else ()
+    bank = photo_pipeline.decoded(data.train, BANK if sides else side, "decoding", fast=True)
+    held = photo_pipeline.decoded(data.validation, side, "decoding validation")
+    mix = mixed(options["mixup"], options["cutmix"]) if options["mixup"] or options["cutmix"] else None
+    recipe = photo_pipeline.recipe_of(options["augment"])
+    wanted, held_wanted = (photo_pipeline.targets(split.truth, classes) for split in (data.train, data.validation))
+    monitor = options.get("monitor", "accuracy")
+    weights = class_balance.class_weights(data.train.truth, classes, options.get("class_weights", False))
+    entropy = keras.losses.BinaryCrossentropy if classes == 2 else keras.losses.CategoricalCrossentropy
+    accuracy = keras.metrics.BinaryAccuracy if classes == 2 else keras.metrics.CategoricalAccuracy
+    history = trainer.fit(
+        network,
+        run,
+        len(data.train),
+        class_balance.weighted(photo_pipeline.example_of(bank, wanted, scaled, recipe, mix, sides), weights),
+        epochs=options["epochs"],
+        batch_size=options["batch_size"],
+        seed=options["seed"],
+        precision=options["precision"],
+        validation=photo_pipeline.held_out(held, held_wanted, scaled),
+        keep=lambda: run.keep(model),
+        monitor=monitored(monitor),
+        patience=options["patience"],
+        separable=mix is None,
+        optimizer=optimizer(options, len(data.train)),
+        loss=entropy(label_smoothing=0.1 if options["network"] == "resnet" else 0.0),
+        metrics=class_balance.watched(accuracy, classes, monitor),
+    )
+    return finish(run, "Cats against dogs", data, history)
+
+
+def scaled(batch):
+    """0..255 to 0..1, as in the file."""
+    return batch / 255.0
+
+
+def growing(epochs: int) -> list[int]:
+    """Side, px, of the pictures of each epoch: small ones first, on which the same time is four times the epochs.
+
+    The file sees pictures a little larger than the last ones here: training zooms in, so what it shows is larger than
+    what the file is given, and that is made up for (Touvron et al. 2019, "Fixing the train-test resolution").
+    """
+    return [64 if 7 * epoch < 3 * epochs else 96 if 7 * epoch < 6 * epochs else 128 for epoch in range(epochs)]
+
+
+def optimizer(options, number: int):
+    """RMSprop for `small`, as published; AdamW for the default network; the rate of both falls along a cosine."""
+    import keras
+
+    from convmedia.models.losses.optimizers import warm_cosine
+
+    steps = max(number // options["batch_size"], 1)
+    peak = 1.0 if options["weights"] == "none" else 0.3  # fine-tuning changes what is there by small steps
+    greatest = {"small": 1e-3, "resnet": 1.5e-3}[options["network"]] * peak
+    rate = warm_cosine(greatest, options["epochs"] * steps, min(steps * 3, 500))
+    if options["network"] == "small":
+        return keras.optimizers.RMSprop(rate)
+    return keras.optimizers.AdamW(rate, weight_decay=0.05)

@@ -1,0 +1,101 @@
+"""Training a reader of digits."""
+
+from typing import Any
+
+from convmedia.apps.console.progress import progress
+
+
+def train_run(run) -> dict[str, Any]:
+    """From a run's arguments to its complete folder: one training, or one for each fold."""
+    from convmedia.apps.classification import cross_validation
+    from convmedia.data.datasets import photos
+
+    if cross_validation.wanted(run.arguments):
+        return cross_validation.each(run, photos.folds(run.arguments["data"]), train_one, "picture")
+    return train_one(run)
+
+
+def train_one(run) -> dict[str, Any]:
+    """One training; what is wrong with its arguments is said before anything is written."""
+    from convmedia.apps.classification.evaluation import say_problems
+    from convmedia.apps.classification.initial_weights import first_network
+    from convmedia.data.datasets import digits
+    from convmedia.models.networks.digits import NETWORKS
+
+    options = run.arguments
+    with progress("reading examples") as update:
+        data = digits.load(options["data"], update, options.get("group"), options.get("fold"))
+    data = data.required("train", "validation", "test")
+    say_problems(data)
+    network = first_network(NETWORKS, run, data.labels)
+    with run.begin(labels=list(data.labels), data_digest=data.digest):
+        return trained(run, data.limited(options["limit"], options["seed"]), network)
+
+
+def trained(run, data, network) -> dict[str, Any]:
+    """Fit, report, save: the run's record."""
+    import keras
+
+    from convmedia.apps.classification.report import finish
+    from convmedia.apps.tasks.mnist import pipeline
+    from convmedia.apps.training import class_balance, trainer
+    from convmedia.apps.training.checkpoints import monitored
+    from convmedia.models.answer import PICTURE
+    from convmedia.models.losses.optimizers import warm_cosine
+    from convmedia.models.networks import digits as networks
+    from convmedia.models.saving.assembly import assemble
+
+    options = run.arguments
+    details = {name: options[name] for name in ("network", "preparation", "seed")}
+    preparation = networks.PREPARATIONS[options["preparation"]]()
+    model = assemble(
+        network,
+        preparation=preparation,
+        app=run.record["app"],
+        labels=list(data.labels),
+        input=PICTURE,
+        details=details,
+    )
+    examples = prepared_examples(run, data)
+    number = len(examples.regular)
+    steps = max(number // options["batch_size"], 1)
+    monitor = options.get("monitor", "accuracy")
+    weights = class_balance.class_weights(data.train.truth, len(data.labels), options.get("class_weights", False))
+    peak = 2e-3 if options["weights"] == "none" else 1e-3  # fine-tuning changes what is there by small steps
+    rate = warm_cosine(peak, options["epochs"] * steps, min(steps, 500))
+    history = trainer.fit(
+        network,
+        run,
+        number,
+        class_balance.weighted(examples.example, weights),
+        epochs=options["epochs"],
+        batch_size=options["batch_size"],
+        seed=options["seed"],
+        precision=options["precision"],
+        validation=trainer.held_out(*examples.validation),
+        keep=lambda: run.keep(model),
+        monitor=monitored(monitor),
+        patience=options["patience"],
+        separable=True,
+        optimizer=keras.optimizers.AdamW(rate, weight_decay=0.01),
+        loss=keras.losses.CategoricalCrossentropy(),
+        metrics=class_balance.watched(keras.metrics.CategoricalAccuracy, len(data.labels), monitor),
+    )
+    record = finish(run, "Handwritten digits", data, history, pipeline.measure, pipeline.filters_drawn)
+    (run.folder / "checkpoint" / "examples.npz").unlink(missing_ok=True)
+    return record
+
+
+def prepared_examples(run, data):
+    """The training and validation examples of a run as its network sees them, kept in its checkpoint folder."""
+    from convmedia.apps.tasks.mnist.pipeline import PreparedDigits
+
+    options = run.arguments
+    kept = run.folder / "checkpoint" / "examples.npz"
+    if kept.exists() and (found := PreparedDigits.read(kept, options["augment"])):
+        return found
+    examples = PreparedDigits.of(
+        data, options["preparation"], invert=options["invert"], augment=options["augment"], seed=options["seed"]
+    )
+    examples.write(kept)
+    return examples

@@ -1,0 +1,114 @@
+"""How networks that enlarge pictures learn: patches, loss, validation. On every backend, from arrays in memory."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from convmedia.data.augmentation import patch_recipe
+from convmedia.data.augmentation.patch_recipe import Degradation
+from convmedia.data.datasets import patches
+from convmedia.data.transforms import bicubic
+from convmedia.models.losses import metrics
+from convmedia.models.losses.optimizers import ConvolutionMuon, warm_cosine
+
+LEAST_ERROR = 1e-5  # 50 dB: flat patches, which have less, count no more than this
+VALIDATION_PX = 144  # side of what is cut out of the middle of each held-out picture
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained.
+
+    Attributes:
+        size_px: side of the high-resolution patches, a multiple of 2, 3 and 4; for networks of RGB times scale / 2.
+        context_px: how much wider inputs are than targets, so that no padding is seen.
+        rate: greatest learning rate.
+        loss: of pixels in 0..1, a name that Keras knows or a function.
+        optimizer: its class.
+        clip: most of the gradient's norm, or None.
+    """
+
+    size_px: int
+    rate: float
+    loss: str | Callable
+    optimizer: type[keras.optimizers.Optimizer]
+    context_px: int = 0
+    clip: float | None = None
+
+    def compiling(self, steps: int) -> dict[str, Any]:
+        """What `keras.Model.compile` takes, for a training of so many steps."""
+        rate = warm_cosine(self.rate, steps, min(steps // 10, 200))
+        return {
+            "optimizer": self.optimizer(rate, global_clipnorm=self.clip),
+            "loss": on_centre(keras.losses.get(self.loss)),
+            "metrics": [keras.metrics.MeanMetricWrapper(on_centre(decibels), name="psnr")],
+        }
+
+
+def recipe(training: Training, kind: str, scale: int) -> Degradation:
+    """The recipe of one scale. Networks of RGB see as many small pixels at every scale."""
+    if kind == "luma":
+        return patch_recipe.patches(scale, training.size_px, enlarged=True, context_px=training.context_px)
+    return patch_recipe.patches(scale, training.size_px // 2 * scale, enlarged=False)
+
+
+def validation(data: patches.HighResolution, kind: str, scales: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """The middle of each held-out picture as inputs and targets, float32 0..1, for each scale."""
+    pairs = [pair(picture, kind, scale) for scale in scales for picture in data.validation]
+    inputs, targets = (np.stack(part).astype(np.float32) / 255 for part in zip(*pairs, strict=True))
+    return inputs, targets
+
+
+def pair(picture: np.ndarray, kind: str, scale: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a network gets and what it should answer, 0..255, of the middle of one picture."""
+    picture = patches.at_least(picture, VALIDATION_PX + scale)
+    picture = bicubic.modcrop(picture, scale)
+    top, left = ((size - VALIDATION_PX) // 2 // scale * scale for size in picture.shape[:2])
+    target = picture[top : top + VALIDATION_PX, left : left + VALIDATION_PX]
+    if kind == "luma":
+        small = bicubic.imresize(picture.astype(np.float64), 1 / scale, border="symmetric")
+        enlarged = bicubic.imresize(small, scale, border="symmetric")
+        return enlarged[top : top + VALIDATION_PX, left : left + VALIDATION_PX], target
+    small = bicubic.imresize(picture, 1 / scale, border="symmetric")
+    top, left, side = top // scale, left // scale, VALIDATION_PX // scale
+    return small[top : top + side, left : left + side], target
+
+
+def on_centre(measure):
+    """A loss or metric between targets and the middle of wider answers."""
+
+    def measured(truth, answer):
+        cut = (ops.shape(answer)[1] - ops.shape(truth)[1]) // 2
+        size = ops.shape(truth)
+        return measure(truth, answer[:, cut : cut + size[1], cut : cut + size[2]])
+
+    return measured
+
+
+def log_error(truth, answer):
+    """Logarithm of each example's mean squared error, (batch,): what the mean PSNR over pictures is made of.
+
+    The mean squared error itself cares most for the greatest scale and the busiest patches, which have the most of it.
+    """
+    error = ops.mean(ops.square(truth - answer), axis=(1, 2, 3))
+    return ops.log(error + LEAST_ERROR)
+
+
+def decibels(truth, answer):
+    """PSNR of the luma of each example, (batch,); for following a training: not rounded, at most 80 dB."""
+    error = ops.square(metrics.luma(255.0 * truth) - metrics.luma(255.0 * answer)) / 255.0**2
+    return -10.0 * ops.log10(ops.mean(error, axis=(1, 2, 3)) + 1e-8)
+
+
+TRAININGS = {
+    "srcnn": Training(72, 1e-3, "mean_squared_error", keras.optimizers.Adam, context_px=12),
+    "srcnn-9-1-5": Training(72, 1e-3, "mean_squared_error", keras.optimizers.Adam, context_px=12),
+    # Clipping is what lets it learn fast (Kim et al. 2016, section 3.2).
+    "vdsr": Training(48, 2e-3, log_error, ConvolutionMuon, clip=1.0),
+    "carn": Training(96, 2e-3, "mean_absolute_error", ConvolutionMuon),
+    "carn-m": Training(96, 2e-3, "mean_absolute_error", ConvolutionMuon),
+}

@@ -1,0 +1,183 @@
+"""The `export` verb that all applications share: which files, what they are measured by, what is said of them."""
+
+import inspect
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from convmedia.apps.cli.backend import use_backend
+from convmedia.apps.cli.early_checks import required
+from convmedia.apps.cli.inputs import model_of
+from convmedia.apps.cli.options import Examples, ExportOut, Format, Formats, Json, MayLose, Model, Quantize, Smaller
+from convmedia.apps.cli.task import Task
+from convmedia.apps.console.progress import clock
+from convmedia.apps.console.strict_json import to_json
+from convmedia.apps.console.terminal import say, tell
+from convmedia.apps.reporting.export_figures import print_parity
+from convmedia.data.storage import extras
+from convmedia.data.storage.errors import InputError
+from convmedia.data.storage.text import plural
+
+if TYPE_CHECKING:
+    from convmedia.models.inference.predictor import Predictor
+
+
+EXPORT_HELP = "Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."
+
+
+def with_smaller(formats: Sequence[Format], quantize: Sequence[Smaller]) -> list[str]:
+    """Names of `exporting.FORMATS`: each format, and after it the quantised files that there are of it. Told without
+    loading Keras.
+
+    Args:
+        formats: none for all that can be written here; which are left out is said.
+
+    Raises:
+        InputError: one of `quantize` is of none of the formats, or what writes a format is not installed.
+    """
+    for smaller in quantize:
+        if formats and not any(smaller in SMALLER[one] for one in formats):
+            raise InputError(f"--quantize {smaller} is for {smaller_of(smaller)}; received {', '.join(formats)}")
+    if not formats:
+        lacking = {one: extras.missing(extras.OF_FORMATS.get(one, ())) for one in Format}
+        formats = [one for one in Format if not lacking[one]]
+        for one in sorted(set(Format) - set(formats)):
+            say(f"left out: {one} needs {', '.join(lacking[one])}; run: {extras.command(one)}")
+        return with_smaller(formats, quantize)
+    names = [*map(str, formats), *(f"{one}-{kind}" for one in formats for kind in quantize if kind in SMALLER[one])]
+    for name, one in zip(names, map(format_of, names), strict=True):
+        extras.require(f"export to {name}", one, *extras.OF_FORMATS.get(one, ()))
+    return names
+
+
+def format_of(name: str) -> Format:
+    """The format that a name of `with_smaller` belongs to."""
+    return next(one for one in Format if name == one or name.startswith(f"{one}-"))
+
+
+def smaller_of(smaller: Smaller) -> str:
+    """The formats that have such a file."""
+    return " and ".join(f"--format {one}" for one in Format if smaller in SMALLER[one])
+
+
+SMALLER: dict[Format, tuple[Smaller, ...]] = {
+    Format.saved_model: (),
+    Format.onnx: (Smaller.int8,),
+    Format.litert: (Smaller.float16, Smaller.int8),
+}
+"""Quantised files that there are of each format, rows of `formats.FORMATS`."""
+
+
+def add_export(
+    command: typer.Typer,
+    task: Task,
+    choice: Mapping[str, tuple[Any, Any]] | None = None,
+    refuse: Callable[..., None] | None = None,
+    choose: Callable[..., "Predictor"] | None = None,
+) -> None:
+    """Add `export`.
+
+    Args:
+        choice: further options that name the model: annotation and default.
+        refuse: called with --model and the options of `choice` before Keras is loaded; None for `required`.
+        choose: gives their predictor; None for the model that --model names, or that is shipped for the application.
+    """
+    refused = refuse or partial(required, task.name)
+    chosen = choose or partial(model_of, task.name)
+
+    def body(
+        model: str | None,
+        format: Sequence[Format],
+        quantize: Sequence[Smaller],
+        tolerance: float | None,
+        out: Path | None,
+        data: str | None,
+        as_json: bool,
+        **choice: Any,
+    ) -> int:
+        refused(model, **choice)
+        names = with_smaller(format, quantize)
+        use_backend(None)
+        predictor = chosen(model, **choice)
+        parity, folder = exported(task, predictor, model, names, out, data, tolerance)
+        if as_json:
+            tell(to_json(parity, indent=2))
+        else:
+            print_parity(parity, folder)
+        return int(any("refused" in figures for figures in parity.values()))
+
+    model_option = {"model": (Model, None)}
+    others: dict[str, tuple[Any, Any]] = {
+        "format": (Formats, []),
+        "quantize": (Quantize, []),
+        "tolerance": (MayLose, None),
+        "out": (ExportOut, None),
+        "data": (Examples, None),
+        "as_json": (Json, False),
+    }
+    taken = {**model_option, **(choice or {}), **others}
+    body.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+            for name, (annotation, default) in taken.items()
+        ]
+    )
+    body.__doc__ = EXPORT_HELP
+    command.command("export")(body)
+
+
+def exported(
+    task: Task,
+    predictor: "Predictor",
+    model: str | None,
+    formats: list[str],
+    out: Path | None = None,
+    data: str | None = None,
+    loss_tolerance: float | None = None,
+) -> tuple[dict[str, dict[str, Any]], Path]:
+    """Write files of a model and prove each in a child process, as `exporting.export` does.
+
+    Args:
+        model: where the model came from: a run folder or a file; None for shipped weights.
+        formats: names of `exporting.FORMATS`.
+        out: the folder; None for `export` in the run folder, or `APPLICATION-export`.
+        data: the set that gives examples where the model has none beside it, and on whose test split quantised files
+            are measured.
+        loss_tolerance: what a quantised file may lose; None for what is usual of the trial's unit.
+
+    Returns:
+        The content of `parity.json`, and the folder.
+    """
+    from convmedia.models.export.exporter import export, read_examples
+    from convmedia.models.formats.formats import FORMATS
+
+    run = None if model is None else Path(model) if Path(model).is_dir() else Path(model).parent
+    kept = run / "examples.npz" if run else None
+    quantised = any(FORMATS[name].quantised for name in formats)
+    examples = read_examples(kept) if kept and kept.exists() else task.examples(predictor, data, quantised)
+    trial = task.trial(predictor, model, data, examples) if quantised else None
+    folder = out or (run / "export" if run and (run / "run.json").exists() else Path(f"{predictor.app}-export"))
+    say(f"exporting {', '.join(formats)} and verifying each on {plural(len(examples), 'example')} ...")
+    how: dict[str, Any] = {"trial": trial, "loss_tolerance": loss_tolerance, "told": steps_said(formats)}
+    return export(predictor, formats, folder, examples, tolerance=task.tolerance, **how), folder
+
+
+def steps_said(formats: Sequence[str]) -> Callable[[str], None]:
+    """Says each step of an export as it is begun, and after the first format how long the others may take."""
+    began: list[float] = []
+
+    def told(step: str) -> None:
+        if step not in formats:
+            what = {"answers": "answers of the model itself", "measure": "what quantised files are measured by"}
+            say(f"  {what[step]}")
+            return
+        done = len(began)
+        began.append(time.perf_counter())
+        left = (began[-1] - began[0]) / done * (len(formats) - done) if done else 0.0
+        say(f"  {step}, {done + 1} of {len(formats)}" + (f", about {clock(left)} left" if done else ""))
+
+    return told

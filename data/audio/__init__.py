@@ -1,0 +1,1 @@
+"""Sounds in: decoding, spectra, silence."""

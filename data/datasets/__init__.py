@@ -1,0 +1,1 @@
+"""The sets that applications learn from."""

@@ -1,0 +1,1 @@
+"""Named sets: where they come from, fetched and checked."""

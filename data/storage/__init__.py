@@ -1,0 +1,1 @@
+"""Files, caches, memory, errors: what everything stands on."""

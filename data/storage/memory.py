@@ -1,0 +1,74 @@
+"""How much memory this process may still take: what would end it is found out before."""
+
+import resource
+from pathlib import Path
+
+from convmedia.data.storage.errors import InputError
+
+_KIB = 1024
+
+
+def require(needed: int, what: str, mapped: int = 0) -> None:
+    """Look before a step that takes much: libraries end the process where they get no memory, or the system does.
+
+    Args:
+        needed: bytes that the step will fill.
+        what: takes them, such as "photo.png at 9000x9000 px".
+        mapped: bytes that it asks for, where those are more.
+
+    Raises:
+        InputError: there is less.
+    """
+    for amount, left in ((needed, _free()), (max(needed, mapped), _own_limit())):
+        if left is not None and amount > left:
+            raise InputError(
+                f"{what} needs more memory than there is (about {amount / 1e9:.1f} GB, {max(left, 0) / 1e9:.1f} GB are "
+                "free); make it smaller first"
+            )
+
+
+def _free() -> int | None:
+    """The lesser of what the machine and what the process's control group have left; None where it is not told."""
+    known = [amount for amount in (_machine(), *_control_groups()) if amount is not None]
+    return min(known) if known else None
+
+
+def _machine() -> int | None:
+    return _kilobytes(Path("/proc/meminfo"), "MemAvailable:")
+
+
+def _own_limit() -> int | None:
+    """What the process may still map (ulimit -v); None for no limit."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    taken = _kilobytes(Path("/proc/self/status"), "VmSize:")
+    return None if limit == resource.RLIM_INFINITY or taken is None else limit - taken
+
+
+def _control_groups() -> list[int]:
+    """What the control group of a container, as it is mounted inside of it, has left; of version 2 and of version 1.
+
+    Cached files count as free: they go when memory is needed.
+    """
+    kinds = (
+        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+    )
+    found = []
+    for *names, cached in kinds:
+        try:
+            most, taken, rows = ((Path("/sys/fs/cgroup") / name).read_text(encoding="utf-8") for name in names)
+        except OSError:
+            continue
+        inactive = dict(row.split() for row in rows.splitlines()).get(cached, "0")
+        if most.strip().isdigit() and taken.strip().isdigit():  # no limit is the word "max"
+            found.append(int(most) - int(taken) + int(inactive))
+    return found
+
+
+def _kilobytes(file: Path, name: str) -> int | None:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    found = [int(line.split()[1]) * _KIB for line in lines if line.startswith(name)]
+    return found[0] if found else None

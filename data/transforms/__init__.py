@@ -1,0 +1,1 @@
+"""Arithmetic on pictures: resizing, colours, affine maps."""

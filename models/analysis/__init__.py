@@ -1,0 +1,1 @@
+"""Looking into a model: layers, receptive field, Grad-CAM, features."""

@@ -1,0 +1,1 @@
+"""Exporting and proving that the files answer as the model does."""

@@ -1,0 +1,1 @@
+"""Exported formats: written, described, quantised, run."""

@@ -1,0 +1,1 @@
+"""Asking a model: arrays, files, tiles, sounds."""

@@ -1,0 +1,1 @@
+"""Metrics, optimizers, losses of style."""

@@ -1,0 +1,1 @@
+"""The networks of the applications, a function each."""

@@ -1,0 +1,1 @@
+"""Layers that prepare raw input inside the file."""

@@ -1,0 +1,1 @@
+"""The saved file: joined, written, read safely."""

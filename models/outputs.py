@@ -13,13 +13,13 @@ import numpy as np
 
 from convmedia.data.images import decoding
 from convmedia.data.storage.errors import InputError
+from convmedia.models.box_overlap import matching_boxes
 
 Outputs = tuple[np.ndarray, ...]
 """The tensors that a model gives for a batch, in the model's order."""
 
 TOLERANCE = 1e-4  # of an answer on its kind's scale
 LIKE_KERAS_DB = 30.0  # asked of pictures that nothing but the model's own can be compared with
-MATCHING_IOU = 0.5  # of two boxes that are taken for the same one
 HALF_LEVEL = 0.5 / 255.0  # that rounding may take
 ROWS = 5  # labels that a row names where nothing else is asked
 
@@ -283,7 +283,7 @@ class Boxes(Kind):
         """Which boxes of either have one of the same label in the other that overlaps by half; in pairs, best first."""
         found = []
         for boxes, number, others, wanted in zip(*answer, *expected, strict=True):
-            matched = _matched(boxes[: int(number)], others[: int(wanted)])
+            matched = matching_boxes(boxes[: int(number)], others[: int(wanted)])
             found += [np.full(matched, True), np.full(max(int(number), int(wanted)) - matched, False)]
         return np.concatenate([np.full(int(not any(map(len, found))), True), *found])
 
@@ -323,25 +323,6 @@ def kind_named(name: str | None, labels: Any) -> Kind:
     if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"a kind of answer is one of {', '.join(KINDS)}. Received: {name!r}")
     return KINDS[name]
-
-
-def _matched(boxes: np.ndarray, others: np.ndarray) -> int:
-    """How many pairs of boxes, (n, 6) and (m, 6), are of one label and overlap enough, each box in one pair at most."""
-    left, count = list(range(len(others))), 0
-    for box in boxes:
-        overlaps = [_iou(box, others[place]) if box[5] == others[place][5] else 0.0 for place in left]
-        if overlaps and max(overlaps) >= MATCHING_IOU:
-            left.pop(int(np.argmax(overlaps)))
-            count += 1
-    return count
-
-
-def _iou(box: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union of two boxes, x1, y1, x2, y2 first."""
-    width, height = np.minimum(box[2:4], other[2:4]) - np.maximum(box[:2], other[:2])
-    shared = max(float(width), 0.0) * max(float(height), 0.0)
-    areas = sum(float(np.prod(one[2:4] - one[:2])) for one in (box, other))
-    return shared / max(areas - shared, 1e-12)
 
 
 def _each(kind: Kind, given: Sequence[Outputs], expected: Sequence[Outputs]) -> float:

@@ -4,10 +4,12 @@ import ast
 import json
 import os
 import re
+import runpy
 import socket
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from functools import cache
@@ -15,9 +17,10 @@ from importlib import metadata
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+import setuptools
 import typer
 
 from convmedia.apps import __main__ as main
@@ -110,6 +113,63 @@ def test_imports_go_one_way():
     assert [one for one in ours if one.name.split(".")[1] not in MAY_IMPORT[one.file.split("/")[0]]] == []
 
 
+ROOMS = {
+    "data": "storage transforms images audio sources augmentation splits folders datasets samples",
+    "models": "keras_internals box_overlap outputs answer preprocessing networks backbones analysis inference saving "
+    "losses formats export weights",
+    "apps": "console runs cli training reporting batch classification verbs tasks faces api public",
+}
+"""Of each floor its rooms, from the ground up: a room imports from those before it only. Modules that lie on a floor
+itself are rooms of their own; the applications' faces are one."""
+FACES = {"mnist", "cats_vs_dogs", "transfer", "style_transfer", "super_resolution", "audio", "__main__"}
+
+
+def room_of(name: str) -> tuple[str, str]:
+    """Floor and room of a module: "data.images.opening" is in ("data", "images")."""
+    floor, _, rest = name.partition(".")
+    room = rest.partition(".")[0]
+    return floor, "faces" if floor == "apps" and room in FACES else room
+
+
+def imports_between_files() -> Iterator[tuple[str, str]]:
+    """Each file as a module without the package's name, and those that it imports, in functions too. What makes a
+    folder a package passes on what lies in it, and is left out."""
+    files = {path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for path in python_files(*MAY_IMPORT)}
+    for one in imports(*MAY_IMPORT):
+        importer, parts = one.file.removesuffix(".py").replace("/", "."), one.name.split(".")
+        if importer.endswith("__init__") or parts[0] != "convmedia":
+            continue
+        names = [".".join(parts[1:end]) for end in range(len(parts), 2, -1)]
+        found = next((name for name in names if name in files), None)
+        if found and found != importer:
+            yield importer, found
+
+
+def test_rooms_import_from_those_below_only():
+    place = {(floor, room): number for floor in ROOMS for number, room in enumerate(ROOMS[floor].split())}
+    pairs = [(one, room_of(one), other, room_of(other)) for one, other in imports_between_files()]
+    assert len(pairs) > 500
+    inside = [pair for pair in pairs if pair[1][0] == pair[3][0] and pair[1] != pair[3]]
+    assert [(one, other) for one, above, other, below in inside if place[above] <= place[below]] == []
+
+
+def test_no_circle_between_files():
+    left: dict[str, set[str]] = {}
+    for importer, imported in imports_between_files():
+        left.setdefault(importer, set()).add(imported)
+    while free := [name for name, names in left.items() if not names & set(left)]:
+        for name in free:
+            del left[name]
+    assert left == {}
+
+
+def test_a_room_has_at_most_twelve_files_and_a_file_350_lines():
+    counts = Counter(path.parent for path in python_files(*MAY_IMPORT) if path.stem != "__init__")
+    assert {folder: number for folder, number in counts.items() if number > 12} == {}
+    lines = {path: len(path.read_text("utf-8").splitlines()) for path in python_files(*MAY_IMPORT)}
+    assert {path.relative_to(ROOT).as_posix(): number for path, number in lines.items() if number > 350} == {}
+
+
 def test_imports_are_absolute_and_by_the_namespace():
     every = imports(*MAY_IMPORT, "tests", "benchmarks", "docs")
     assert [one for one in every if one.level or one.name.split(".")[0] in {*MAY_IMPORT, "tests"}] == []
@@ -174,21 +234,32 @@ def test_an_application_has_the_verbs_of_its_kind(answers, application):
     assert [option for option in TRAIN_OPTIONS.split() if f"{option} " not in text] == []
 
 
-def test_packages_of_the_distribution_are_the_folders_that_hold_python():
-    folders = {path.parent.relative_to(ROOT).as_posix() for path in python_files(*MAY_IMPORT)}
-    packages = {f"convmedia.{folder.replace('/', '.')}": folder for folder in folders}
-    setuptools = PROJECT["tool"]["setuptools"]
-    assert sorted(setuptools["packages"]) == sorted(packages)
-    assert setuptools["package-dir"] == packages
+@pytest.fixture(scope="module")
+def distribution() -> dict[str, Any]:
+    """What setup.py tells setuptools."""
+    told: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        patch.setattr(setuptools, "setup", lambda **given: told.update(given))
+        runpy.run_path("setup.py")
+    return told
 
 
-def test_whatever_lies_beside_the_code_is_package_data():
-    patterns = PROJECT["tool"]["setuptools"]["package-data"]
+def test_packages_of_the_distribution_are_the_folders_that_hold_python(distribution):
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in python_files(*MAY_IMPORT)} - {"apps/public"}
+    packages = {f"convmedia.{folder.replace('/', '.')}": folder for folder in folders} | {"convmedia": "apps/public"}
+    assert sorted(distribution["packages"]) == sorted(packages)
+    assert distribution["package_dir"] == packages
+
+
+def test_whatever_lies_beside_the_code_is_package_data(distribution):
+    patterns = distribution["package_data"]
+    names = {folder: name for name, folder in distribution["package_dir"].items()}
     beside = [
         path for room in MAY_IMPORT for path in (ROOT / room).rglob("*") if path.suffix not in ("", ".py", ".pyc")
     ]
     assert beside, "the shipped weights are not there"
-    packages = {path: f"convmedia.{'.'.join(path.relative_to(ROOT).parent.parts)}" for path in beside}
+    packages = {path: names[path.relative_to(ROOT).parent.as_posix()] for path in beside}
     left_out = [p for p in beside if not any(fnmatch(p.name, pattern) for pattern in patterns.get(packages[p], []))]
     assert left_out == []
 
@@ -204,7 +275,6 @@ UNNAMED = {
     "pytest-xdist": "`make test` distributes the tests with it",
     "ruff": "`make lint`",
     "mypy": "`make lint`",
-    "setuptools": "builds the wheels that tests look into",
     "build": "makes a release: `python -m build`",
 }
 
@@ -220,7 +290,7 @@ def test_what_is_declared_is_imported():
     }
     for_developers = named(EXTRAS["test"]) | named(EXTRAS["dev"])
     unused = never_imported(for_users, *MAY_IMPORT) | never_imported(
-        for_developers - {"convmedia"}, "tests", "benchmarks"
+        for_developers - {"convmedia"}, "tests", "benchmarks", "docs"
     )
     assert unused == set(UNNAMED)
 
@@ -292,7 +362,7 @@ OVERRIDES = """
 import importlib, inspect, pkgutil, sys
 for room in sys.argv[1:]:
     package = importlib.import_module(f"convmedia.{room}")
-    for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         module = importlib.import_module(found.name)
         for cls in (one for one in vars(module).values() if inspect.isclass(one) and one.__module__ == found.name):
             others = [base for base in cls.__mro__ if base.__module__.split(".")[0] in ("keras", "tensorflow", "torch")]
@@ -335,7 +405,7 @@ print(keras.backend.backend(), *(NETWORKS[name]().count_params() for name in ("l
 def test_importing_models_registers_every_layer_that_a_file_may_hold():
     marked = [
         re.findall(r'register_keras_serializable\("convmedia"\)\nclass (\w+)', path.read_text())
-        for path in (ROOT / "models").glob("*.py")
+        for path in (ROOT / "models").rglob("*.py")
     ]
     names = {name for found in marked for name in found}
     code = f"""

@@ -29,7 +29,9 @@ MADE = ("__pycache__", ".*", "build", "dist", "runs", "*.egg-info", "*-export") 
 def unpacked(tmp_path_factory) -> Path:
     """What the source distribution of the tree as it is unpacks to."""
     tree, out = tmp_path_factory.mktemp("checkout") / "tree", tmp_path_factory.mktemp("sdist")
-    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*MADE))
+    ignored = shutil.ignore_patterns(*MADE)
+    inside = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT, tree, ignore=lambda top, names: (ignored if Path(top) == ROOT else inside)(top, names))
     shutil.copy(ROOT / ".gitignore", tree)
     code = "import sys; from setuptools.build_meta import build_sdist; print(build_sdist(sys.argv[1]))"
     done = subprocess.run(
@@ -88,7 +90,8 @@ def test_the_wheel_holds_every_file_of_the_rooms_and_nothing_else(wheel):
         names = {name for name in archive.namelist() if not name.endswith("/")}
     metadata = {name for name in names if name.startswith(f"convmedia-{PROJECT['version']}.dist-info/")}
     paths = [path for room in ROOMS for path in (ROOT / room).rglob("*") if "__pycache__" not in path.parts]
-    expected = {f"convmedia/{path.relative_to(ROOT).as_posix()}" for path in paths if path.is_file()}
+    files = [path.relative_to(ROOT).as_posix() for path in paths if path.is_file()]
+    expected = {f"convmedia/{file.removeprefix('apps/public/')}" for file in files}
     assert names - metadata == expected
     assert {name.rpartition("/")[2] for name in metadata} >= {"METADATA", "entry_points.txt", "LICENSE"}
 

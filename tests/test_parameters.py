@@ -56,7 +56,8 @@ def test_the_other_srcnn_has_the_parameters_that_are_stated():
 
 
 def test_every_builder_that_states_parameters_is_built_here():
-    modules = [importlib.import_module(one.name) for one in pkgutil.iter_modules(models.__path__, "convmedia.models.")]
+    found = pkgutil.walk_packages(models.__path__, "convmedia.models.")
+    modules = [importlib.import_module(one.name) for one in found]
     found = {
         function
         for module in modules

@@ -9,7 +9,6 @@ model.fit(train, epochs=10)
 import math
 import os
 import threading
-import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,14 +19,11 @@ from PIL import Image, ImageOps
 
 from convmedia.data.augmentation import photo_recipe, stateless_random
 from convmedia.data.folders import file_checks
+from convmedia.data.folders.flow_files import class_names, image_files, usable_files
 from convmedia.data.images import decoding
-from convmedia.data.splits import split_names
 from convmedia.data.storage.errors import InputError
-from convmedia.data.storage.files import is_hidden, is_of_system, shown
+from convmedia.data.storage.files import shown
 from convmedia.data.storage.parallel import in_order
-
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
-"""Suffixes, in lower case, of the files that the old generator took for pictures."""
 
 MODES = {"rgb": 3, "rgba": 4, "grayscale": 1}
 CLASS_MODES = ("categorical", "binary", "sparse", "input", None)
@@ -105,9 +101,9 @@ def flow_from_directory(
     reading = Reading(tuple(target_size), color_mode, interpolation, keep_aspect_ratio)
     _check(Path(directory), reading, class_mode, batch_size, subset, validation_split, augmentations)
     split = {"validation": (0.0, validation_split), "training": (validation_split, 1.0)}.get(subset or "", (0.0, 1.0))
-    names = list(classes) if classes else _class_names(Path(directory))
-    found = [_files(Path(directory, name), follow_links) for name in names]
-    usable = _usable(Path(directory), [file for files in found for file in files], progress)
+    names = list(classes) if classes else class_names(Path(directory))
+    found = [image_files(Path(directory, name), follow_links) for name in names]
+    usable = usable_files(Path(directory), [file for files in found for file in files], progress)
     examples = []
     for label, files in enumerate(found):
         start, stop = (int(edge * len(files)) for edge in split)
@@ -189,54 +185,6 @@ def _check(directory, reading, class_mode, batch_size, subset, validation_split,
     refused = sorted(coloured & set(augmentations)) if reading.color_mode != "rgb" else []
     if refused:
         raise InputError(f"{' and '.join(refused)} needs color_mode 'rgb'; received {reading.color_mode!r}")
-
-
-def _class_names(directory: Path) -> list[str]:
-    """The class folders, sorted; not hidden ones (.ipynb_checkpoints) and systems' own (__MACOSX).
-
-    Raises:
-        InputError: the folders are those of splits.
-    """
-    names = sorted(path.name for path in directory.iterdir() if path.is_dir() and not _passed_over(path.name))
-    if set(split_names.splits(names).values()) & {"train", "test"}:
-        raise InputError(
-            f"{shown(directory)} holds {', '.join(map(shown, names))}, which tell splits and not labels; give the "
-            "folder of one split, or name the classes"
-        )
-    return names
-
-
-def _passed_over(name: str) -> bool:
-    return is_hidden(name) or is_of_system(name)
-
-
-def _files(folder: Path, follow_links: bool) -> list[Path]:
-    """The pictures below a class folder, in the old generator's order: folders by path, then files by name."""
-    if not folder.is_dir():
-        raise InputError(f"{shown(folder)} is no folder; name the class folders as they are called")
-    found = []
-    for here, folders, names in os.walk(folder, followlinks=follow_links):
-        place = Path(here).resolve()
-        folders[:] = [
-            name
-            for name in folders
-            if not _passed_over(name) and Path(here, name).resolve() not in (place, *place.parents)
-        ]
-        found.append((here, sorted(name for name in names if name.lower().endswith(EXTENSIONS))))
-    return [Path(here, name) for here, names in sorted(found) for name in names]
-
-
-def _usable(directory: Path, files: list[Path], progress: file_checks.Progress | None) -> set[Path]:
-    """The files that can be decoded; the others are warned of."""
-    usable = set()
-    for file, outcome in zip(
-        files, file_checks.read(directory, files, decoding.decode, EXTENSIONS, progress), strict=True
-    ):
-        if isinstance(outcome, str):
-            warnings.warn(f"left out: {outcome}", stacklevel=3)
-        else:
-            usable.add(file)
-    return usable
 
 
 class Flow(keras.utils.PyDataset):

@@ -7,7 +7,6 @@
 Pillow, and imagecodecs (libpng, libtiff) for colour of 16 bits, which Pillow reads as 8.
 """
 
-import io
 import struct
 import zlib
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, putchunk
-from PIL.TiffImagePlugin import TiffImageFile
 
 from convmedia.data.images import bit_depth, decoding
+from convmedia.data.images.lossless_pixels import EXTRA_SAMPLES, ICC_TAG, pixels_of
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import replacing, shown
 
@@ -96,17 +95,15 @@ _FORMATS = {
 SUFFIXES = frozenset(_FORMATS)
 """Of formats that are written."""
 
-_MODES = frozenset(["1", "L", "LA", "La", "P", "PA", "RGB", "RGBX", "RGBA", "RGBa", "CMYK", "YCbCr"])
 
 _ORIENTATION, _EXIF_FOLDER, _EXIF_WIDTH, _EXIF_HEIGHT = 0x0112, 0x8769, 0xA002, 0xA003
-_EXTRA_SAMPLES, _PLANAR, _BITS, _PHOTOMETRIC, _ICC = 0x0152, 0x011C, 0x0102, 0x0106, 0x8773
-_RGB = 2  # of _PHOTOMETRIC
+_RGB = 2  # of PHOTOMETRIC
 
 # TIFF 6.0 and its supplements: tags that say how the file stores its pixels, and GeoTIFF's that tie them to places.
 # What is written has other pixels, stored in another way.
 _OF_STORAGE = {
     *(*range(254, 260), *range(262, 267), 273, *range(277, 282), 284, *range(288, 294), 317, *range(320, 326), 330),
-    *(*range(332, 348), *range(512, 522), *range(529, 533), 33550, 33922, 34264, _ICC, 37724),
+    *(*range(332, 348), *range(512, 522), *range(529, 533), 33550, 33922, 34264, ICC_TAG, 37724),
 }
 
 
@@ -133,7 +130,7 @@ def of_frame(image: Image.Image, path: Path, name: str) -> Original:
         image.load()  # its Exif may follow the pixels
     exif, stored = _exif(image), decoding.orientation(image)  # loading turns a TIFF upright and drops the tag
     image.load()
-    colour, alpha, white = _pixels(image, path, name, stored)
+    colour, alpha, white = pixels_of(image, path, name, stored)
     printed = image.mode == "CMYK"
     icc = None if printed else image.info.get("icc_profile") or None
     turn = decoding.orientation(image)
@@ -230,69 +227,6 @@ def _exif(image: Image.Image) -> bytes | None:
         return None
 
 
-def _pixels(image: Image.Image, path: Path, name: str, stored: int) -> tuple[np.ndarray, np.ndarray | None, int]:
-    """Colour, alpha and white of a loaded picture; a PNG's are as stored, a TIFF's upright, which was `stored`
-    otherwise."""
-    depth = bit_depth.depth(image, path)
-    alpha, light = None, 0
-    if image.mode.startswith(("I", "F")):
-        light = bit_depth.of_grey(image, [image], path)
-        colour = bit_depth.grey(image, name, light)[..., None]
-    elif image.mode not in _MODES:
-        raise InputError(f"{name} holds colours of mode {image.mode}, which are not read; save it as RGB")
-    elif depth == 16 and image.mode != "CMYK":
-        colour, alpha = _deep(image, path, name, stored)
-        light = bit_depth.white_of(image, [colour], path)
-    elif image.mode == "CMYK":
-        colour = _from_cmyk(image)
-    else:
-        colour, alpha = _shallow(image)
-    key = image.info.get("transparency")
-    if alpha is None and key is not None:
-        white = np.iinfo(colour.dtype).max
-        if depth < 8:  # Pillow scales the pixels, and of the key's values only those of one bit
-            key = min(white, key * (white // (2**depth - 1)))
-        alpha = np.where((colour == key).all(axis=2), 0, white).astype(colour.dtype)
-    return colour, alpha, light or int(np.iinfo(colour.dtype).max)
-
-
-def _shallow(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    grey = image.mode in ("1", "L", "LA", "La")
-    palette = image.mode == "P" and "transparency" in image.info
-    if palette or image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
-        pixels = decoding.samples(image, "LA" if grey else "RGBA")
-        return pixels[..., :-1], pixels[..., -1]
-    return decoding.samples(image, "L" if grey else "RGB"), None
-
-
-def _deep(image: Image.Image, path: Path, name: str, stored: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colour of 16 bits, (height, width, 3), of a PNG of grey with alpha (height, width, 1); and alpha."""
-    pixels = bit_depth.samples(image, path, name)
-    tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
-    pixels = decoding.upright(pixels, stored) if tags else pixels
-    colours = 1 if pixels.shape[2] == 2 else 3
-    colour, alpha = pixels[..., :colours], None
-    if image.mode == "RGBA":
-        alpha = pixels[..., colours]
-        if tags.get(_EXTRA_SAMPLES, (0,))[0] == 1:  # multiplied into the colour
-            # 65535 * 65535 + 32767 is below 2^32
-            plain = (colour.astype(np.uint32) * 65535 + alpha[..., None] // 2) // np.maximum(alpha, 1)[..., None]
-            colour = np.minimum(plain, 65535).astype(np.uint16)
-    return colour, alpha
-
-
-def _from_cmyk(image: Image.Image) -> np.ndarray:
-    profile = image.info.get("icc_profile")
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            rgb = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-            return np.array(rgb)
-        except (ImageCms.PyCMSError, OSError):  # broken, or of other colours
-            pass
-    return np.array(image.convert("RGB"))
-
-
 def _tags(original: Original) -> Image.Exif:
     """The picture's Exif with the size that the picture has."""
     tags = Image.Exif()
@@ -347,9 +281,9 @@ def write_tiff(file: BinaryIO, original: Original) -> None:
     tags.update({262: 2 if channels > 2 else 1, 277: channels, 278: len(strips[0]), 279: tuple(sizes), 284: 1})
     tags[273] = tuple(accumulate(sizes[:-1], initial=0))  # `tobytes` adds its own length
     if channels in (2, 4):
-        tags[_EXTRA_SAMPLES] = 2  # alpha that is not multiplied into the colour
+        tags[EXTRA_SAMPLES] = 2  # alpha that is not multiplied into the colour
     if icc:
-        tags[_ICC] = icc
+        tags[ICC_TAG] = icc
     file.write(tags.tobytes().removeprefix(b"Exif\0\0"))
     for strip in strips:
         file.write(strip.data)

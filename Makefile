@@ -8,7 +8,7 @@ DEMO_TRAINING = --epochs 8 --batch-size 32
 BIN = .venv/bin
 READY = .venv/installed
 
-.PHONY: demo test test-all lint bench constraints
+.PHONY: demo test test-all lint bench reference constraints
 
 # The main job on the bundled digits: train, evaluate, export and verify, read a picture.
 demo: $(READY)
@@ -32,8 +32,13 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@mkdir -p build/typing/convmedia
-	@for room in apps data models; do ln -sfn "../../../$$room" "build/typing/convmedia/$$room"; done
-	MYPYPATH=build/typing $(BIN)/mypy -p convmedia.apps -p convmedia.data -p convmedia.models
+	@for floor in apps data models; do ln -sfn "../../../$$floor" "build/typing/convmedia/$$floor"; done
+	@for file in __init__.py py.typed; do ln -sfn "../../../apps/public/$$file" "build/typing/convmedia/$$file"; done
+	MYPYPATH=build/typing $(BIN)/mypy -p convmedia
+
+# The reference of the Python interface: build/reference/index.html.
+reference: $(READY)
+	$(BIN)/python docs/reference.py build/reference
 
 bench: $(READY)
 	@for script in benchmarks/[!_]*.py; do \

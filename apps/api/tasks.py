@@ -29,7 +29,8 @@ def task_of(app: str) -> Task:
     modules = {row.name: row.module for row in APPLICATIONS}
     if app not in modules:
         raise InputError(f"there is no application {app!r}; the applications are {', '.join(modules)}")
-    return import_module(modules[app]).TASK
+    task: Task = import_module(modules[app]).TASK
+    return task
 
 
 def given_options(task: Task, options: dict[str, Any]) -> Given:

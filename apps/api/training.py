@@ -34,7 +34,8 @@ class Trained:
     @property
     def metrics(self) -> dict[str, Any]:
         """Figures by split: {"test": {"accuracy": ..., ...}, ...}."""
-        return self.record["metrics"]
+        metrics: dict[str, Any] = self.record["metrics"]
+        return metrics
 
     @property
     def report(self) -> Path:

@@ -1,7 +1,8 @@
 """Everything that is used of the private parts of Keras and TensorFlow; no other module touches them.
 
-Each function says what it takes from where, and why nothing public will do. Checked by `tests/test_keras_internals.py`
-against the installed versions: a new version that moves one of them fails the test of that function.
+Each function says what it takes from where, and why nothing public will do. Checked by
+`tests/models/kinds/test_keras_internals.py` against the installed versions: a new version that moves one of them fails
+the test of that function.
 """
 
 import contextlib

@@ -25,7 +25,7 @@ from convmedia.data import samples
 from convmedia.data.sources import fetch
 from convmedia.data.storage.errors import InputError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TEXTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 
 SMALL_VGG = "--weights VGG --content-layer block2_conv2 --style-layer block1_conv1"

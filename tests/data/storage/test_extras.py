@@ -11,7 +11,7 @@ import pytest
 from convmedia.data.storage import extras
 from convmedia.data.storage.errors import InputError
 
-EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+EXTRAS = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"][
     "optional-dependencies"
 ]
 

@@ -16,7 +16,7 @@ from convmedia.data import samples
 from convmedia.models import shipped
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/deploy.md").read_text(encoding="utf-8"), flags=re.DOTALL)
 SEVEN = samples.FOLDER / "seven.jpg"
 

@@ -17,7 +17,7 @@ import pytest
 
 from convmedia.data.sources.catalogue import SOURCES
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ROOMS = ("apps", "data", "models")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

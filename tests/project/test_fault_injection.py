@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "fault_injection.py"
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "fault_injection.py"
 
 
 @pytest.mark.slow  # a process with TensorFlow, and a training for each call that fails

@@ -14,7 +14,7 @@ from PIL import Image
 import convmedia
 from convmedia.data.samples import FOLDER
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 SEVEN, CAT, WORD = (FOLDER / name for name in ("seven.jpg", "cat.jpg", "seven.wav"))
 
 

@@ -26,7 +26,7 @@ import typer
 from convmedia.apps import __main__ as main
 from convmedia.apps.cli.application import subcommands
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {"apps": {"apps", "models", "data"}, "models": {"models", "data"}, "data": {"data"}}
 APPLICATIONS = sorted(path.stem.replace("_", "-") for path in ROOT.glob("apps/[!_]*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

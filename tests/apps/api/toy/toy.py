@@ -1,6 +1,7 @@
 """A complete application: its face. What trains lies in `toy_training`."""
 
 from dataclasses import dataclass
+from importlib import import_module
 
 from convmedia.apps.classification import photo_task as photos
 from convmedia.apps.cli.application import application
@@ -28,7 +29,7 @@ class Options(PhotoOptions):
 
 def train_run(run):
     """From a run's arguments to its complete folder."""
-    from toy_training import trained
+    trained = import_module("toy_training").trained
 
     return trained(run)
 

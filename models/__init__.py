@@ -5,6 +5,7 @@ Importing this package registers every layer that a saved file may hold, so that
 
 from convmedia.models import answer
 from convmedia.models.backbones import catalogue, finetuning
+from convmedia.models.inference import sound_predictor
 from convmedia.models.inference.predictor import Predictor
 from convmedia.models.networks import photos, sounds, stylization, super_resolution
 from convmedia.models.preprocessing import digit_localization, mel_spectrogram, resize, upsampling
@@ -20,6 +21,7 @@ REGISTERING = (
     mel_spectrogram,
     photos,
     resize,
+    sound_predictor,
     sounds,
     stylization,
     super_resolution,

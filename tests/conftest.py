@@ -56,6 +56,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def unhurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remarks on steps that take more than two seconds stay away: which ones do depends on the machine."""
+    if request.path.name != "test_progress.py":
+        monkeypatch.setattr("convmedia.apps.console.progress.FIRST_SECONDS", 1e6)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def offline() -> Iterator[None]:
     """Fails a test that looks up or connects to another machine. Its child processes only reach this one."""

@@ -88,6 +88,10 @@ def backend_error() -> type[Exception]:
     return tf.errors.ResourceExhaustedError
 
 
+ROWS: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {}
+"""What answers files of another kind of input than pictures, from (predictor, files, top); its module adds itself."""
+
+
 class Predictor:
     """A loaded model that answers arrays and files: what the commands use, and users from Python.
 
@@ -192,6 +196,9 @@ class Predictor:
         """
         if self.labels is None:
             raise InputError(f"The model of {self.app!r} does not label files; see its other commands.")
+        if self.input["kind"] in ROWS:
+            yield from ROWS[self.input["kind"]](self, files, top)
+            return
         reduces = self.shrinks and not self.kind.located
         read = partial(_decoded, most_pixels=MOST_PIXELS if reduces else None, page=self.finds_ink)
         decoded = enumerate(in_order(read, files, 2 * THREADS, decoding.pixels, PIXELS_AHEAD))

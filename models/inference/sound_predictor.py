@@ -19,7 +19,7 @@ from keras import ops
 from convmedia.data.audio import decoding, silence
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown
-from convmedia.models.inference.predictor import Predictor, in_inference, no_number
+from convmedia.models.inference.predictor import ROWS, Predictor, in_inference, no_number
 
 BATCH = 24
 """Windows that go through the network together: always so many, since with their number the last bits would change. Of
@@ -309,20 +309,12 @@ def _quiet(faint: float, sound: Sound) -> bool:
     return faint <= silence.AT_LEAST * sound.loudest
 
 
-class SoundPredictor(Predictor):
-    """A loaded model of sounds that answers arrays and files."""
-
-    def predict_rows(
-        self, files: Iterable[str | Path], top: int | None = None, batch_size: int = 32
-    ) -> Iterator[dict[str, Any]]:
-        """As of `Predictor`; sounds are answered by their windows, in batches of `BATCH`."""
-        yield from Listener(self).rows(files, top)
+def rows_of_sounds(predictor: Predictor, files: Iterable[str | Path], top: int | None) -> Iterator[dict[str, Any]]:
+    """The rows of `Predictor.predict_rows` for a model of sounds."""
+    return Listener(predictor).rows(files, top)
 
 
-def predictor_of(model: keras.Model, path: str | Path | None = None) -> Predictor:
-    """What answers with a model, by its kind of input."""
-    sounds = model.layers[-1].input_description["kind"] == "sound"
-    return SoundPredictor(model, path) if sounds else Predictor(model, path)
+ROWS["sound"] = rows_of_sounds
 
 
 def scores_of(predictor: Predictor, files: Iterable[str | Path], progress: Callable | None = None) -> np.ndarray:

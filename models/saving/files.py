@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -18,13 +17,9 @@ from convmedia.data.storage.model_files import file_in, require_archive
 from convmedia.models.analysis.layer_tree import every_layer
 from convmedia.models.answer import Answer, wrong_description
 from convmedia.models.inference.predictor import Predictor
-from convmedia.models.inference.sound_predictor import predictor_of
 from convmedia.models.keras_internals import variables_within
 from convmedia.models.networks.sounds import renewed
 from convmedia.models.saving import safe_archive
-
-if TYPE_CHECKING:
-    from convmedia.models.inference.sound_predictor import predictor_of
 
 WEIGHTS = "convmedia.models.weights"
 DEFAULTS = {"super-resolution": "carn-m_x2"}  # of applications that ship several
@@ -127,7 +122,7 @@ def load(source: str | Path, app: str | None = None) -> Predictor:
 
 def _load_path(path: Path) -> Predictor:
     path = file_in(path)
-    return predictor_of(read(path), path)
+    return Predictor(read(path), path)
 
 
 def shipped(name: str) -> Predictor:
@@ -145,7 +140,7 @@ def shipped(name: str) -> Predictor:
             f"No weights are shipped for {name!r}; train first, then give --model the run folder or its model.keras."
         )
     with resources.as_file(resources.files(WEIGHTS) / file) as path:
-        predictor = predictor_of(read(path), path)
+        predictor = Predictor(read(path), path)
     app = name.partition("/")[0]
     if "/" in name and predictor.app != app:
         raise InputError(f"No weights of {app!r} are shipped as {name!r}; they are of {predictor.app!r}.")

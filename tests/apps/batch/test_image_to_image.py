@@ -124,7 +124,7 @@ def test_rows_of_tasks_come_in_the_order_of_the_files(monkeypatch):
     def by_ray(worker, parts, workers):
         return ([*worker.rows(*json.loads(json.dumps(part)))] for part in parts)
 
-    monkeypatch.setattr(image_to_image._engines, "by_ray", by_ray)
+    monkeypatch.setattr(image_to_image.batch_worker, "by_ray", by_ray)
     monkeypatch.setattr(image_to_image, "TASK_PICTURES", 2)
     rows = list(image_to_image.made_by_actors(Known(), pairs, {"5": {"file": "5", "error": "x"}}, None))
     assert [row["file"] for row in rows] == [str(number) for number in range(40) if number != 5]

@@ -71,7 +71,10 @@ def test_predict_answers_in_the_order_given_and_names_bad_files(trained, seven, 
     rows = json.loads(out)
     assert code == 1
     assert [row["file"] for row in rows] == [str(seven), str(text), str(tmp_path / "missing.png"), str(seven)]
-    assert rows[0] == rows[3]
+    assert rows[0]["label"] == rows[3]["label"]
+    assert rows[0]["score"] == pytest.approx(
+        rows[3]["score"], abs=1e-6
+    )  # its place in the batch may tell in the last bit
     assert rows[0]["label"] == rows[0]["top"][0]["label"] == "7"
     assert sum(entry["score"] for entry in rows[0]["top"]) <= 1 + 1e-6
     assert "text.png" in rows[1]["error"]

@@ -71,7 +71,8 @@ def test_folders_and_files_that_may_not_be_read_are_named(tmp_path: Path) -> Non
     (tmp_path / "cat/locked.jpg").chmod(0)
     (tmp_path / "cat/shut").chmod(0)
     script = (
-        "import os, sys\nfrom pathlib import Path\nfrom PIL import Image\n"
+        "import email.parser, os, sys\nfrom importlib import metadata\n"  # while they may be read
+        "from pathlib import Path\nfrom PIL import Image\n"
         "from convmedia.data.images import decoding as images\n"
         "from convmedia.data.folders import file_checks as scanning\n"
         "from convmedia.data.storage.files import tree\nImage.init()\n"

@@ -202,7 +202,7 @@ def test_a_second_scan_reads_only_what_changed(pets: Path, monkeypatch: pytest.M
         read.append(path)
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
-    monkeypatch.setattr(folders_scan.scanning, "digest", noted)
+    monkeypatch.setattr(folders_scan.file_checks, "digest", noted)
     calls: list[tuple[int, int]] = []
     assert scan(pets, lambda done, total: calls.append((done, total))) == first and not read
     assert calls == [(done, 70) for done in range(1, 71)]

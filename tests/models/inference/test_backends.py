@@ -108,8 +108,8 @@ import json, sys
 import keras
 import numpy as np
 from convmedia.apps.training import callbacks as _callbacks
-from convmedia.apps.cli import options as _commands
-_commands.load_pipelines()
+from convmedia.apps.cli.backend import load_pipelines
+load_pipelines()
 from convmedia.apps.training import trainer as _training
 from convmedia.apps.runs.opening import new_run
 from convmedia.models.losses.metrics import BalancedAccuracy, MacroF1

@@ -14,6 +14,7 @@ from convmedia.data.audio import decoding, silence
 from convmedia.data.audio.mel import Spectrum
 from convmedia.models.answer import Answer
 from convmedia.models.formats import formats, runtimes
+from convmedia.models.outputs import KINDS, Kind, Output
 from convmedia.models.preprocessing import mel_spectrogram
 from convmedia.models.saving import files as saving_files
 
@@ -171,11 +172,28 @@ def test_the_mean_of_windows_counts_each_by_its_sound():
     assert result.tolist() == [[0.75, 0.25], [0.5, 0.5]]
 
 
+class Coefficients(Kind):
+    """Of each frame of a sound, (n, frames, coefficients)."""
+
+    name, labelled, outputs = "coefficients", False, (Output(3),)
+    served = {"coefficients": "float32"}  # noqa: RUF012
+
+    def as_served(self, answer):
+        return answer[0]
+
+
+@pytest.fixture(autouse=True)
+def coefficients(monkeypatch):
+    monkeypatch.setitem(KINDS, "coefficients", Coefficients())
+
+
 def front_model():
     """Waveform to coefficients of any number of frames, as a saved file."""
     raw = keras.Input((None,), name="sound")
     described = {"kind": "sound", "dtype": "float32", "shape": [None], "sample_rate": 8000, "window_seconds": 1.0}
-    return keras.Model(raw, Answer("audio", None, described)(mel_spectrogram.MFCC(8000, 13, **FRONT)(raw)))
+    return keras.Model(
+        raw, Answer("audio", None, described, kind="coefficients")(mel_spectrogram.MFCC(8000, 13, **FRONT)(raw))
+    )
 
 
 @pytest.mark.parametrize("name", ["saved-model", "onnx", "litert"])

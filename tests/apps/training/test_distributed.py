@@ -18,40 +18,42 @@ needs_jax = pytest.mark.skipif(find_spec("jax") is None, reason="jax is not inst
 # The command without measuring and reporting at its end: each process leaves its last state where it is told to.
 TRAIN = """
 import shutil, sys
-from convmedia.apps.cli import options as _commands
-_commands.use_backend("jax")
+from convmedia.apps.cli.backend import use_backend
+use_backend("jax")
 from convmedia.apps import mnist
-from convmedia.apps.classification import evaluation as _classifiers
+from convmedia.apps.classification import report
+from convmedia.apps.cli.entry import run as run_command
 
 def finish(run, *_):
     shutil.copy(run.folder / "checkpoint" / "state.npz", sys.argv[1])
     run.finish(metrics={"test": {"accuracy": 0.0}})
     return run.record
 
-_classifiers.finish = finish
+report.finish = finish
 options = "train --data digits --limit 256 --batch-size 32 --preparation resize --network lenet5 --epochs 3"
-_commands.run(mnist.command, [*options.split(), *sys.argv[2:]])
+run_command(mnist.command, [*options.split(), *sys.argv[2:]])
 """
 
 # Steps without a training: a sum over all processes, again and again.
 STEPS = """
 import sys, time
 import typer
-from convmedia.apps.cli import options as _commands
+from convmedia.apps.cli.backend import use_backend
+from convmedia.apps.cli.entry import run
 
 command = typer.Typer()
 
 @command.command()
 def steps():
-    _commands.use_backend("jax")
-    from convmedia.apps.training import distributed as _distributed
-    with _distributed.joined(True):
+    use_backend("jax")
+    from convmedia.apps.training import distributed
+    with distributed.joined(True):
         for step in range(1000):
-            assert _distributed.from_first(b"one" if _distributed.rank() == 0 else b"") == b"one"
+            assert distributed.from_first(b"one" if distributed.rank() == 0 else b"") == b"one"
             print("step", flush=True)
             time.sleep(0.05)
 
-_commands.run(command, [])
+run(command, [])
 """
 
 

@@ -22,48 +22,48 @@ needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="torch is no
 TRAININGS = """
 import contextlib, os, shlex, shutil, sys
 from pathlib import Path
-from convmedia.apps.cli import options as _commands
+from convmedia.apps.cli.backend import use_backend
+from convmedia.apps.cli.entry import exit_code
 # Processes that train together go on in a child of theirs, which comes here again.
-_commands.use_backend(sys.argv[1], distribute="KERAS_DISTRIBUTION_PROCESS_ID" in os.environ)
-from convmedia.apps.classification import evaluation as _classifiers
-from convmedia.apps.tasks.audio import pipeline as _clips
-from convmedia.apps.training import distributed as _distributed
-from convmedia.apps.tasks.audio import evaluate as _heard
-from convmedia.apps.runs import run_folder as _runs
-from convmedia.apps.tasks.style_transfer import train as _style_training
-from convmedia.apps.tasks.super_resolution import train as _super_resolution
-from convmedia.apps.tasks.transfer import train as _transfer
+use_backend(sys.argv[1], distribute="KERAS_DISTRIBUTION_PROCESS_ID" in os.environ)
+from convmedia.apps.classification import report as classification_report
+from convmedia.apps.tasks.audio import pipeline as audio_pipeline, report as audio_report
+from convmedia.apps.training import distributed
+from convmedia.apps.runs import run_folder
+from convmedia.apps.tasks.style_transfer import train as style_train
+from convmedia.apps.tasks.super_resolution import train as super_train
+from convmedia.apps.tasks.transfer import train as transfer_train
 from convmedia.apps import audio, cats_vs_dogs, mnist, style_transfer, super_resolution, transfer
 
 states, lines = Path(sys.argv[2]), sys.argv[3:]
 states.mkdir()
-complete = _runs.Run.finish
+complete = run_folder.Run.finish
 
 def finish(run, *arguments, **changes):
     if (run.folder / "checkpoint").exists():
         shutil.copy(run.folder / "checkpoint" / "state.npz", states / f"{len(list(states.iterdir()))}.npz")
     complete(run, *arguments, **changes)
 
-_runs.Run.finish = finish
-_clips.EPOCH_EXAMPLES = 1
-_style_training.RATE = 1e-4  # Adam makes steps of this size of differences of rounding
-together = _distributed.place() is not None
+run_folder.Run.finish = finish
+audio_pipeline.EPOCH_EXAMPLES = 1
+style_train.RATE = 1e-4  # Adam makes steps of this size of differences of rounding
+together = distributed.place() is not None
 if sys.argv[1] == "jax":  # trained only: measuring and reporting are the same in one process and in two
 
     def finished(run, *_, **options):
         run.finish(metrics={"test": {"accuracy": 0.0}})
         return run.record
 
-    _heard.finish = _transfer.finish = _classifiers.finish = finished
-    _super_resolution.measured = lambda *_: {"psnr": 0.0, "bicubic_psnr": 0.0}
-    _super_resolution.write_report = _style_training.write_report = lambda *_: None
-with _distributed.joined(together):
-    _distributed.joined = lambda distribute: contextlib.nullcontext()
+    audio_report.finish = transfer_train.finish = classification_report.finish = finished
+    super_train.measured = lambda *_: {"psnr": 0.0, "bicubic_psnr": 0.0}
+    super_train.write_report = style_train.write_report = lambda *_: None
+with distributed.joined(together):
+    distributed.joined = lambda distribute: contextlib.nullcontext()
     for line in lines:
         name, *options = shlex.split(line)
         apps = (audio, cats_vs_dogs, mnist, style_transfer, super_resolution, transfer)
         [app] = [one for one in apps if one.APP == name]
-        code = _commands.exit_code(app.command, ["train", *options, *(["--distribute"] if together else [])])
+        code = exit_code(app.command, ["train", *options, *(["--distribute"] if together else [])])
         if code:
             sys.exit(code)
 """

@@ -71,7 +71,7 @@ def ended(process, seconds=200):
 
 
 def errors_in(text):
-    return [line for line in text.splitlines() if not re.match(r"epoch |training on |continuing after ", line)]
+    return [line for line in text.splitlines() if not re.match(r"epoch |training on |continuing after |loading ", line)]
 
 
 def history(folder):

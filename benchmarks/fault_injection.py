@@ -91,7 +91,7 @@ def each(root: Path, name: str, kind: str, stride: int, offset: int) -> Counter:
 
 def outcome(action: Callable[[Path], None], place: Path) -> str:
     """How an action ends: "done", "refused" with its one line, or "bug" with what a traceback would show."""
-    from convmedia.apps.cli.options import MACHINE
+    from convmedia.apps.console.complaints import MACHINE
     from convmedia.data.storage.errors import InputError
 
     try:

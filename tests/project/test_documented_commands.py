@@ -28,7 +28,7 @@ from convmedia.data.storage.errors import InputError
 ROOT = Path(__file__).parents[2]
 TEXTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 
-SMALL_VGG = "--weights VGG --content-layer block2_conv2 --style-layer block1_conv1"
+SMALL_VGG = "--weights vgg.npz --content-layer block2_conv2 --style-layer block1_conv1"
 # What a test adds, so that a training takes seconds: the last of two equal options counts.
 SHORTER = {
     "mnist train": "--limit 60 --epochs 1",
@@ -163,7 +163,7 @@ def tone(seed, hertz, path, seconds=0.5):
 def of_a_user(tmp_path_factory, small_vgg):
     """A folder with what the texts take a user to have: pictures, digits and sounds, nothing of this package."""
     folder = tmp_path_factory.mktemp("user")
-    shutil.copy(small_vgg, folder / "VGG")
+    shutil.copy(small_vgg, folder / "vgg.npz")
     for number, name in enumerate(("photo.jpg", "painting.jpg", "one.jpg", "other.jpg")):
         Image.fromarray(photo(number)).save(folder / name)
     mask = np.zeros((96, 128), "uint8")

@@ -4,7 +4,7 @@ import difflib
 import os
 from dataclasses import fields
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import typer
 
@@ -14,9 +14,6 @@ from convmedia.apps.console.complaints import of_argument
 from convmedia.apps.runs.given import Given, given_in
 from convmedia.data.storage.errors import InputError
 
-if TYPE_CHECKING:
-    pass
-
 
 def task_of(app: str) -> Task:
     """What an application is.
@@ -24,12 +21,7 @@ def task_of(app: str) -> Task:
     Raises:
         InputError: there is none of that name.
     """
-    from convmedia.apps.__main__ import APPLICATIONS
-
-    modules = {row.name: row.module for row in APPLICATIONS}
-    if app not in modules:
-        raise InputError(f"there is no application {app!r}; the applications are {', '.join(modules)}")
-    task: Task = import_module(modules[app]).TASK
+    task: Task = face_of(app).TASK
     return task
 
 
@@ -45,7 +37,7 @@ def given_options(task: Task, options: dict[str, Any]) -> Given:
             near = difflib.get_close_matches(name, names, 1)
             meant = f"; did you mean {near[0]}?" if near else f"; its options are {', '.join(names)}"
             raise InputError(f"training {task.name} has no option {name}{meant}")
-    command = subcommands(typer.main.get_command(import_module_of(task).command))["train"]
+    command = subcommands(typer.main.get_command(face_of(task.name).command))["train"]
     parameters = {parameter.name: parameter for parameter in command.params}
     arguments: list[str] = []
     positional: list[str] = []
@@ -67,8 +59,11 @@ def given_options(task: Task, options: dict[str, Any]) -> Given:
     return given_in(cast(typer.Context, context))
 
 
-def import_module_of(task: Task) -> Any:
-    """The face of an application."""
+def face_of(app: str) -> Any:
+    """The module with the command and the task of an application. Raises InputError as `task_of`."""
     from convmedia.apps.__main__ import APPLICATIONS
 
-    return import_module(next(row.module for row in APPLICATIONS if row.name == task.name))
+    modules = {row.name: row.module for row in APPLICATIONS}
+    if app not in modules:
+        raise InputError(f"there is no application {app!r}; the applications are {', '.join(modules)}")
+    return import_module(modules[app])

@@ -63,12 +63,23 @@ def write_report(run: Run, title, predictor, data: Labelled, history, metrics, p
     classification(report, probabilities, truth_in(labels, data), labels, pictures=tested)
     if extra:
         extra(report, predictor)
+    write_end(report, run, data, metrics)
+
+
+def write_end(report, run: Run, data: Labelled, metrics: dict[str, Any], **facts: dict[str, Any]) -> None:
+    """The end of every classifier's report: doubts, what was left out, arguments; and write the page.
+
+    Args:
+        facts: further ones, before those of the data, by their titles with underscores for spaces.
+    """
     look = [*doubts(metrics), *data.warnings]
     if look:
         report.text(" ".join(look), "To look at")
     report.problems("Files left out", data.bad)
     report.problems("Duplicates", data.copies)
     report.facts("Arguments", run.arguments)
+    for title, values in facts.items():
+        report.facts(title.replace("_", " "), values)
     report.facts("Data", data.facts)
     report.facts("Versions", run.record["versions"])
     report.write(run.folder / "report.html")

@@ -3,14 +3,11 @@
 import fcntl
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convmedia.data.storage import arrays
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown
-
-if TYPE_CHECKING:
-    pass
 
 
 def is_ours(folder: Path) -> bool:

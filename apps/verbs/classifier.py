@@ -1,7 +1,7 @@
 """The verbs that applications share."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
@@ -28,9 +28,6 @@ from convmedia.apps.verbs.explain import explain
 from convmedia.apps.verbs.export import add_export
 from convmedia.apps.verbs.predict import line_of, predict, printed
 from convmedia.apps.verbs.train import add_train
-
-if TYPE_CHECKING:
-    pass
 
 
 def add(

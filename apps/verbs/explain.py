@@ -1,7 +1,6 @@
 """The `explain` verb of every classifier of pictures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from convmedia.apps.cli.backend import use_backend
 from convmedia.apps.cli.early_checks import required
@@ -9,9 +8,6 @@ from convmedia.apps.cli.inputs import model_of
 from convmedia.apps.console.progress import counted
 from convmedia.apps.console.terminal import note, tell
 from convmedia.data.storage.files import shown
-
-if TYPE_CHECKING:
-    pass
 
 
 def explain(app: str, inputs: list[str], out: Path, model: str | None, before) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convmedia.apps.cli.options import (
     Engine,
@@ -12,9 +12,6 @@ from convmedia.apps.console.remarks import remarked
 from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import percent, tell
 from convmedia.data.storage.files import shown
-
-if TYPE_CHECKING:
-    pass
 
 
 def predict(

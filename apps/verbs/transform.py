@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convmedia.apps.cli.options import (
     Engine,
@@ -14,9 +14,6 @@ from convmedia.apps.console.terminal import say
 from convmedia.apps.verbs.predict import printed
 from convmedia.data.storage.files import locked, shown
 from convmedia.data.storage.text import plural
-
-if TYPE_CHECKING:
-    pass
 
 
 def made_line(row: dict[str, Any]) -> str:

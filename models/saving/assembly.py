@@ -1,15 +1,12 @@
 """Joining preparation, network and answer into the model that is saved."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
 
 from convmedia.models.answer import Answer
-
-if TYPE_CHECKING:
-    pass
 
 
 def assemble(

@@ -7,7 +7,6 @@ import numpy as np
 from convmedia.apps.classification import evaluation
 from convmedia.apps.console.progress import said_if_long
 from convmedia.apps.console.terminal import percent
-from convmedia.apps.reporting.shares import doubts
 from convmedia.apps.runs.run_folder import Run
 from convmedia.apps.tasks.audio.evaluate import answers, average_precisions, measure, several_in, shares_said, tuned
 from convmedia.apps.tasks.audio.export import raw_examples
@@ -60,6 +59,7 @@ def with_thresholds(run: Run, predictor: Predictor, data: sounds.Sounds) -> Pred
 
 def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, metrics, scores: np.ndarray) -> None:
     """`report.html` of one training."""
+    from convmedia.apps.classification.report import write_end
     from convmedia.apps.reporting.charts import curves
     from convmedia.apps.reporting.classification import classification
     from convmedia.apps.reporting.feature_maps import filter_sheet
@@ -82,16 +82,7 @@ def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, m
         classification(report, scores, truth, predictor.labels or [])
         mistakes(report, predictor, data, scores, truth)
     report.figure("First filters", filter_sheet(filters(predictor.model), explain.filters_before(predictor)))
-    look = [*doubts(metrics), *data.warnings]
-    if look:
-        report.text(" ".join(look), "To look at")
-    report.problems("Files left out", data.bad)
-    report.problems("Duplicates", data.copies)
-    report.facts("Arguments", run.arguments)
-    report.facts("Heard as", predictor.input)
-    report.facts("Data", data.facts)
-    report.facts("Versions", run.record["versions"])
-    report.write(run.folder / "report.html")
+    write_end(report, run, data, metrics, Heard_as=predictor.input)
 
 
 def tags(report, predictor: Predictor, scores: np.ndarray, truth: np.ndarray) -> None:

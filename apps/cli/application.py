@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.models import TyperPath
 
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown, special
@@ -29,8 +31,15 @@ class Command(TyperCommand):
             for param in needed:
                 param.required = True
         for param in self.params:
+            value = context.params.get(param.name or "")
+            if isinstance(value, float) and not isfinite(value):
+                raise InputError(f"{param.opts[-1]} {value}: give a finite number")
             if param.name not in FILES:
-                refuse_special(param.opts[-1], context.params.get(param.name or ""))
+                refuse_special(param.opts[-1], value)
+            if isinstance(param.type, TyperPath) and value is not None:
+                context.params[param.name] = (
+                    [Path(one) for one in value] if isinstance(value, list | tuple) else Path(value)
+                )
         return rest
 
 

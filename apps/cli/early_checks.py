@@ -176,7 +176,7 @@ def to_begin(context: typer.Context, overwrite: bool) -> bool:
     Raises:
         InputError: as `_runs.refuse_existing`.
     """
-    out = context.params.get("out")
+    out = Path(context.params["out"]) if context.params.get("out") else None
     begins = not overwrite and not context.params.get("resume")
     if out is not None and begins and out.exists() and not special(out):  # that has a message of its own
         from convmedia.apps.runs.record import refuse_existing

@@ -1,29 +1,20 @@
 """What is wrong with a command line, in one line: what was wrong, what was received, what to do."""
 
 import errno
+import re
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import typer
 
 KINDS = {
-    "int_parsing": "give a whole number",
-    "int_from_float": "give a whole number",
-    "int_type": "give a whole number",
-    "float_parsing": "give a number",
-    "float_type": "give a number",
-    "finite_number": "give a finite number",
-    "bool_parsing": "give true or false",
+    "a valid int": "give a whole number",
+    "a valid float": "give a number",
+    "a valid boolean": "give true or false",
 }
-BOUNDS = {
-    "greater_than_equal": "give {ge} or more",
-    "greater_than": "give more than {gt}",
-    "less_than_equal": "give {le} or less",
-    "less_than": "give less than {lt}",
-}
+REFUSED = re.compile(r"(?P<received>'.*'|\S+) is not (?P<what>.*?)\.?", re.DOTALL)  # what Typer says of a value
 
 
 MACHINE = {
@@ -45,30 +36,19 @@ MACHINE = {
 
 
 def of_argument(error: typer.TyperException) -> str:
-    """A refused option or argument in words; the validator's own name what it is in its code."""
-    message = error.format_message()
-    found = _validated(error)
+    """A refused option or argument in words."""
     param = getattr(error, "param", None)
+    found = REFUSED.fullmatch(getattr(error, "message", ""))
     if found is None or param is None:
-        return message
+        return error.format_message()
+    what = found["what"]
+    received = found["received"].strip("'")
     name = param.opts[-1] if param.opts[-1].startswith("-") else param.human_readable_name
-    received = f"{name} {found['input']}".rstrip()
-    kind = found["type"]
-    if kind in KINDS:
-        return f"{received}: {KINDS[kind]}"
-    if kind in BOUNDS:
-        return f"{received}: {BOUNDS[kind].format(**found['ctx'])}"
-    reason = found["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"{received}: {reason.removeprefix(repr(found['input'])).strip()}"
-
-
-def _validated(error: BaseException | None) -> dict[str, Any] | None:
-    """What the validator said first, where an error goes back to it."""
-    while error is not None:
-        if hasattr(error, "errors") and callable(error.errors):
-            return error.errors()[0]
-        error = error.__cause__ or error.__context__
-    return None
+    advice = next((advice for kind, advice in KINDS.items() if what.startswith(kind)), None)
+    if advice is None and what.startswith("in the range"):
+        least, most = param.type.min, param.type.max
+        advice = f"give {least} or more" if least is not None and float(received) < least else f"give {most} or less"
+    return f"{name} {received}: {advice or f'is not {what}'}"
 
 
 def interruption(arguments: Sequence[str] | None) -> str:

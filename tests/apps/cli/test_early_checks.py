@@ -27,7 +27,8 @@ def of_every_application():
         yield f"{export} --format saved-model --quantize int8", "is for --format onnx and --format litert"
         yield f"{export} --format onnx --quantize float16", "is for --format litert; received onnx"
         yield f"{export} --format onnx --quantize int8 --quantize float16", "is for --format litert; received onnx"
-        yield f"{export} --tolerance -1", "give 0.0 or more"
+        yield f"{export} --tolerance -1", "give 0 or more"
+        yield f"{export} --tolerance nan", "--tolerance nan: give a finite number"
         yield f"{export} --data nowhere", "no data set is named"
         yield f"{export} --data {OTHER_KIND[kind]} --quantize int8", OTHER_KIND[kind]
         yield f"{export} --out text.txt", "text.txt is a file; give a folder"
@@ -74,7 +75,7 @@ OF_PICTURES = [
     (f"{UPSCALE} samples/a.png --out o --tile 3", "give 16 or more"),
     (f"{APPLY} samples/a.png --out o --blend x", "give a number for each style"),
     (f"{APPLY} samples/a.png --out o --blend=-1,2", "from 0 up"),
-    (f"{APPLY} samples/a.png --out o --smooth 2", "give 1.0 or less"),
+    (f"{APPLY} samples/a.png --out o --smooth 2", "give 1 or less"),
     ("style-transfer stylize samples/a.png --out o.png", "STYLE"),
     ("style-transfer stylize none.png samples/a.png --out o.png", "none.png"),
     ("style-transfer stylize samples/a.png none.png --out o.png", "none.png"),

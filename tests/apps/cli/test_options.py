@@ -20,11 +20,12 @@ def facts(parameter: Any) -> dict[str, Any]:
     return {
         "names": [*parameter.opts, *parameter.secondary_opts],
         "default": json.loads(json.dumps(default, default=str)),
+        "choices": list(getattr(parameter.type, "choices", [])),
         "required": parameter.required,
         "several": parameter.multiple if hasattr(parameter, "multiple") else parameter.nargs == -1,
-        "least": parameter.min,
-        "most": parameter.max,
-        "type": str(parameter.type_descriptor.annotation).removesuffix("'>").rpartition(".")[2],
+        "least": getattr(parameter.type, "min", None),
+        "most": getattr(parameter.type, "max", None),
+        "type": parameter.type.name,
     }
 
 

@@ -23,6 +23,8 @@ from convmedia.apps.cli.options import (
     ClassWeights,
     Engine,
     EngineChoice,
+    EngineRuntime,
+    EngineRuntimeChoice,
     Epochs,
     FilesFrom,
     Fold,
@@ -125,13 +127,15 @@ def evaluate(
     group: Group = None,
     as_json: Json = False,
     backend: Backend = None,
+    engine_runtime: EngineRuntimeChoice = EngineRuntime.auto,
 ) -> None:
     """Measure a saved file on the test sounds."""
-    use_backend(backend)
+    if backend is not None:
+        use_backend(backend)
     from convmedia.apps.runs.record import fold_of, group_of
     from convmedia.apps.tasks.audio import evaluate as audio_evaluate
 
-    predictor = cli_inputs.model_of(APP, model)
+    predictor = cli_inputs.answering(APP, model, str(engine_runtime))
     chosen = audio_evaluate.tested(predictor, data, split, fold or fold_of(model, data), group or group_of(model, data))
     metrics, _ = audio_evaluate.measure(predictor, chosen)
     audio_evaluate.print_figures(predictor, chosen, metrics, as_json)
@@ -154,6 +158,7 @@ def predict(
     out: Rows = None,
     engine: EngineChoice = Engine.local,
     workers: Workers = None,
+    engine_runtime: EngineRuntimeChoice = EngineRuntime.auto,
 ) -> int:
     """Say what each sound is, or what is heard on standard input."""
     from convmedia.data.audio import decoding
@@ -167,14 +172,13 @@ def predict(
     missing = all_missing(named, decoding.rate_of) if out is None and model is None else []
     if missing:
         return verbs_predict.printed(missing, as_json, verbs_predict.line_of)
-    use_backend(None)
     from convmedia.apps.batch.worker import Answering
     from convmedia.apps.tasks.audio import predict as audio_predict
 
     if stream:
-        predictor = cli_inputs.model_of(APP, model)
+        predictor = cli_inputs.answering(APP, model, str(engine_runtime))
         return audio_predict.predict_stream(predictor, top, every, as_json, rate, channels, str(encoding))
-    answering = Answering(APP, model, top, every)
+    answering = Answering(APP, model, top, every, str(engine_runtime))
     return audio_predict.predict_files(answering, named, as_json, out, engine, workers)
 
 

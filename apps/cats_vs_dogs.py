@@ -14,7 +14,18 @@ from convmedia.apps.classification import photo_task as photos
 from convmedia.apps.cli import entry
 from convmedia.apps.cli.application import application
 from convmedia.apps.cli.backend import use_backend
-from convmedia.apps.cli.options import Backend, BatchSize, Data, Epochs, Fold, Group, Json, Model
+from convmedia.apps.cli.options import (
+    Backend,
+    BatchSize,
+    Data,
+    EngineRuntime,
+    EngineRuntimeChoice,
+    Epochs,
+    Fold,
+    Group,
+    Json,
+    Model,
+)
 from convmedia.apps.cli.task import Task
 from convmedia.apps.cli.train_options import PhotoOptions
 from convmedia.apps.tasks.cats_vs_dogs.train import train_run
@@ -70,12 +81,14 @@ def evaluate(
     fold: Fold = None,
     as_json: Json = False,
     backend: Backend = None,
+    engine_runtime: EngineRuntimeChoice = EngineRuntime.auto,
 ) -> None:
     """Measure a saved file on the test pictures."""
-    use_backend(backend)
+    if backend is not None:
+        use_backend(backend)
     from convmedia.apps.classification import photo_pipeline
 
-    photo_pipeline.evaluate(APP, data, model, as_json, group, fold)
+    photo_pipeline.evaluate(APP, data, model, as_json, group, fold, str(engine_runtime))
 
 
 def filters_before(predictor):

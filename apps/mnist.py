@@ -19,6 +19,8 @@ from convmedia.apps.cli.options import (
     Backend,
     BatchSize,
     Data,
+    EngineRuntime,
+    EngineRuntimeChoice,
     Epochs,
     Fold,
     Group,
@@ -91,15 +93,17 @@ def evaluate(
     fold: Fold = None,
     as_json: Json = False,
     backend: Backend = None,
+    engine_runtime: EngineRuntimeChoice = EngineRuntime.auto,
 ) -> None:
     """Measure a saved file on the test pictures and on their inversions."""
-    use_backend(backend)
+    if backend is not None:
+        use_backend(backend)
     from convmedia.apps.classification.evaluation import print_figures, say_problems
     from convmedia.apps.runs.record import fold_of, group_of
     from convmedia.apps.tasks.mnist import pipeline
     from convmedia.data.datasets import digits
 
-    predictor = cli_inputs.model_of(APP, model)
+    predictor = cli_inputs.answering(APP, model, str(engine_runtime))
     with progress("reading examples") as update:
         chosen = digits.load(data, update, group or group_of(model, data), fold or fold_of(model, data))
     chosen = chosen.required("test")

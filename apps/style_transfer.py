@@ -22,6 +22,8 @@ from convmedia.apps.cli.options import (
     BatchSize,
     Engine,
     EngineChoice,
+    EngineRuntime,
+    EngineRuntimeChoice,
     Epochs,
     FilesFrom,
     Folder,
@@ -220,6 +222,7 @@ def apply(
     frames: Frames = False,
     engine: EngineChoice = Engine.local,
     workers: Workers = None,
+    engine_runtime: EngineRuntimeChoice = EngineRuntime.auto,
     as_json: Json = False,
     backend: Backend = None,
 ) -> int:
@@ -229,10 +232,11 @@ def apply(
         raise InputError("--smooth takes one frame after the other: leave --engine ray out")
     files = given(inputs, files_from)
     pictures_given(files)
-    use_backend(backend)
+    if backend is not None:
+        use_backend(backend)
     from convmedia.apps.tasks.style_transfer.apply import Painting
 
-    worker = Painting(model, blend, size, smooth, frames)
+    worker = Painting(model, blend, size, smooth, frames, str(engine_runtime))
     settings = {"model": worker.predictor.digest, "blend": blend, "size": size, "smooth": smooth}
     settings |= {"frames": True} if frames else {}
     return transform.make(worker, files, out, settings, engine, workers, as_json)

@@ -21,6 +21,8 @@ from convmedia.apps.cli.options import (
     BatchSize,
     Engine,
     EngineChoice,
+    EngineRuntime,
+    EngineRuntimeChoice,
     Epochs,
     FilesFrom,
     Folder,
@@ -123,14 +125,19 @@ def evaluate(
     precision: ComputedIn = Arithmetic.float32,
     as_json: Json = False,
     backend: Backend = None,
+    engine_runtime: EngineRuntimeChoice = EngineRuntime.auto,
 ) -> int:
     """Measure PSNR and SSIM as the papers do, beside bicubic; 1 if a picture could not be measured."""
     shipped_given(model, network, scale)
-    use_backend(backend)
-    load_pipelines()
+    if backend is not None:
+        use_backend(backend)
+    from convmedia.apps.tasks.super_resolution import model_choice
+
+    asked = model_choice.runtime_for(str(engine_runtime), str(precision))
+    predictor, factor = model_choice.chosen(model, *named(network, scale), asked)
+    load_pipelines()  # what measures pictures computes with Keras
     from convmedia.apps.tasks.super_resolution import evaluate as super_resolution_evaluate
 
-    predictor, factor = chosen(model, network, scale)
     return super_resolution_evaluate.evaluate(predictor, factor, data, ensemble, str(precision), as_json)
 
 
@@ -150,6 +157,7 @@ def upscale(
     frames: Frames = False,
     engine: EngineChoice = Engine.local,
     workers: Workers = None,
+    engine_runtime: EngineRuntimeChoice = EngineRuntime.auto,
     as_json: Json = False,
     backend: Backend = None,
 ) -> int:
@@ -157,11 +165,11 @@ def upscale(
     files = given(inputs, files_from)
     pictures_given(files)
     shipped_given(model, network, scale)
-    use_backend(backend)
-    load_pipelines()
+    if backend is not None:
+        use_backend(backend)
     from convmedia.apps.tasks.super_resolution.upscale import Enlarging
 
-    worker = Enlarging(model, *named(network, scale), tile, compare, str(precision), frames)
+    worker = Enlarging(model, *named(network, scale), tile, compare, str(precision), frames, str(engine_runtime))
     predictor, factor = worker.chosen
     settings = {"model": predictor.digest, "scale": factor, "compare": compare, "precision": str(precision)}
     settings |= {"frames": True} if frames else {}

@@ -15,7 +15,17 @@ from convmedia.apps.cli import entry
 from convmedia.apps.cli.application import application
 from convmedia.apps.cli.backend import load_pipelines, use_backend
 from convmedia.apps.cli.early_checks import required
-from convmedia.apps.cli.options import Backend, BatchSize, Data, Fold, Group, Json, Model
+from convmedia.apps.cli.options import (
+    Backend,
+    BatchSize,
+    Data,
+    EngineRuntime,
+    EngineRuntimeChoice,
+    Fold,
+    Group,
+    Json,
+    Model,
+)
 from convmedia.apps.cli.task import Task
 from convmedia.apps.cli.train_options import PhotoOptions
 from convmedia.apps.console.terminal import tell
@@ -95,13 +105,15 @@ def evaluate(
     fold: Fold = None,
     as_json: Json = False,
     backend: Backend = None,
+    engine_runtime: EngineRuntimeChoice = EngineRuntime.auto,
 ) -> None:
     """Measure a saved file on the test pictures."""
     required(APP, model)
-    use_backend(backend)
+    if backend is not None:
+        use_backend(backend)
     from convmedia.apps.classification import photo_pipeline
 
-    photo_pipeline.evaluate(APP, data, model, as_json, group, fold)
+    photo_pipeline.evaluate(APP, data, model, as_json, group, fold, str(engine_runtime))
 
 
 TASK = Task(APP, Options, train_run, examples=photos.examples, trial=photos.trial, evaluate=photos.evaluated)

@@ -1,29 +1,76 @@
-"""What ends up inside a saved file: layers, networks, metrics, saving.
+"""What ends up inside a saved file: layers, networks, metrics, saving; and what answers in its place without Keras.
 
-Importing this package registers every layer that a saved file may hold, so that `keras.saving.load_model` finds them.
+After importing this package Keras knows every layer that a saved file may hold, so that `keras.saving.load_model` finds
+them. Keras itself takes seconds to load, and what is in `WITHOUT_KERAS` needs none: so the layers are registered when
+Keras is loaded, or at once where it is.
 """
 
-from convmedia.models import answer
-from convmedia.models.backbones import catalogue, finetuning
-from convmedia.models.inference import sound_predictor
-from convmedia.models.inference.predictor import Predictor
-from convmedia.models.networks import photos, sounds, stylization, super_resolution
-from convmedia.models.preprocessing import digit_localization, mel_spectrogram, resize, upsampling
-from convmedia.models.saving.files import load, shipped
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convmedia.models.inference.predictor import Predictor
+    from convmedia.models.saving.files import load, shipped
 
 __all__ = ["Predictor", "load", "shipped"]
 
-REGISTERING = (
-    answer,
-    catalogue,
-    digit_localization,
-    finetuning,
-    mel_spectrogram,
-    photos,
-    resize,
-    sound_predictor,
-    sounds,
-    stylization,
-    super_resolution,
-    upsampling,
-)
+_PLACES = {
+    "Predictor": "convmedia.models.inference.predictor",
+    "load": "convmedia.models.saving.files",
+    "shipped": "convmedia.models.saving.files",
+}
+
+WITHOUT_KERAS = {
+    *("description", "box_overlap", "outputs", "weights"),
+    *("inference", "inference.batching", "inference.exported", "inference.file_predictor", "inference.sessions"),
+    *("inference.sound_predictor", "inference.tiling"),
+    *("losses", "losses.label_metrics"),
+    *("saving", "saving.archive", "saving.engines", "saving.places", "saving.safe_archive"),
+    *("export", "export.quality_loss"),
+    *("formats", "formats.flatbuffer", "formats.metadata", "formats.runtimes"),
+}
+"""Modules of this package that load no Keras."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _Registering(MetaPathFinder):
+    """Registers the layers as soon as Keras, or a module of this package that needs it, is looked for."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        ours = name.startswith(f"{__name__}.") and name.removeprefix(f"{__name__}.") not in WITHOUT_KERAS
+        if name != "keras" and not ours:
+            return None
+        sys.meta_path.remove(self)
+        import_module("convmedia.models.registered")
+        return ModuleSpec(name, _Loaded(sys.modules[name])) if name in sys.modules else None
+
+
+class _Loaded(Loader):
+    """Gives a module that was loaded while it was looked for, as it is."""
+
+    def __init__(self, module: ModuleType):
+        self.module, self.spec = module, module.__spec__
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self.module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self.spec
+
+
+if "keras" in sys.modules:
+    import_module("convmedia.models.registered")
+else:
+    sys.meta_path.insert(0, _Registering())

@@ -72,36 +72,3 @@ class Answer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **json.loads(self._description)}
-
-
-def wrong_description(answer: Answer, shapes: list[tuple[int | None, ...]]) -> str | None:
-    """What an altered file says of itself that cannot be, if it does.
-
-    Args:
-        shapes: of the tensors of the model's answer, with the batch.
-    """
-    described, details = answer.input_description, answer.details
-    if not isinstance(answer.app, str) or not isinstance(details, dict):
-        return "its application or its details are of a wrong kind"
-    if not isinstance(described, dict) or described.get("kind") not in RANKS:
-        return "its input is neither pictures nor sounds"
-    size, rate = described.get("shape"), described.get("sample_rate", 1)
-    if not isinstance(size, list) or len(size) != RANKS[described["kind"]] or described.get("dtype") != "float32":
-        return "its input has another shape or dtype than pictures or sounds"
-    if type(rate) is not int or rate < 1:
-        return "its sample rate is no number of Hz"
-    return wrong_labels(answer.labels) or answer.kind.wrong(answer.labels, shapes)
-
-
-def wrong_labels(labels: Any) -> str | None:
-    """What is wrong with labels, if anything is."""
-    if labels is None:
-        return None
-    if not isinstance(labels, list) or not all(isinstance(label, str) and label for label in labels):
-        return "its labels are not a list of names"
-    if not labels or len(set(labels)) < len(labels):
-        return f"it has {len(labels)} labels, not all of them different"
-    return None
-
-
-RANKS = {"image": 3, "sound": 1}

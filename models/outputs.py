@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.data.images import decoding
 from convmedia.data.storage.errors import InputError
 from convmedia.models.box_overlap import matching_boxes
 
@@ -336,6 +335,8 @@ def _numbered(given: Sequence[Any], expected: Sequence[Outputs]) -> Iterable[tup
 
 
 def _pictures(contents: np.ndarray) -> list[np.ndarray]:
+    from convmedia.data.images import decoding
+
     try:
         return [decoding.decode(content) for content in contents.ravel().tolist()]
     except InputError as error:

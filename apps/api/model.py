@@ -3,7 +3,7 @@
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,33 +11,43 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convmedia.apps.cli.backend import use_backend
+from convmedia.apps.cli.inputs import AUTO, exported_for, require_keras
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from convmedia.models.inference.file_predictor import FilePredictor
     from convmedia.models.inference.predictor import Predictor
 
 Given = "str | os.PathLike[str] | bytes | np.ndarray | Image"
 
 
-def load(source: "str | os.PathLike[str]", app: str | None = None) -> "Model":
+def load(source: "str | os.PathLike[str]", app: str | None = None, runtime: str = AUTO) -> "Model":
     """Load what answers.
 
     Args:
         source: a run folder, a `.keras` file, or the name of weights that the package ships: an application
             ("mnist"), or one of its networks ("super-resolution/vdsr-x2").
         app: the application that it must be of; None takes any.
+        runtime: what computes, as `--engine-runtime` has it: "auto" takes a file that `export` proved to answer as the
+            model does, where one is at hand, else Keras; "keras"; "litert" or "onnx".
 
     Raises:
-        InputError: nothing there, nothing shipped, damaged, or of another application.
+        InputError: nothing there, nothing shipped, damaged, or of another application; no such runtime, or no export
+            for it.
     """
+    given = source if isinstance(source, str) else Path(source)
+    path = str(given) if Path(given).exists() else None
+    exported = exported_for(given, app, runtime)
+    if exported is not None:
+        return Model(exported, path)
+    require_keras(given)
     use_backend(None)
     from convmedia.models import load as read
 
-    given = source if isinstance(source, str) else Path(source)
-    return Model(read(given, app), str(given) if Path(given).exists() else None)
+    return Model(read(given, app), path)
 
 
 class Model:
@@ -48,11 +58,30 @@ class Model:
         source: the run folder or file that it came from; None for shipped weights.
     """
 
-    def __init__(self, predictor: "Predictor", source: str | None = None):
+    def __init__(self, predictor: "FilePredictor", source: str | None = None):
         self.predictor, self.source = predictor, source
 
     def __repr__(self) -> str:
         return f"Model({self.app!r}, {self.source or 'shipped weights'!r})"
+
+    @property
+    def runtime(self) -> str:
+        """What computes: "keras", "litert" or "onnx"."""
+        return self.predictor.runtime
+
+    @cached_property
+    def _in_keras(self) -> "Predictor":
+        """The model with its layers, which exported files do not have."""
+        from convmedia.models.inference.predictor import Predictor
+
+        if isinstance(self.predictor, Predictor):
+            return self.predictor
+        assert self.predictor.path is not None
+        require_keras(self.predictor.path)
+        use_backend(None)
+        from convmedia.models import load as read
+
+        return read(self.predictor.path)
 
     @property
     def app(self) -> str:
@@ -153,13 +182,13 @@ class Model:
 
         names = list(formats) or ["saved-model", "onnx", "litert"]
         folder = None if out is None else Path(out)
-        return exported(task_of(self.app), self.predictor, self.source, names, folder, data, tolerance)[0]
+        return exported(task_of(self.app), self._in_keras, self.source, names, folder, data, tolerance)[0]
 
     @cached_property
     def _features(self) -> Callable[[np.ndarray], np.ndarray]:
         from convmedia.models.analysis.embedding import embedder
 
-        return embedder(self.predictor.model)
+        return embedder(self._in_keras.model)
 
     @cached_property
     def _listener(self) -> Any:
@@ -174,14 +203,9 @@ class Model:
         if scale is not None:
             answer = whole_picture(self.predictor, picture, int(scale))
         else:
-            others = [np.full((1, n), 1.0 / n, np.float32) for n in self._weights]
+            others = [np.full((1, n), 1.0 / n, np.float32) for n in self.predictor.beside]
             answer = self.predictor.finite(picture[np.newaxis], *others)[0]
         return np.clip(np.round(answer), 0, 255).astype(np.uint8)
-
-    @property
-    def _weights(self) -> Sequence[int]:
-        """How many values each further input of the model takes."""
-        return [tensor.shape[1] for tensor in self.predictor.model.inputs[1:]]
 
     def _heard(self, given: Any, top: int | None, sample_rate: int | None) -> dict[str, Any]:
         name = shown(Path(given)) if isinstance(given, str | os.PathLike) else "the sound"

@@ -22,7 +22,7 @@ from convmedia.data.storage import memory
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import fitting, shown
 from convmedia.data.storage.parallel import in_order
-from convmedia.models.inference.predictor import within_memory
+from convmedia.models.inference.file_predictor import within_memory
 
 Row = dict[str, Any]
 Pair = tuple[Path, Path]  # a file, and its result without the suffix

@@ -23,16 +23,23 @@ RESULTS = "results.jsonl"
 UNFINISHED = ".unfinished.json"
 
 
-def to_file(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path], as_json: bool, out: Path) -> int:
+def to_file(
+    rows_of: Callable[[list[Path]], Iterable[Row]],
+    files: Sequence[Path],
+    as_json: bool,
+    out: Path,
+    runtime: str = "keras",
+) -> int:
     """Append a row for each file that has none yet, and print a summary; 1 if any file failed.
 
     Args:
         rows_of: answers files, in their order.
+        runtime: what computes, as `FilePredictor.runtime` says.
         out: JSON Lines, or with the suffix .csv or .parquet that; its rows wait in `out`.jsonl until all are there.
     """
     rows_file(out)
     with locked(out, busy(out)):
-        summary = added(rows_of, files, out)
+        summary = added(rows_of, files, out, runtime)
     new = plural(summary["files"] - summary["skipped"], "row")
     text = f"{new} added to {shown(out)}, {summary['skipped']} were there, {summary['errors']} with an error"
     tell(to_json(summary) if as_json else text)
@@ -44,9 +51,11 @@ def busy(out: Path) -> str:
     return f"{shown(out)} is in use by another process: wait for it or give another --out"
 
 
-def added(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path], out: Path) -> dict[str, Any]:
+def added(
+    rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path], out: Path, runtime: str = "keras"
+) -> dict[str, Any]:
     """As `to_file`, of which it is the part that no other process may do at the same time: the summary."""
-    from convmedia.apps.runs.device import device
+    from convmedia.apps.runs.device import device_of
 
     lines = out
     waits = out.suffix.lower() in (CSV, PARQUET)
@@ -64,7 +73,8 @@ def added(rows_of: Callable[[list[Path]], Iterable[Row]], files: Sequence[Path],
     if waits:
         pack(lines, out)
     skipped = len(files) - len(left)
-    return {"out": str(out), "files": len(files), "skipped": skipped, "errors": errors, "device": device()}
+    facts = {"out": str(out), "files": len(files), "skipped": skipped, "errors": errors}
+    return {**facts, "runtime": runtime, "device": device_of(runtime)}
 
 
 @contextmanager

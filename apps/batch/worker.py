@@ -30,18 +30,20 @@ class Answering:
         model: path of a run folder or .keras file, None for the shipped weights.
         top: how many labels a row names.
         every: seconds from one listed window of a sound to the next.
+        runtime: as `--engine-runtime` has it.
     """
 
     app: str
     model: str | None
     top: int | None = None
     every: float | None = None
+    runtime: str = "auto"
 
     @cached_property
     def predictor(self):
-        from convmedia.apps.cli.inputs import model_of
+        from convmedia.apps.cli.inputs import answering
 
-        return model_of(self.app, self.model)
+        return answering(self.app, self.model, self.runtime)
 
     @cached_property
     def listener(self):
@@ -64,11 +66,12 @@ class Actor:
         kind: the class of the worker, "module:name".
         arguments: what it is made with.
         folder: what relative paths start from.
-        backend: of Keras.
+        backend: of Keras, None for the default one, which is loaded where it answers.
     """
 
-    def __init__(self, kind: str, arguments: dict[str, Any], folder: str, backend: str):
-        use_backend(backend)
+    def __init__(self, kind: str, arguments: dict[str, Any], folder: str, backend: str | None):
+        if backend is not None:
+            use_backend(backend)
         os.chdir(folder)
         module, _, name = kind.partition(":")
         self.worker = getattr(import_module(module), name)(**arguments)
@@ -118,7 +121,7 @@ def by_ray(worker: Any, parts: Iterable[list], workers: int | None) -> Iterator[
             Actor,
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=number),
-            fn_constructor_args=[kind, asdict(worker), str(Path.cwd()), os.environ["KERAS_BACKEND"]],
+            fn_constructor_args=[kind, asdict(worker), str(Path.cwd()), os.environ.get("KERAS_BACKEND")],
         )
         for answer in answers.iter_rows():
             yield json.loads(answer["rows"])

@@ -9,19 +9,19 @@ from convmedia.apps.console.progress import progress
 from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import percent, say, say_left_out, table, tell
 from convmedia.apps.reporting.shares import doubts, interval, with_counts, with_interval
-from convmedia.apps.runs.device import device
+from convmedia.apps.runs.device import device_of
 from convmedia.data.folders.labelled import Labelled, truth_in
 from convmedia.data.images.views import in_rgb, reduced
 from convmedia.models.export.quality_loss import Trial, accuracy
 from convmedia.models.inference.batching import in_batches
-from convmedia.models.inference.predictor import Predictor
-from convmedia.models.losses.metrics import label_figures
+from convmedia.models.inference.file_predictor import FilePredictor
+from convmedia.models.losses.label_metrics import label_figures
 
 CHUNK = 250  # most pictures of a batch
 LISTED_LABELS = 20  # most labels that `evaluate` prints a row for
 
 
-def answers(predictor: Predictor, pictures: Iterable[np.ndarray], number: int, label: str) -> np.ndarray:
+def answers(predictor: FilePredictor, pictures: Iterable[np.ndarray], number: int, label: str) -> np.ndarray:
     """What a predictor says to `number` raw pictures of any sizes, in order.
 
     Raises:
@@ -82,7 +82,7 @@ def headline(metrics: dict[str, Any]) -> dict[str, str]:
 
 
 def trial(
-    predictor: Predictor,
+    predictor: FilePredictor,
     labelled: Callable[[str, str | None, str | None], Labelled],
     data: str | None,
     group: str | None,
@@ -110,18 +110,18 @@ def say_problems(data: Labelled) -> None:
     say_left_out(data.bad)
 
 
-def measure(predictor: Predictor, data: Labelled) -> tuple[dict[str, Any], np.ndarray]:
+def measure(predictor: FilePredictor, data: Labelled) -> tuple[dict[str, Any], np.ndarray]:
     """Figures of a saved file on the raw test pictures, and its answers to them."""
     found = answers(predictor, data.test.pictures, len(data.test), "testing")
     labels = predictor.labels or []
     return {"test": figures(found, truth_in(labels, data), labels)}, found
 
 
-def print_figures(predictor: Predictor, data: Labelled, metrics: dict[str, Any], as_json: bool) -> None:
+def print_figures(predictor: FilePredictor, data: Labelled, metrics: dict[str, Any], as_json: bool) -> None:
     """What `evaluate` prints: a row for each split; of the first split a row for each label, where they are few."""
     if as_json:
-        document = {"metrics": metrics, "data": data.facts, "model": predictor.digest, "device": device()}
-        tell(to_json(document, indent=2))
+        document = {"metrics": metrics, "data": data.facts, "model": predictor.digest}
+        tell(to_json({**document, "runtime": predictor.runtime, "device": device_of(predictor.runtime)}, indent=2))
         return
     rows = [
         [split, accuracy_said(f), percent(f["balanced_accuracy"]), percent(f["macro_f1"]), f"{f['loss']:.4f}"]

@@ -1,12 +1,15 @@
 """Networks before training: random from the seed, or with what fits of other weights."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from convmedia.apps.console.progress import said_if_long
 from convmedia.apps.runs.run_folder import Run
-from convmedia.models.inference.predictor import Predictor
+
+if TYPE_CHECKING:
+    from convmedia.models.inference.predictor import Predictor
 
 
 @said_if_long("building the network")
@@ -25,7 +28,7 @@ def first_network(networks: dict[str, Callable], run: Run, labels: Sequence[str]
     return network
 
 
-def first_filters(networks: dict[str, Callable], predictor: Predictor) -> np.ndarray:
+def first_filters(networks: dict[str, Callable], predictor: "Predictor") -> np.ndarray:
     """The first convolution's filters before training, made again from the seed."""
     import keras
 

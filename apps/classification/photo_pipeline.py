@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from convmedia.apps.classification.evaluation import measure, print_figures, raw_examples, say_problems
-from convmedia.apps.cli.inputs import model_of
+from convmedia.apps.cli.inputs import KERAS, answering
 from convmedia.apps.console.progress import progress
 from convmedia.apps.runs.record import fold_of, group_of
 from convmedia.data.augmentation import photo_recipe, stateless_random
@@ -84,9 +84,17 @@ def held_out(bank: photos.Decoded, wanted: np.ndarray, prepared, batch_size: int
     return without_autotuner(batches.prefetch(2))
 
 
-def evaluate(app: str, data: str, model: str | None, as_json: bool, group: str | None, fold: str | None = None) -> None:
+def evaluate(
+    app: str,
+    data: str,
+    model: str | None,
+    as_json: bool,
+    group: str | None,
+    fold: str | None = None,
+    runtime: str = KERAS,
+) -> None:
     """The `evaluate` verb: figures of a saved file on the test pictures of a set."""
-    predictor = model_of(app, model)
+    predictor = answering(app, model, runtime)
     chosen = loaded(data, group or group_of(model, data), fold or fold_of(model, data)).required("test")
     metrics, _ = measure(predictor, chosen)
     print_figures(predictor, chosen, metrics, as_json)

@@ -29,6 +29,13 @@ class Engine(StrEnum):
     ray = "ray"
 
 
+class EngineRuntime(StrEnum):
+    auto = "auto"
+    keras = "keras"
+    litert = "litert"
+    onnx = "onnx"
+
+
 class Format(StrEnum):
     saved_model = "saved-model"
     onnx = "onnx"
@@ -147,6 +154,14 @@ FilesFrom = Annotated[
 EngineChoice = Annotated[
     Engine,
     typer.Option("--engine", callback=engine_given, help="This process, or the actors of a Ray cluster (extra ray)."),
+]
+EngineRuntimeChoice = Annotated[
+    EngineRuntime,
+    typer.Option(
+        "--engine-runtime",
+        help="What computes: Keras, or a file that `export` proved to answer alike. auto: such a file where one is at "
+        "hand, which starts at once, else Keras, as on a machine with a GPU or with --backend.",
+    ),
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Ray actors; default one for every two CPUs.")]
 Top = Annotated[int | None, typer.Option(min=1, help="How many labels to give for each file.")]

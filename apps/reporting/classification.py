@@ -54,7 +54,7 @@ def _mistake(item: tuple[np.ndarray, str], truth: str, answer: str, confidence: 
 
 
 def _per_label(truth: np.ndarray, answers: np.ndarray, labels: Sequence[str]) -> list[tuple]:
-    from convmedia.models.losses.metrics import label_figures
+    from convmedia.models.losses.label_metrics import label_figures
 
     # A label that was never answered has no precision, one without examples no recall: None, shown as a dash.
     rows = label_figures(truth, answers, labels)["per_label"]

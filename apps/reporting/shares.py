@@ -37,7 +37,7 @@ def with_interval(share: float, number: int, ends: Sequence[float]) -> str:
 
 def counted(share: float, number: int) -> str:
     """As `with_interval`, of a share whose interval is not known yet."""
-    from convmedia.models.losses.metrics import wilson_interval
+    from convmedia.models.losses.label_metrics import wilson_interval
 
     return with_interval(share, number, wilson_interval(round(share * number), number))
 

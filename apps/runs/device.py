@@ -4,8 +4,6 @@ import os
 from functools import cache
 from pathlib import Path
 
-import keras
-
 from convmedia.apps.console.terminal import say
 from convmedia.data.storage import extras
 
@@ -13,9 +11,16 @@ EXTRA = {"tensorflow": "cuda", "jax": "jax-cuda"}  # that brings the libraries o
 NVIDIA = ("/dev/nvidia[0-9]*", "/proc/driver/nvidia/gpus/*")  # of the driver, whatever Python has
 
 
+def device_of(runtime: str) -> str:
+    """What a `FilePredictor.runtime` computes on, as `device` says it of Keras; exported files are run on the CPU."""
+    return device() if runtime == "keras" else "CPU"
+
+
 @cache
 def device() -> str:
     """What the backend computes on: "CPU", or the GPU's name, with how many there are of several."""
+    import keras
+
     found = {"tensorflow": with_tensorflow, "jax": with_jax, "torch": with_torch}[keras.backend.backend()]()
     return "CPU" if not found else found[0] if len(found) == 1 else f"{len(found)} x {found[0]}"
 
@@ -54,6 +59,8 @@ def idle_gpu(root: Path = Path("/")) -> bool:
 @cache
 def announce() -> None:
     """Say once what a training computes on, and how to use a GPU that is idle."""
+    import keras
+
     say(f"training on {device()} with {keras.backend.backend()}")
     if idle_gpu():
         extra = EXTRA.get(keras.backend.backend())

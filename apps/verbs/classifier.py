@@ -5,12 +5,13 @@ from typing import Any
 
 import typer
 
-from convmedia.apps.cli.backend import use_backend
 from convmedia.apps.cli.early_checks import all_missing, required
 from convmedia.apps.cli.inputs import given
 from convmedia.apps.cli.options import (
     Engine,
     EngineChoice,
+    EngineRuntime,
+    EngineRuntimeChoice,
     FilesFrom,
     Folder,
     Inputs,
@@ -54,6 +55,7 @@ def add(
         out: Rows = None,
         engine: EngineChoice = Engine.local,
         workers: Workers = None,
+        engine_runtime: EngineRuntimeChoice = EngineRuntime.auto,
     ) -> int:
         """Say what each picture shows."""
         from convmedia.data.images.decoding import decode, find
@@ -63,11 +65,11 @@ def add(
         missing = all_missing(named, decode) if out is None and model is None else []
         if missing:
             return printed(missing, as_json, line_of)
-        use_backend(None)
         from convmedia.apps.batch.worker import Answering
 
+        answering = Answering(task.name, model, top, runtime=str(engine_runtime))
         files = find(named, note)
-        return predict(Answering(task.name, model, top), files, as_json, out, engine, workers)
+        return predict(answering, files, as_json, out, engine, workers)
 
     add_export(command, task)
 

@@ -7,6 +7,7 @@ import typer
 
 from convmedia.apps.cli.application import application
 from convmedia.apps.cli.backend import use_backend
+from convmedia.apps.cli.inputs import AUTO, KERAS, exported_for
 from convmedia.apps.cli.options import Json
 from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import table, tell
@@ -25,22 +26,39 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Show what a model takes and gives, its labels, figures, size and digest; of an exported file the operators."""
-    use_backend(None)
     from convmedia.apps.runs.record import recorded
-    from convmedia.models import load
     from convmedia.models.formats import metadata
 
     exported = metadata.exported(source)
     if exported is not None:
         tell(to_json(exported, indent=2) if as_json else exported_text(exported))
         return
-    facts = load(source).describe()
+    facts = described(source)
     run = recorded(Path(source)) or {}
     facts.update({name: run[name] for name in ("status", "metrics", "data", "arguments", "versions") if name in run})
     if as_json:
         tell(to_json(facts, indent=2))
     else:
         show(facts)
+
+
+def described(source: str) -> dict[str, Any]:
+    """As `FilePredictor.describe`, and as "runtime" what `--engine-runtime auto` takes for the model. Keras is loaded
+    where it alone knows a model's layers."""
+    from convmedia.data.storage.files import digest
+    from convmedia.models.saving.archive import Archive, Unknown
+    from convmedia.models.saving.places import place
+
+    path = place(source)
+    exported = exported_for(source, None, AUTO)
+    runtime = {"runtime": KERAS if exported is None else exported.runtime}
+    try:
+        return Archive(path).describe(digest(path)) | runtime
+    except Unknown:
+        use_backend(None)
+        from convmedia.models import load
+
+        return load(source).describe() | runtime
 
 
 def show(facts: dict[str, Any]) -> None:
@@ -53,6 +71,7 @@ def show(facts: dict[str, Any]) -> None:
         "parameters": f"{facts['parameters']:,}",
         "size": f"{facts['bytes']:,} bytes",
         "sha256": facts["sha256"],
+        "answers with": facts["runtime"],
     }
     if "status" in facts:
         lines["status"] = facts["status"]

@@ -33,7 +33,7 @@ def predict(
     """
     from convmedia.apps.batch import results, worker
 
-    answering.predictor  # noqa: B018  what is wrong with the model is said here, and by no actor
+    runtime = answering.predictor.runtime  # what is wrong with the model is said here, and by no actor
 
     def rows_of(files: list[Path]) -> Iterable[dict[str, Any]]:
         if engine == Engine.ray:
@@ -41,7 +41,7 @@ def predict(
         return remarked(answering.rows(files, told))
 
     if out is not None:
-        return results.to_file(rows_of, files, as_json, out)
+        return results.to_file(rows_of, files, as_json, out, runtime)
     return printed(counted(rows_of(files), len(files), "predicting"), as_json, line or line_of)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from scipy.fft import rfft
 
 from convmedia.data.images.fingerprints import units
 
@@ -78,6 +77,8 @@ def _bands() -> np.ndarray:
 
 def _energies(samples: np.ndarray, number: int, bands: np.ndarray) -> np.ndarray:
     """Energy of each band in the first `number` windows: float32 (number, bands)."""
+    from scipy.fft import rfft  # takes longer to load than a sound takes to be answered
+
     windows = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[: number * _HOP : _HOP]
     found = []
     for part in np.array_split(windows, -(-number // 4096)):

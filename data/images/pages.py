@@ -44,15 +44,20 @@ def inside(picture: np.ndarray) -> np.ndarray:
 
 def is_blank(picture: np.ndarray) -> bool:
     """Whether a picture, uint8 (height, width, 3), shows nothing: noise and uneven light are nothing."""
-    from scipy import ndimage
-
     residual = _residual(_working(picture))
     step = 3 if min(picture.shape[:2]) >= SMOOTHED_PX else 1
     some = residual[::step, ::step]
     noise = 1.4826 * float(np.median(np.abs(some - np.median(some))))
     if min(picture.shape[:2]) >= SMOOTHED_PX:  # noise becomes a third, strokes stay
-        residual, noise = ndimage.uniform_filter(residual, (3, 3, 1)), noise / 3.0
+        residual, noise = _smoothed(residual), noise / 3.0
     return float(np.abs(residual).max()) < max(LEAST_CONTRAST, 6.0 * min(noise, MOST_NOISE))
+
+
+def _smoothed(maps: np.ndarray) -> np.ndarray:
+    """Means of 3x3 pixels, float32 (height, width, channels), those at the edges repeated."""
+    tall = np.pad(maps, ((1, 1), (0, 0), (0, 0)), "edge")
+    wide = np.pad(tall[:-2] + tall[1:-1] + tall[2:], ((0, 0), (1, 1), (0, 0)), "edge")
+    return (wide[:, :-2] + wide[:, 1:-1] + wide[:, 2:]) / np.float32(9)
 
 
 def _working(picture: np.ndarray) -> np.ndarray:
@@ -98,9 +103,11 @@ def _border(apart: np.ndarray) -> tuple[int, int, int, int]:
 
 def _frame(apart: np.ndarray) -> tuple[int, int, int, int]:
     """Rows and columns inside of the largest frame, or of a sheet that lies on something of another colour."""
-    from scipy import ndimage
-
     marked = apart > max(LEAST_CONTRAST, 0.4 * float(apart.max()))
+    if not (_two_long_lines(marked) and _two_long_lines(marked.T)):
+        return 0, marked.shape[0], 0, marked.shape[1]
+    from scipy import ndimage  # takes longer to load than a digit takes to be read, so that it comes after a first look
+
     numbers, _ = ndimage.label(marked, np.ones((3, 3)))
     best = (0, marked.shape[0], 0, marked.shape[1])
     largest = 0
@@ -115,6 +122,15 @@ def _frame(apart: np.ndarray) -> tuple[int, int, int, int]:
         largest = own.size
         best = (rows.start + margin, rows.stop - margin, columns.start + margin, columns.stop - margin)
     return best
+
+
+def _two_long_lines(marked: np.ndarray) -> bool:
+    """Whether marked pixels, bool (height, width), may be the upper and the lower side of what `_frame` looks for."""
+    height, width = marked.shape
+    near = max(2, min(height, width) // 16)
+    band = np.lib.stride_tricks.sliding_window_view(np.pad(marked, ((0, near - 1), (0, 0))), near, axis=0).any(-1)
+    rows = np.flatnonzero(band.sum(axis=1) >= COVERED * LEAST_SIDE * width)
+    return len(rows) > 0 and rows[-1] - rows[0] >= LEAST_SIDE * height - 2 * near
 
 
 def _frame_px(own: np.ndarray) -> int | None:

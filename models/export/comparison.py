@@ -12,7 +12,7 @@ from convmedia.models.export import probes
 from convmedia.models.export.evidence import Evidence, Measured, Part, grouped
 from convmedia.models.formats.formats import Refused, promised
 from convmedia.models.formats.runtimes import read_arrays, unpacked
-from convmedia.models.losses.metrics import wilson_interval
+from convmedia.models.losses.label_metrics import wilson_interval
 from convmedia.models.outputs import Kind, Mismatch, Outputs
 
 REPEAT_TOLERANCE = 1e-5  # between two runs of one file on one input: rounding of threads, no random numbers

@@ -15,7 +15,6 @@ import numpy as np
 from convmedia.data.storage import extras
 from convmedia.data.storage.errors import InputError, in_one_line
 from convmedia.data.storage.files import shown
-from convmedia.models import keras_internals
 from convmedia.models.formats import flatbuffer
 
 NAME = "convmedia"
@@ -59,6 +58,8 @@ def write_litert(path: Path, text: str) -> None:
 
 def read_saved_model(path: Path) -> Inside:
     """Of the graph, its functions and the signature that servers call."""
+    from convmedia.models import keras_internals
+
     operators: Counter[str] = Counter()
     content = (path / "saved_model.pb").read_bytes()
     for graph in keras_internals.saved_model_graphs(content):

@@ -8,23 +8,17 @@ is held. A sound without anything to be heard gets no label.
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
-from keras import ops
 
 from convmedia.data.audio import decoding, silence
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown
-from convmedia.models.inference.predictor import ROWS, Predictor, in_inference, no_number
+from convmedia.models.inference.file_predictor import ROWS, FilePredictor, no_number
 
-BATCH = 24
-"""Windows that go through the network together: always so many, since with their number the last bits would change. Of
-24, a multiple of the rows that matrix products take at once, none is a rest that is computed in another order: of 32
-the last bits of some rows depended on their places (TensorFlow 2.21, AVX-512)."""
+BATCH = 24  # windows that are held
 
 
 class Window(NamedTuple):
@@ -123,36 +117,15 @@ class Listener:
         hop: samples from one window of the answer to the next.
     """
 
-    def __init__(self, predictor: Predictor):
+    def __init__(self, predictor: FilePredictor):
         self.predictor = predictor
         self.sample_rate = int(predictor.input["sample_rate"])
         self.size = round(predictor.input["window_seconds"] * self.sample_rate)
-        self.hop = predictor.model.get_layer("windows").hop_samples
-
-    @cached_property
-    def _network(self) -> Callable[[np.ndarray, np.ndarray], Any]:
-        """(n, size) windows and (n,) samples of sound in each to (n, labels) scores: the middle of the saved model."""
-        model = self.predictor.model
-        entering = model.get_layer("windows").output
-        leaving = model.get_layer("mean_of_windows").input[0]
-        return in_inference(keras.Model(entering, leaving))
+        self.hop = predictor.hop_samples
 
     def scores(self, windows: np.ndarray, heard: np.ndarray) -> np.ndarray:
-        """Scores of windows, each by itself.
-
-        Args:
-            windows: float32 (n, size), -1..1. heard: int32 (n,), how many samples of each are sound.
-
-        Returns:
-            float32 (n, labels), bit for bit the same whatever windows come beside them.
-        """
-        number = len(windows)
-        missing = -number % BATCH
-        windows = np.concatenate([windows, np.zeros((missing, self.size), np.float32)])
-        heard = np.concatenate([heard, np.ones(missing, np.int32)])
-        parts = (slice(start, start + BATCH) for start in range(0, len(windows), BATCH))
-        found = [ops.convert_to_numpy(self._network(windows[part], heard[part])) for part in parts]
-        return np.concatenate(found)[:number]
+        """As `FilePredictor.window_scores`."""
+        return self.predictor.window_scores(windows, heard)
 
     def rows(
         self,
@@ -309,7 +282,7 @@ def _quiet(faint: float, sound: Sound) -> bool:
     return faint <= silence.AT_LEAST * sound.loudest
 
 
-def rows_of_sounds(predictor: Predictor, files: Iterable[str | Path], top: int | None) -> Iterator[dict[str, Any]]:
+def rows_of_sounds(predictor: FilePredictor, files: Iterable[str | Path], top: int | None) -> Iterator[dict[str, Any]]:
     """The rows of `Predictor.predict_rows` for a model of sounds."""
     return Listener(predictor).rows(files, top)
 
@@ -317,7 +290,7 @@ def rows_of_sounds(predictor: Predictor, files: Iterable[str | Path], top: int |
 ROWS["sound"] = rows_of_sounds
 
 
-def scores_of(predictor: Predictor, files: Iterable[str | Path], progress: Callable | None = None) -> np.ndarray:
+def scores_of(predictor: FilePredictor, files: Iterable[str | Path], progress: Callable | None = None) -> np.ndarray:
     """Scores of files, float64 (n, labels).
 
     Args:

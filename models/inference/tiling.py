@@ -2,12 +2,9 @@
 
 from collections.abc import Iterator
 
-import keras
 import numpy as np
 
-from convmedia.models.analysis.receptive_field import reach_px
-from convmedia.models.inference.compiled import rounded_down
-from convmedia.models.inference.predictor import Predictor
+from convmedia.models.inference.file_predictor import FilePredictor
 
 TILE_PX = 1024  # of the enlarged picture: 64 maps of that size are 268 MB
 Tile = tuple[slice, slice]
@@ -22,30 +19,27 @@ def tiles(height: int, width: int, side: int) -> list[Tile]:
     ]
 
 
-def tile_side(predictor: Predictor, scale: int, tile_px: int) -> int:
+def tile_side(predictor: FilePredictor, scale: int, tile_px: int) -> int:
     """Side of the tiles of a picture, px: those of the enlarged picture have at most `tile_px`."""
-    side = max(tile_px // scale, 1)
-    if keras.backend.backend() != "jax":
-        return side
-    inside = rounded_down(side) - 2 * reach_px(predictor.model)  # with its surroundings it needs no padding
-    return inside if 2 * inside >= side else side
+    return predictor.tile_side(max(tile_px // scale, 1))
 
 
-def surroundings(part: slice, size: int, side: int, overlap: int) -> slice:
+def surroundings(part: slice, size: int, side: int, overlap: int, one_shape: bool) -> slice:
     """What a network is shown for a part of a line of `size` px: the part and `overlap` px on each side.
 
-    JAX compiles a program for each shape. There the first and the last part are shown with more, up to `side` and two
-    overlaps, so that all tiles of a large picture have one shape; none ends closer to what it is for.
+    Args:
+        one_shape: the first and the last part are shown with more, up to `side` and two overlaps, so that all tiles of
+            a large picture have one shape; none ends closer to what it is for.
     """
     start, stop = max(part.start - overlap, 0), min(part.stop + overlap, size)
-    if keras.backend.backend() == "jax":
+    if one_shape:
         stop = min(start + side + 2 * overlap, size)
         start = max(stop - side - 2 * overlap, 0)
     return slice(start, stop)
 
 
 def enlarged(
-    predictor: Predictor, picture: np.ndarray, scale: int, tile_px: int = TILE_PX, unit: float = 1.0
+    predictor: FilePredictor, picture: np.ndarray, scale: int, tile_px: int = TILE_PX, unit: float = 1.0
 ) -> Iterator[tuple[Tile, np.ndarray]]:
     """Enlarge a picture tile by tile.
 
@@ -66,9 +60,10 @@ def enlarged(
         InputError: the answer to a tile holds NaN or infinity.
     """
     height, width = picture.shape[:2]
-    side, overlap = tile_side(predictor, scale, tile_px), reach_px(predictor.model)
+    side, overlap = tile_side(predictor, scale, tile_px), predictor.reach_px
     for rows, columns in tiles(height, width, side):
-        around = tuple(surroundings(part, size, side, overlap) for part, size in ((rows, height), (columns, width)))
+        lines = ((rows, height), (columns, width))
+        around = tuple(surroundings(part, size, side, overlap, predictor.one_shape) for part, size in lines)
         answer = predictor.finite(picture[around][np.newaxis].astype(np.float32) / np.float32(unit))[0]
         inside = tuple(
             slice((part.start - outer.start) * scale, (part.stop - outer.start) * scale)
@@ -78,7 +73,7 @@ def enlarged(
         yield place, answer[inside]
 
 
-def whole_picture(predictor: Predictor, picture: np.ndarray, scale: int, tile_px: int = TILE_PX) -> np.ndarray:
+def whole_picture(predictor: FilePredictor, picture: np.ndarray, scale: int, tile_px: int = TILE_PX) -> np.ndarray:
     """All tiles of `enlarged` in one array, float32 (height * scale, width * scale, 3)."""
     answer = np.empty((picture.shape[0] * scale, picture.shape[1] * scale, 3), np.float32)
     for place, tile in enlarged(predictor, picture, scale, tile_px):

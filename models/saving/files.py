@@ -1,9 +1,7 @@
 """The saved file: one `.keras` that takes raw input and gives the answer. Joining, writing, reading, loading it."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 
 import keras
@@ -13,17 +11,15 @@ from keras import ops
 from convmedia.data.storage import arrays
 from convmedia.data.storage.errors import InputError, in_one_line
 from convmedia.data.storage.files import replacing, shown
-from convmedia.data.storage.model_files import file_in, require_archive
+from convmedia.data.storage.model_files import require_archive
 from convmedia.models.analysis.layer_tree import every_layer
-from convmedia.models.answer import Answer, wrong_description
+from convmedia.models.answer import Answer
+from convmedia.models.description import wrong_description
 from convmedia.models.inference.predictor import Predictor
 from convmedia.models.keras_internals import variables_within
 from convmedia.models.networks.sounds import renewed
 from convmedia.models.saving import safe_archive
-
-WEIGHTS = "convmedia.models.weights"
-DEFAULTS = {"super-resolution": "carn-m_x2"}  # of applications that ship several
-SCALE = re.compile(r"-x(?=\d$)")
+from convmedia.models.saving.places import place, require_application, require_shipped, shipped_place
 
 
 def save(model: keras.Model, path: str | Path, noted: Callable[[Path], None] = lambda beside: None) -> None:
@@ -102,27 +98,12 @@ def load(source: str | Path, app: str | None = None) -> Predictor:
     Raises:
         InputError: nothing there, nothing shipped, damaged, or of another application.
     """
-    path = Path(source)
-    if (
-        not path.exists()
-        and isinstance(source, str)
-        and (shipped_file(source) or path.name == source)
-        and not path.suffix
-    ):
-        predictor = shipped(source)
-    else:
-        predictor = _load_path(path)
-    if app is not None and predictor.app != app:
-        raise InputError(
-            f"{shown(source)} is a model of {predictor.app!r}, not of {app!r}; "
-            f"use `convmedia {predictor.app}` or another model."
-        )
+    path = place(source)
+    predictor = Predictor(read(path), path)
+    if not Path(source).exists():
+        require_shipped(predictor.app, str(source))
+    require_application(predictor.app, source, app)
     return predictor
-
-
-def _load_path(path: Path) -> Predictor:
-    path = file_in(path)
-    return Predictor(read(path), path)
 
 
 def shipped(name: str) -> Predictor:
@@ -134,22 +115,7 @@ def shipped(name: str) -> Predictor:
     Raises:
         InputError: none are shipped under that name.
     """
-    file = shipped_file(name)
-    if file is None:
-        raise InputError(
-            f"No weights are shipped for {name!r}; train first, then give --model the run folder or its model.keras."
-        )
-    with resources.as_file(resources.files(WEIGHTS) / file) as path:
-        predictor = Predictor(read(path), path)
-    app = name.partition("/")[0]
-    if "/" in name and predictor.app != app:
-        raise InputError(f"No weights of {app!r} are shipped as {name!r}; they are of {predictor.app!r}.")
+    path = shipped_place(name)
+    predictor = Predictor(read(path), path)
+    require_shipped(predictor.app, name)
     return predictor
-
-
-def shipped_file(name: str) -> str | None:
-    """The file of shipped weights of that name; None where there is none. Of networks for several scales, such as
-    "vdsr-x2", the file has an underscore before the scale."""
-    stem = DEFAULTS.get(name, name.rpartition("/")[2])
-    files = (f"{stem}.keras", f"{SCALE.sub(r'_x', stem)}.keras")
-    return next((file for file in files if (resources.files(WEIGHTS) / file).is_file()), None)

@@ -9,16 +9,16 @@ from convmedia.apps.console.progress import progress
 from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import percent, table, tell
 from convmedia.apps.reporting.shares import doubts, with_counts, with_interval
-from convmedia.apps.runs.device import device
+from convmedia.apps.runs.device import device_of
 from convmedia.data.datasets import sounds
 from convmedia.data.folders.labelled import Split, truth_in
 from convmedia.data.storage.errors import InputError
-from convmedia.models.inference.predictor import Predictor
+from convmedia.models.inference.file_predictor import FilePredictor
 from convmedia.models.inference.sound_predictor import scores_of
-from convmedia.models.losses.metrics import wilson_interval
+from convmedia.models.losses.label_metrics import wilson_interval
 
 
-def measure(predictor: Predictor, data: sounds.Sounds) -> tuple[dict[str, Any], np.ndarray]:
+def measure(predictor: FilePredictor, data: sounds.Sounds) -> tuple[dict[str, Any], np.ndarray]:
     """Figures of a saved file on the test sounds as they are, and its answers to them, float64 (n, labels)."""
     found = answers(predictor, data.test, "testing")
     if predictor.details.get("thresholds") is None:
@@ -27,13 +27,13 @@ def measure(predictor: Predictor, data: sounds.Sounds) -> tuple[dict[str, Any], 
     return {"test": tagging(found, several_in(predictor, data), predictor.details["thresholds"])}, found
 
 
-def answers(predictor: Predictor, split: Split, label: str) -> np.ndarray:
+def answers(predictor: FilePredictor, split: Split, label: str) -> np.ndarray:
     """Scores of a split's files, in order."""
     with progress(label) as update:
         return scores_of(predictor, split.paths, lambda done: update(done, len(split)))
 
 
-def several_in(predictor: Predictor, data: sounds.Sounds) -> np.ndarray:
+def several_in(predictor: FilePredictor, data: sounds.Sounds) -> np.ndarray:
     """The truth of the test split as uint8 (n, labels) of the model, also where the set gives each sound one label.
 
     Raises:
@@ -87,7 +87,7 @@ def tuned(scores: np.ndarray, truth: np.ndarray) -> list[float]:
 
 
 def tested(
-    predictor: Predictor, data: str, split: str | None = None, fold: str | None = None, group: str | None = None
+    predictor: FilePredictor, data: str, split: str | None = None, fold: str | None = None, group: str | None = None
 ) -> sounds.Sounds:
     """A set with the test sounds that a model never heard, where it was trained on the same set."""
     from convmedia.apps.tasks.audio import pipeline
@@ -97,14 +97,14 @@ def tested(
     return pipeline.loaded({**options, "group": group}).required("test")
 
 
-def print_figures(predictor: Predictor, data: sounds.Sounds, metrics: dict[str, Any], as_json: bool) -> None:
+def print_figures(predictor: FilePredictor, data: sounds.Sounds, metrics: dict[str, Any], as_json: bool) -> None:
     """What `evaluate` prints."""
     if "accuracy" in metrics["test"]:
         evaluation.print_figures(predictor, data, metrics, as_json)
         return
     if as_json:
-        document = {"metrics": metrics, "data": data.facts, "model": predictor.digest, "device": device()}
-        tell(to_json(document, indent=2))
+        document = {"metrics": metrics, "data": data.facts, "model": predictor.digest}
+        tell(to_json({**document, "runtime": predictor.runtime, "device": device_of(predictor.runtime)}, indent=2))
         return
     header = ["split", *shares_said(metrics["test"]), "sounds"]
     tell(table(header, [["test", *shares_said(metrics["test"]).values(), metrics["test"]["examples"]]]))

@@ -1,7 +1,7 @@
 """What `apps/mnist.py` does behind its commands: prepared examples, measuring, the report, the inversion experiment."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,10 @@ from convmedia.data.folders.labelled import truth_in
 from convmedia.data.storage import arrays
 from convmedia.data.storage.files import replacing
 from convmedia.data.transforms import colour
-from convmedia.models.inference.predictor import Predictor
+from convmedia.models.inference.file_predictor import FilePredictor
+
+if TYPE_CHECKING:
+    from convmedia.models.inference.predictor import Predictor
 
 PHOTO_SHARE = 0.08  # of the training examples are drawn from pictures as a phone takes them
 NOTHING_SHARE = 0.015  # and this many show no digit; they teach the network to be unsure
@@ -107,11 +110,12 @@ class PreparedDigits:
         return example
 
 
-def preparer(preparation: str) -> Predictor:
+def preparer(preparation: str) -> "Predictor":
     """A predictor that answers with the prepared picture, (n, 28, 28, 1) 0..1, and no network behind it."""
     import keras
 
     from convmedia.models.answer import PICTURE
+    from convmedia.models.inference.predictor import Predictor
     from convmedia.models.networks.digits import PREPARATIONS, SIDE
     from convmedia.models.saving.assembly import assemble
 
@@ -125,7 +129,7 @@ def to_bytes(prepared_pictures: np.ndarray) -> np.ndarray:
     return np.round(prepared_pictures * 255).astype("uint8")
 
 
-def prepared(prepare: Predictor, split: Split, classes: int, label: str) -> tuple[np.ndarray, np.ndarray]:
+def prepared(prepare: FilePredictor, split: Split, classes: int, label: str) -> tuple[np.ndarray, np.ndarray]:
     """Prepared pictures and one-hot targets of a split."""
     if not len(split):
         return empty(classes)[:2]
@@ -137,7 +141,7 @@ def empty(classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.zeros((0, 28, 28, 1), "uint8"), np.zeros((0, classes), "float32"), np.zeros((0, 28, 28, 1), "uint8")
 
 
-def photographs(prepare: Predictor, regular: np.ndarray, targets: np.ndarray, labels, seed: int):
+def photographs(prepare: FilePredictor, regular: np.ndarray, targets: np.ndarray, labels, seed: int):
     """Half of the prepared examples as a phone would take them, and a twentieth as many pictures without a digit.
 
     Returns:
@@ -155,7 +159,7 @@ def photographs(prepare: Predictor, regular: np.ndarray, targets: np.ndarray, la
     return np.concatenate(pictures), targets[chosen], np.concatenate(nothing)
 
 
-def with_photographs(prepare: Predictor, held: np.ndarray, targets: np.ndarray, labels, seed: int) -> np.ndarray:
+def with_photographs(prepare: FilePredictor, held: np.ndarray, targets: np.ndarray, labels, seed: int) -> np.ndarray:
     """Prepared pictures, and behind them a photograph of each, prepared as they are: uint8 (2n, 28, 28, 1)."""
     rng = np.random.default_rng([seed, 2])
     parts = counted(chunks(np.arange(len(held))), -(-len(held) // CHUNK), "photographing validation")
@@ -176,7 +180,7 @@ def photographed_at_once(pictures: np.ndarray, targets: np.ndarray, places: np.n
     return size, np.stack([photograph(digit, size, rng) for digit in written])
 
 
-def measure(predictor: Predictor, data: Digits) -> tuple[dict[str, Any], np.ndarray]:
+def measure(predictor: FilePredictor, data: Digits) -> tuple[dict[str, Any], np.ndarray]:
     """Figures of a saved file on raw test pictures and on their inversions; and its answers to the former."""
     labels = predictor.labels or []
     truth = truth_in(labels, data)
@@ -185,7 +189,7 @@ def measure(predictor: Predictor, data: Digits) -> tuple[dict[str, Any], np.ndar
     return {"test": figures(straight, truth, labels), "inverted": figures(inverse, truth, labels)}, straight
 
 
-def filters_drawn(report, predictor: Predictor) -> None:
+def filters_drawn(report, predictor: "Predictor") -> None:
     """The first filters before and after training, in the report."""
     from convmedia.apps.reporting.feature_maps import filter_sheet
     from convmedia.models.analysis.grad_cam import filters

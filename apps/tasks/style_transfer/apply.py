@@ -5,19 +5,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from convmedia.apps.batch.image_to_image import Made, Pair, Row, made, within
-from convmedia.apps.classification.photo_pipeline import sample_photos
-from convmedia.apps.tasks.style_transfer.multiscale import as_original, fitted, in_rgb, resized
 from convmedia.apps.tasks.style_transfer.options import shares
+from convmedia.apps.tasks.style_transfer.pictures import as_original, fitted, in_rgb, resized
 from convmedia.data.images import lossless
 from convmedia.data.images.lossless import Original
 from convmedia.data.storage import memory
 from convmedia.data.storage.errors import InputError
-from convmedia.models.analysis.layer_tree import every_layer
-from convmedia.models.inference.predictor import Predictor
+from convmedia.models.inference.file_predictor import FilePredictor
 
 # Of memory that painting takes for each value of the outermost maps, as measured at 1000x1000 and 2000x2000 px with 24
 # maps: 450 to 540 bytes a pixel filled, and of address space 2,050 to 2,075.
@@ -35,6 +32,7 @@ class Painting:
         size: longer side of the results, px, at most; 0 is as they are.
         smooth: of 0..1, how much of the frame before stays where a frame shows the same.
         frames: whether every frame of a file is painted, as of `_making.made`.
+        runtime: as `--engine-runtime` has it.
     """
 
     model: str | None
@@ -42,12 +40,13 @@ class Painting:
     size: int
     smooth: float
     frames: bool = False
+    runtime: str = "auto"
 
     @cached_property
-    def predictor(self) -> Predictor:
-        from convmedia.apps.cli.inputs import model_of
+    def predictor(self) -> FilePredictor:
+        from convmedia.apps.cli.inputs import answering
 
-        return model_of("style-transfer", self.model)
+        return answering("style-transfer", self.model, self.runtime)
 
     def pairs(self, inputs: Iterable[str], out: Path) -> list[Pair]:
         """Each file with its result below `out`, without suffix; folders keep their structure."""
@@ -69,20 +68,19 @@ class Painting:
             photo = resized(photo, fitted(photo.shape[:2], self.size))
             require_memory(self.predictor, photo.shape[:2])
             picture = steady(photo, self.predictor.finite(photo[np.newaxis], *weights)[0])
-            return Made(as_original(original, picture), {})
+            return Made(as_original(original, picture), {"runtime": self.predictor.runtime})
 
         return made(pairs, painted, done, self.frames)
 
 
-def require_memory(predictor: Predictor, size: tuple[int, ...]) -> None:
+def require_memory(predictor: FilePredictor, size: tuple[int, ...]) -> None:
     """Look whether a network that normalises over the whole picture can paint one of `size`, (height, width).
 
     Raises:
         InputError: it cannot.
     """
     height, width = size
-    filters = [layer.filters for layer in every_layer(predictor.model) if isinstance(layer, keras.layers.Conv2D)]
-    channels = max(filters, default=12)
+    channels = predictor.most_filters or 12
     values = height * width * channels // 4  # the outermost maps, which are the largest, have a quarter of the most
     what = f"painting {width}x{height} px"
     memory.require(values * FILLED_BYTES, what, values * MAPPED_BYTES)
@@ -103,7 +101,7 @@ def frames_before(pairs: Sequence[Pair], done: Mapping[str, Row]) -> dict[Path, 
     return found
 
 
-def styles_of(predictor: Predictor, blend: str | None) -> list[np.ndarray]:
+def styles_of(predictor: FilePredictor, blend: str | None) -> list[np.ndarray]:
     """What the model takes beside the picture: nothing, or the weights of its styles (1, styles)."""
     styles = predictor.details["styles"]
     try:
@@ -154,4 +152,6 @@ def examples(data: str | None) -> list[np.ndarray]:
 
         files = [file for found in picture_sets(data).values() for file in found]
         return [decoding.decode(file)[:96, :128] for file in files[:12]]
+    from convmedia.apps.classification.photo_pipeline import sample_photos
+
     return [photo[: 60 + 7 * place, : 90 - 4 * place] for place, photo in enumerate(sample_photos()[:8])]

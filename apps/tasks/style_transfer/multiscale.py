@@ -1,7 +1,7 @@
 """Stylizing one picture by descent: what is read and checked, coarse to fine, what is kept on the way."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from convmedia.apps.tasks.style_transfer.minimizers import METHODS, NotANumber, Seen
+from convmedia.apps.tasks.style_transfer.pictures import fitted, in_rgb, resized
 from convmedia.data.images import decoding, lossless
 from convmedia.data.images.lossless import Original
-from convmedia.data.images.transparency import extended
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown
-from convmedia.data.transforms import bicubic, colour_transfer
+from convmedia.data.transforms import colour_transfer
 from convmedia.models.losses.style_losses import Extractor
 from convmedia.models.losses.style_objective import Guide, Objective
 
@@ -108,26 +108,6 @@ def _mask(path: Path, content: Path, size: tuple[int, int]) -> np.ndarray:
             f"the mask {shown(path)} is {columns}x{rows} px, {shown(content)} is {width}x{height}: make them one size"
         )
     return colour_transfer.luma(mask.astype(np.float32))[..., 0] / 255.0
-
-
-def in_rgb(original: Original) -> np.ndarray:
-    """Its colour as float32 (height, width, 3), 0..255; the nearest visible one where nothing shows."""
-    unit = np.float32(original.unit)
-    colour = extended(original.colour, original.alpha)
-    return np.repeat(colour / unit, 3 // colour.shape[2], axis=2).astype(np.float32)
-
-
-def fitted(size: tuple[int, int], longer_px: int) -> tuple[int, int]:
-    """(height, width) with the longer side at most `longer_px`, 0 for as it is; never enlarged, never 0."""
-    factor = min(1.0, longer_px / max(size)) if longer_px else 1.0
-    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
-
-
-def resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bicubic, antialiased, float32 within the range that the picture had; (height, width) or (height, width, n)."""
-    if picture.shape[:2] == size:
-        return picture
-    return np.clip(bicubic.imresize(picture, size, border="symmetric"), picture.min(), picture.max())
 
 
 def sizes_of(wanted: Wanted, seen: Extractor, scales: int, longest: int) -> list[tuple[int, int]]:
@@ -275,12 +255,3 @@ class Scene:
             return [Guide(pairs, mask) for mask in self.masks or [None]]
         most = max(self.blend)
         return [Guide([pair], mask, pair[1] / most) for pair, mask in zip(pairs, self.masks, strict=True)]
-
-
-def as_original(original: Original, picture: np.ndarray) -> Original:
-    """A painted picture, float (height, width, 3), 0..255, with all else that the file held: depth, alpha, profile."""
-    colour = np.clip(np.round(picture * original.unit), 0, original.most).astype(original.colour.dtype)
-    alpha = original.alpha
-    if alpha is not None and alpha.shape != colour.shape[:2]:
-        alpha = bicubic.imresize(alpha, colour.shape[:2])
-    return replace(original, colour=colour, alpha=alpha)

@@ -16,7 +16,8 @@ from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import say
 from convmedia.apps.runs.record import is_ours
 from convmedia.apps.runs.run_folder import versions, write_text
-from convmedia.apps.tasks.style_transfer.multiscale import Moment, Wanted, as_original
+from convmedia.apps.tasks.style_transfer.multiscale import Moment, Wanted
+from convmedia.apps.tasks.style_transfer.pictures import as_original
 from convmedia.data.images import decoding, lossless
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import replacing, shown

@@ -11,6 +11,7 @@ from convmedia.apps.console.terminal import note
 from convmedia.apps.tasks.style_transfer import multiscale
 from convmedia.apps.tasks.style_transfer.multiscale import Wanted
 from convmedia.apps.tasks.style_transfer.options import cannot_hold, shares
+from convmedia.apps.tasks.style_transfer.pictures import as_original
 from convmedia.apps.tasks.style_transfer.snapshots import Album
 from convmedia.data.images import lossless
 from convmedia.data.storage.files import locked, shown
@@ -82,6 +83,6 @@ def extractor(options: dict[str, Any]) -> style_losses.Extractor:
 
 def fits(wanted: Wanted, out: Path) -> None:
     """Raises InputError where the file cannot hold the result."""
-    result = multiscale.as_original(wanted.original, wanted.content)
+    result = as_original(wanted.original, wanted.content)
     if lossless.suffix_for(result, out.suffix) != out.suffix:
         raise cannot_hold(out)

@@ -12,7 +12,7 @@ from convmedia.apps.batch.picture_sets import picture_sets
 from convmedia.apps.console.progress import progress, said_if_long
 from convmedia.apps.console.terminal import say_left_out
 from convmedia.apps.runs.run_folder import Run
-from convmedia.apps.tasks.style_transfer.multiscale import fitted, resized
+from convmedia.apps.tasks.style_transfer.pictures import fitted, resized
 from convmedia.apps.tasks.style_transfer.stylize import WEIGHTS, extractor
 from convmedia.apps.training import trainer
 from convmedia.apps.training.checkpoints import kept_epoch

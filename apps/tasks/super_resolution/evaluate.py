@@ -11,10 +11,9 @@ from convmedia.apps.batch.picture_sets import picture_sets
 from convmedia.apps.console.progress import counted
 from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import table, tell
-from convmedia.apps.runs.device import device
-from convmedia.apps.tasks.super_resolution.model_choice import at_precision
+from convmedia.apps.runs.device import device_of
+from convmedia.apps.tasks.super_resolution.model_choice import at_precision, computed_in
 from convmedia.apps.tasks.super_resolution.upscale import in_eight_bits
-from convmedia.apps.training.mixed_precision import precision_here
 from convmedia.data.datasets import patches
 from convmedia.data.images import lossless
 from convmedia.data.sources import fetch
@@ -23,7 +22,7 @@ from convmedia.data.storage.files import shown
 from convmedia.data.transforms import bicubic as transforms_bicubic
 from convmedia.models.export.quality_loss import Answers, Trial
 from convmedia.models.formats.runtimes import peak_bytes
-from convmedia.models.inference.predictor import Predictor
+from convmedia.models.inference.file_predictor import FilePredictor
 from convmedia.models.inference.tiling import whole_picture
 from convmedia.models.losses import metrics
 from convmedia.models.networks.super_resolution import NETWORKS
@@ -32,7 +31,9 @@ FIGURES = ("psnr", "ssim", "bicubic_psnr", "bicubic_ssim")
 Enlarger = Callable[[np.ndarray], np.ndarray]
 
 
-def measured(predictor: Predictor, files: list[Path], scale: int, ensemble: bool) -> tuple[dict, list[dict[str, Any]]]:
+def measured(
+    predictor: FilePredictor, files: list[Path], scale: int, ensemble: bool
+) -> tuple[dict, list[dict[str, Any]]]:
     """Means over the pictures of a set, and a row for each picture; one that cannot be used has an error.
 
     Raises:
@@ -45,7 +46,7 @@ def measured(predictor: Predictor, files: list[Path], scale: int, ensemble: bool
     return {name: float(np.mean([row[name] for row in good])) for name in FIGURES}, rows
 
 
-def rows_of(predictor: Predictor, files: list[Path], scale: int, ensemble: bool) -> Iterator[dict[str, Any]]:
+def rows_of(predictor: FilePredictor, files: list[Path], scale: int, ensemble: bool) -> Iterator[dict[str, Any]]:
     """{"file", "psnr", "ssim", "bicubic_psnr", "bicubic_ssim", "seconds"} of each original picture, or its error."""
 
     def enlarger(picture: np.ndarray) -> np.ndarray:
@@ -114,7 +115,7 @@ def as_batch(plane: np.ndarray) -> np.ndarray:
 
 
 def trial(
-    predictor: Predictor, scale: int, data: str | None, examples: Sequence[np.ndarray]
+    predictor: FilePredictor, scale: int, data: str | None, examples: Sequence[np.ndarray]
 ) -> Trial | Callable[[Sequence[np.ndarray]], Trial]:
     """What quantised files are measured by: PSNR as in `compared`, of networks of luma too from pictures in whole
     numbers, which is what exported files take.
@@ -146,7 +147,7 @@ def calibrates(colour: np.ndarray, examples: Sequence[np.ndarray]) -> bool:
     return any(np.array_equal(patches.middle(rgb, max(example.shape[:2])), example) for example in examples)
 
 
-def psnr_of(predictor: Predictor, scale: int, colours: Sequence[np.ndarray], said: str) -> Trial:
+def psnr_of(predictor: FilePredictor, scale: int, colours: Sequence[np.ndarray], said: str) -> Trial:
     """PSNR of luma, dB, on originals, uint8 (height, width, 3 or 1) each, shrunk and enlarged again."""
     kind = NETWORKS[predictor.details["network"]].kind
     cut = [transforms_bicubic.modcrop(colour, scale) for colour in colours]
@@ -191,7 +192,7 @@ def written(figures: dict[str, Any]) -> list[str]:
 
 
 def evaluated(
-    predictor: Predictor,
+    predictor: FilePredictor,
     scale: int,
     data: str,
     ensemble: bool,
@@ -213,9 +214,9 @@ def evaluated(
     return means, every
 
 
-def evaluate(predictor: Predictor, scale: int, data: str, ensemble: bool, precision: str, as_json: bool) -> int:
+def evaluate(predictor: FilePredictor, scale: int, data: str, ensemble: bool, precision: str, as_json: bool) -> int:
     """The `evaluate` verb: a table for each set that `data` names; 1 if a picture could not be measured."""
-    network, used = predictor.details["network"], precision_here(precision)
+    network, used = predictor.details["network"], computed_in(predictor, precision)
 
     def told(name: str, rows: list[dict[str, Any]], mean: dict[str, float]) -> None:
         if not as_json:
@@ -226,7 +227,8 @@ def evaluate(predictor: Predictor, scale: int, data: str, ensemble: bool, precis
     failed = [row for row in every if "error" in row]
     if as_json:
         facts = {"network": network, "scale": scale, "ensemble": ensemble, "precision": used}
-        facts |= {"peak_bytes": peak_bytes(), "model": predictor.digest, "device": device()}
+        facts |= {"peak_bytes": peak_bytes(), "model": predictor.digest}
+        facts |= {"runtime": predictor.runtime, "device": device_of(predictor.runtime)}
         tell(to_json({**facts, "metrics": means, "images": every}, indent=2))
         return int(bool(failed))
     for row in failed:

@@ -10,15 +10,14 @@ import numpy as np
 
 from convmedia.apps.batch.image_to_image import Made, Pair, Row, made, within
 from convmedia.apps.console.progress import progress
-from convmedia.apps.tasks.super_resolution.model_choice import at_precision
-from convmedia.apps.training.mixed_precision import precision_here
+from convmedia.apps.tasks.super_resolution.model_choice import at_precision, chosen, computed_in, runtime_for
 from convmedia.data.images import bit_depth, decoding
 from convmedia.data.images.lossless import Original
 from convmedia.data.images.transparency import extended
 from convmedia.data.storage import memory
 from convmedia.data.storage.files import shown
 from convmedia.data.transforms import bicubic
-from convmedia.models.inference.predictor import Predictor
+from convmedia.models.inference.file_predictor import FilePredictor
 from convmedia.models.inference.tiling import enlarged, tile_side, tiles
 
 RESULTS = 3  # times the bytes of a result, which its writer copies
@@ -36,6 +35,7 @@ class Enlarging:
         compare: whether to write bicubic and ours side by side, too.
         precision: "auto", "bfloat16" or "float32"; pictures of 16 bits are computed in float32 whatever it says.
         frames: whether every frame is made, as of `_making.made`.
+        runtime: as `--engine-runtime` has it.
     """
 
     model: str | None
@@ -45,16 +45,15 @@ class Enlarging:
     compare: bool
     precision: str
     frames: bool = False
+    runtime: str = "auto"
 
     @cached_property
-    def chosen(self) -> tuple[Predictor, int]:
+    def chosen(self) -> tuple[FilePredictor, int]:
         """The model and its scale. Raises InputError as `_super_resolution.chosen`."""
-        from convmedia.apps.tasks.super_resolution import model_choice
-
-        return model_choice.chosen(self.model, self.network, self.scale)
+        return chosen(self.model, self.network, self.scale, runtime_for(self.runtime, self.precision))
 
     @cached_property
-    def quick(self) -> Predictor:
+    def quick(self) -> FilePredictor:
         """What computes 8-bit pictures."""
         return at_precision(*self.chosen, self.precision)
 
@@ -77,12 +76,12 @@ class Enlarging:
         def compare() -> None:
             decoding.encode(compared(original, picture, scale), stem.with_name(f"{stem.name}_compare.png"))
 
-        precision = "float32" if fine else precision_here(self.precision)
-        return Made(picture, {"precision": precision}, compare if self.compare else None)
+        precision = "float32" if fine else computed_in(predictor, self.precision)
+        return Made(picture, {"precision": precision, "runtime": predictor.runtime}, compare if self.compare else None)
 
 
 def upscale(
-    predictor: Predictor,
+    predictor: FilePredictor,
     original: Original,
     scale: int,
     tile_px: int,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from convmedia.apps.tasks.style_transfer.multiscale import as_original, in_rgb
+from convmedia.apps.tasks.style_transfer.pictures import as_original, in_rgb
 from convmedia.data.images import decoding, lossless
 from convmedia.data.images.lossless import Original
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from convmedia.apps.tasks.style_transfer.multiscale import as_original, in_rgb, resized
+from convmedia.apps.tasks.style_transfer.pictures import as_original, in_rgb, resized
 from convmedia.apps.tasks.super_resolution.upscale import compared, upscale
 from convmedia.data.images import transparency
 from convmedia.data.images.lossless import Original

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convmedia.apps.tasks.style_transfer.multiscale import in_rgb
+from convmedia.apps.tasks.style_transfer.pictures import in_rgb
 from convmedia.data.images import decoding, lossless
 from convmedia.data.images.lossless import Original
 

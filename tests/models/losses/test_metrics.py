@@ -9,7 +9,7 @@ from scipy.signal import convolve2d
 from scipy.stats import binomtest
 
 from convmedia.data.transforms import bicubic
-from convmedia.models.losses import metrics
+from convmedia.models.losses import label_metrics, metrics
 
 # Bicubic on Set5 at scales 2, 3, 4: PSNR of baby, bird, butterfly, head, woman, and published mean SSIM
 # (Dong et al. 2016, table 3).
@@ -157,14 +157,14 @@ def test_what_cannot_be_compared_is_named(shapes, border_px, named):
 @pytest.mark.parametrize(("right", "number"), [(557, 600), (0, 3), (3, 3), (1, 1), (50, 100), (9_962, 10_000)])
 def test_the_interval_of_an_accuracy_is_wilsons(right, number):
     expected = binomtest(right, number).proportion_ci(method="wilson")
-    assert metrics.wilson_interval(right, number) == pytest.approx(tuple(expected), abs=1e-12)
+    assert label_metrics.wilson_interval(right, number) == pytest.approx(tuple(expected), abs=1e-12)
 
 
 def test_figures_of_labels_are_those_of_scikit_learn():
     rng = np.random.default_rng(0)
     truth = rng.choice(4, 200, p=[0.7, 0.2, 0.08, 0.02])
     answers = np.where(rng.random(200) < 0.7, truth, rng.integers(0, 4, 200))
-    found = metrics.label_figures(truth, answers, list("abcd"))
+    found = label_metrics.label_figures(truth, answers, list("abcd"))
     assert found["balanced_accuracy"] == pytest.approx(sklearn.metrics.balanced_accuracy_score(truth, answers))
     assert found["macro_f1"] == pytest.approx(sklearn.metrics.f1_score(truth, answers, average="macro"))
     assert [found["per_label"][label]["examples"] for label in "abcd"] == np.bincount(truth).tolist()
@@ -174,7 +174,7 @@ def test_figures_of_labels_are_those_of_scikit_learn():
 
 def test_labels_without_examples_are_left_out_of_the_means():
     truth, answers = np.array([0, 0, 0, 1]), np.array([0, 0, 2, 1])
-    found = metrics.label_figures(truth, answers, ["a", "b", "never", "never answered either"])
+    found = label_metrics.label_figures(truth, answers, ["a", "b", "never", "never answered either"])
     assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)
     assert found["macro_f1"] == pytest.approx((2 * 2 / 5 + 1) / 2)
     assert found["per_label"]["never"]["recall"] is None
@@ -183,6 +183,6 @@ def test_labels_without_examples_are_left_out_of_the_means():
 
 
 def test_a_label_that_is_never_answered_counts_as_nothing_in_macro_f1():
-    found = metrics.label_figures(np.array([0, 0, 1]), np.array([0, 0, 0]), ["a", "b"])
+    found = label_metrics.label_figures(np.array([0, 0, 1]), np.array([0, 0, 0]), ["a", "b"])
     assert found["balanced_accuracy"] == 0.5
     assert found["macro_f1"] == pytest.approx(0.8 / 2)

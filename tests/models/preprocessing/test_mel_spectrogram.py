@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import warnings
-from importlib import resources
 
 import keras
 import librosa
@@ -17,6 +16,7 @@ from convmedia.models.formats import formats, runtimes
 from convmedia.models.outputs import KINDS, Kind, Output
 from convmedia.models.preprocessing import mel_spectrogram
 from convmedia.models.saving import files as saving_files
+from convmedia.models.saving import places
 
 FRONT = {"fft_samples": 256, "hop_samples": 80, "bands": 40}
 BANKS = [{"htk": htk, "slaney_norm": norm} for htk in (False, True) for norm in (True, False)]
@@ -239,12 +239,12 @@ np.save(sys.argv[3], model.predict(np.load(sys.argv[2]), verbose=0))
 
 
 def test_a_saved_file_needs_no_librosa(tmp_path):
-    with resources.as_file(resources.files(saving_files.WEIGHTS) / "audio.keras") as path:
-        waves = np.stack([sound(6000, seed) for seed in (1, 2)])
-        np.save(tmp_path / "in.npy", waves)
-        command = [sys.executable, "-c", WITHOUT_LIBROSA, path, tmp_path / "in.npy", tmp_path / "out.npy"]
-        subprocess.run(command, check=True, timeout=120)
-        expected = saving_files.read(path).predict(waves, verbose=0)
+    path = places.shipped_place("audio")
+    waves = np.stack([sound(6000, seed) for seed in (1, 2)])
+    np.save(tmp_path / "in.npy", waves)
+    command = [sys.executable, "-c", WITHOUT_LIBROSA, path, tmp_path / "in.npy", tmp_path / "out.npy"]
+    subprocess.run(command, check=True, timeout=120)
+    expected = saving_files.read(path).predict(waves, verbose=0)
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-6)
 
 

@@ -23,7 +23,7 @@ from convmedia.models.answer import Answer
 from convmedia.models.inference import batching
 from convmedia.models.inference import predictor as inference_predictor
 from convmedia.models.losses import style_objective
-from convmedia.models.saving import assembly
+from convmedia.models.saving import assembly, places
 from convmedia.models.saving import files as saving_files
 
 IMAGE = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
@@ -355,7 +355,7 @@ def test_names_find_shipped_weights_and_paths_go_first(run, tmp_path, monkeypatc
     package = tmp_path / "shipped"
     package.mkdir()
     saving_files.save(colours(details={"shipped": True}), package / "mnist.keras")
-    monkeypatch.setattr(saving_files.resources, "files", lambda name: package)
+    monkeypatch.setattr(places, "WEIGHTS", package)
     monkeypatch.chdir(tmp_path)
     assert load("mnist").details == {"shipped": True}
     with pytest.raises(InputError, match=r"No weights are shipped for 'audio'; train first, then give --model"):

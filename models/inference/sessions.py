@@ -1,0 +1,100 @@
+"""Exported files in their runtimes, without Keras."""
+
+import math
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from convmedia.data.storage import extras
+from convmedia.data.storage.quiet import mute
+from convmedia.models.outputs import Outputs
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+class Session(NamedTuple):
+    """A file that is ready to answer.
+
+    Attributes:
+        run: an array for each input, raw input first, to an array for each output in the order of their names.
+        takes: dtype of the raw input.
+    """
+
+    run: Callable[[list[np.ndarray]], Outputs]
+    takes: np.dtype[Any]
+
+
+def processors(cgroup: Path = CGROUP) -> int:
+    """How many processors this process may use: those that it is bound to, within its group's quota."""
+    number = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = (cgroup / "cpu.max").read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return number
+    return number if quota == "max" else max(1, min(number, math.ceil(int(quota) / int(period))))
+
+
+def litert(path: Path) -> Session:
+    """The LiteRT interpreter; it is prepared anew for each new shape.
+
+    Raises:
+        ValueError: no such file, or damaged.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=processors())
+    runner = interpreter.get_signature_runner()
+    taken, given = runner.get_input_details(), runner.get_output_details()
+    sources = {len(one["shape"]): one["index"] for one in taken.values()}
+    answers = [given[name]["index"] for name in sorted(given)]
+    shapes: list[tuple[int, ...]] = []
+    turn = threading.Lock()  # an interpreter answers one caller at a time
+
+    def run(batch: list[np.ndarray]) -> Outputs:
+        with turn:
+            if [array.shape for array in batch] != shapes:
+                shapes.clear()
+                for array in batch:
+                    interpreter.resize_tensor_input(sources[array.ndim], array.shape)
+                with mute():  # it says what it computes with
+                    interpreter.allocate_tensors()
+                shapes.extend(array.shape for array in batch)
+            for array in batch:
+                interpreter.set_tensor(sources[array.ndim], array)
+            interpreter.invoke()
+            return tuple(interpreter.get_tensor(index) for index in answers)
+
+    raw = max(taken.values(), key=lambda one: len(one["shape"]))
+    return Session(run, np.dtype(raw["dtype"]))
+
+
+def onnx(path: Path) -> Session:
+    """ONNX Runtime on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = processors()
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    taken, given = session.get_inputs(), sorted(one.name for one in session.get_outputs())
+    names = {len(one.shape): one.name for one in taken}
+
+    def run(batch: list[np.ndarray]) -> Outputs:
+        return tuple(session.run(given, {names[array.ndim]: array for array in batch}))
+
+    raw = max(taken, key=lambda one: len(one.shape))
+    dtype = np.dtype("float32" if raw.type == "tensor(float)" else raw.type.removeprefix("tensor(").removesuffix(")"))
+    return Session(run, dtype)
+
+
+RUNTIMES: dict[str, Callable[[Path], Session]] = {"litert": litert, "onnx": onnx}
+FILES = {"litert": "model.tflite", "onnx": "model.onnx"}  # in a folder of exports
+MODULES = {"litert": "ai_edge_litert", "onnx": "onnxruntime"}
+
+
+def installed(runtime: str) -> bool:
+    """Whether a runtime is there."""
+    return not extras.missing([MODULES[runtime]])

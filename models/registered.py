@@ -1,0 +1,20 @@
+"""Every layer that a saved file may hold, registered with Keras: importing this module imports Keras and does it."""
+
+from convmedia.models import answer
+from convmedia.models.backbones import catalogue, finetuning
+from convmedia.models.networks import photos, sounds, stylization, super_resolution
+from convmedia.models.preprocessing import digit_localization, mel_spectrogram, resize, upsampling
+
+REGISTERING = (
+    answer,
+    catalogue,
+    digit_localization,
+    finetuning,
+    mel_spectrogram,
+    photos,
+    resize,
+    sounds,
+    stylization,
+    super_resolution,
+    upsampling,
+)

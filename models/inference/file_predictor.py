@@ -2,9 +2,10 @@
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,8 @@ def _backend_error() -> type[Exception]:
     return tf.errors.ResourceExhaustedError
 
 
-ROWS: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {}
-"""What answers files of another kind of input than pictures, from (predictor, files, top); its module adds itself."""
+ROWS = {"sound": "convmedia.models.inference.sound_predictor"}
+"""For each kind of input but pictures the module whose `rows` answers files, from (predictor, files, top)."""
 
 
 class FilePredictor:
@@ -220,7 +221,7 @@ class FilePredictor:
         if self.labels is None:
             raise InputError(f"The model of {self.app!r} does not label files; see its other commands.")
         if self.input["kind"] in ROWS:
-            yield from ROWS[self.input["kind"]](self, files, top)
+            yield from import_module(ROWS[self.input["kind"]]).rows(self, files, top)
             return
         reduces = self.shrinks and not self.kind.located
         read = partial(_decoded, most_pixels=MOST_PIXELS if reduces else None, page=self.finds_ink)

@@ -16,7 +16,7 @@ import numpy as np
 from convmedia.data.audio import decoding, silence
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown
-from convmedia.models.inference.file_predictor import ROWS, FilePredictor, no_number
+from convmedia.models.inference.file_predictor import FilePredictor, no_number
 
 BATCH = 24  # windows that are held
 
@@ -282,12 +282,9 @@ def _quiet(faint: float, sound: Sound) -> bool:
     return faint <= silence.AT_LEAST * sound.loudest
 
 
-def rows_of_sounds(predictor: FilePredictor, files: Iterable[str | Path], top: int | None) -> Iterator[dict[str, Any]]:
+def rows(predictor: FilePredictor, files: Iterable[str | Path], top: int | None) -> Iterator[dict[str, Any]]:
     """The rows of `Predictor.predict_rows` for a model of sounds."""
     return Listener(predictor).rows(files, top)
-
-
-ROWS["sound"] = rows_of_sounds
 
 
 def scores_of(predictor: FilePredictor, files: Iterable[str | Path], progress: Callable | None = None) -> np.ndarray:

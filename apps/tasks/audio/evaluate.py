@@ -10,6 +10,7 @@ from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import percent, table, tell
 from convmedia.apps.reporting.shares import doubts, with_counts, with_interval
 from convmedia.apps.runs.device import device_of
+from convmedia.apps.tasks.audio.sets import loaded
 from convmedia.data.datasets import sounds
 from convmedia.data.folders.labelled import Split, truth_in
 from convmedia.data.storage.errors import InputError
@@ -90,11 +91,9 @@ def tested(
     predictor: FilePredictor, data: str, split: str | None = None, fold: str | None = None, group: str | None = None
 ) -> sounds.Sounds:
     """A set with the test sounds that a model never heard, where it was trained on the same set."""
-    from convmedia.apps.tasks.audio import pipeline
-
     kept = predictor.details if data in ("fsdd", "esc10", "esc50") else {}
     options = {"data": data, "split": split or kept.get("split", "official"), "fold": fold or kept.get("fold")}
-    return pipeline.loaded({**options, "group": group}).required("test")
+    return loaded({**options, "group": group}).required("test")
 
 
 def print_figures(predictor: FilePredictor, data: sounds.Sounds, metrics: dict[str, Any], as_json: bool) -> None:

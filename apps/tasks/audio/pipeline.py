@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.apps.classification.evaluation import say_problems
 from convmedia.apps.console.progress import progress
 from convmedia.apps.console.terminal import say
 from convmedia.apps.training import class_balance
@@ -23,14 +22,6 @@ EPOCH_EXAMPLES = 800
 
 MEASURED = 2000
 """Sounds that the mean and deviation of each band are taken from."""
-
-
-def loaded(options: dict[str, Any]) -> sounds.Sounds:
-    """The set that `--data`, `--split`, `--fold` and `--group` name; what was left out of it is said."""
-    with progress("reading sounds") as update:
-        found = sounds.load(options["data"], options["split"], options["fold"], update, options.get("group"))
-    say_problems(found)
-    return found
 
 
 def heard_as(options: dict[str, Any], data: sounds.Sounds) -> tuple[Spectrum, int]:

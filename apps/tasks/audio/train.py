@@ -31,12 +31,13 @@ def train_one(run) -> dict[str, Any]:
     import keras
 
     from convmedia.apps.tasks.audio import pipeline
+    from convmedia.apps.tasks.audio.sets import loaded
     from convmedia.apps.training import trainer
     from convmedia.models import load
     from convmedia.models.networks import sounds as network_sounds
 
     options = run.arguments
-    data = pipeline.loaded(options).required("train", "validation", "test")
+    data = loaded(options).required("train", "validation", "test")
     pipeline.check_options(options, data)
     spectrum, size = pipeline.heard_as(options, data)
     keras.utils.set_random_seed(options["seed"])

@@ -15,6 +15,7 @@ from convmedia.apps.cli import entry, options
 from convmedia.apps.cli import inputs as cli_inputs
 from convmedia.apps.cli.application import application
 from convmedia.apps.cli.backend import use_backend
+from convmedia.apps.cli.choices import choice
 from convmedia.apps.cli.early_checks import all_missing
 from convmedia.apps.cli.inputs import given
 from convmedia.apps.cli.options import (
@@ -45,6 +46,8 @@ from convmedia.apps.tasks.audio.train import figures_line, train_run
 from convmedia.apps.verbs import predict as verbs_predict
 from convmedia.apps.verbs import train
 from convmedia.apps.verbs.export import add_export
+from convmedia.data.augmentation import catalogue as recipes
+from convmedia.models.networks.catalogue import SOUNDS
 
 APP = "audio"
 EXAMPLES = {
@@ -57,23 +60,9 @@ EXAMPLES = {
 command = application(APP, "Label sounds: spoken words, noises, music, from a waveform of any length.", EXAMPLES)
 
 
-class Network(StrEnum):
-    compact = "compact"
-    piczak = "piczak"
-    speech = "speech"
-    tagger = "tagger"
-
-
 class Split(StrEnum):
     official = "official"
     speaker = "speaker"
-
-
-class Augment(StrEnum):
-    auto = "auto"
-    words = "words"
-    noises = "noises"
-    none = "none"
 
 
 class Encoding(StrEnum):
@@ -101,7 +90,7 @@ class Options(LabelOptions):
 
     data: Data = "fsdd"
     split: SplitOption = Split.official
-    network: Annotated[Network, typer.Option(help="The network to train.")] = Network.compact
+    network: Annotated[str, choice(SOUNDS, "The network to train.")] = "compact"
     window: Annotated[
         float | None,
         typer.Option(min=0.05, max=60, help="Seconds that the network hears at once; default: by the set."),
@@ -110,8 +99,13 @@ class Options(LabelOptions):
         int | None, typer.Option(min=1000, max=192_000, help="Hz; default: that of most files, at most 22,050.")
     ] = None
     augment: Annotated[
-        Augment, typer.Option(help="words: small shifts. noises: shifts in a circle, MixUp. auto: by the window.")
-    ] = Augment.auto
+        str,
+        choice(
+            recipes.SOUNDS,
+            "words: small shifts. noises: shifts in a circle, MixUp. auto: by the window.",
+            also=("auto",),
+        ),
+    ] = "auto"
     epochs: Epochs = 60
     batch_size: BatchSize = 32
     class_weights: ClassWeights = None

@@ -5,7 +5,6 @@ convmedia cats-vs-dogs predict photo.jpg
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -14,7 +13,9 @@ from convmedia.apps.classification import photo_task as photos
 from convmedia.apps.cli import entry
 from convmedia.apps.cli.application import application
 from convmedia.apps.cli.backend import use_backend
+from convmedia.apps.cli.choices import choice
 from convmedia.apps.cli.options import (
+    Augment,
     Backend,
     BatchSize,
     Data,
@@ -30,6 +31,7 @@ from convmedia.apps.cli.task import Task
 from convmedia.apps.cli.train_options import PhotoOptions
 from convmedia.apps.tasks.cats_vs_dogs.train import train_run
 from convmedia.apps.verbs import classifier
+from convmedia.models.networks.catalogue import PHOTOS
 
 APP = "cats-vs-dogs"
 EXAMPLES = {
@@ -42,31 +44,13 @@ EXAMPLES = {
 command = application(APP, "Tell cats from dogs, or other photos, with a network trained from scratch.", EXAMPLES)
 
 
-class Network(StrEnum):
-    resnet = "resnet"
-    small = "small"
-
-
-class Augment(StrEnum):
-    strong = "strong"
-    photos = "photos"
-    randaugment = "randaugment"
-    none = "none"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Options(PhotoOptions):
     """Train a network, measure its saved file on the test pictures, write the run folder."""
 
     data: Data = "dogs-vs-cats"
-    network: Annotated[Network, typer.Option(help="The network to train.")] = Network.resnet
-    augment: Annotated[
-        Augment,
-        typer.Option(
-            help="photos: rotation 40, shifts, shear and zoom 0.2, flip. strong: crops and colours. randaugment: crops "
-            "and two of its operations."
-        ),
-    ] = Augment.strong
+    network: Annotated[str, choice(PHOTOS, "The network to train.")] = "resnet"
+    augment: Augment = "strong"
     mixup: Annotated[float, typer.Option(min=0, help="MixUp's alpha; 0 is off.")] = 0.0
     cutmix: Annotated[float, typer.Option(min=0, help="CutMix's alpha; 0 is off.")] = 0.0
     epochs: Epochs = 190
@@ -91,16 +75,8 @@ def evaluate(
     photo_pipeline.evaluate(APP, data, model, as_json, group, fold, str(engine_runtime))
 
 
-def filters_before(predictor):
-    """The first filters before training."""
-    from convmedia.apps.classification.initial_weights import first_filters
-    from convmedia.models.networks.photos import NETWORKS
-
-    return first_filters(NETWORKS, predictor)
-
-
 TASK = Task(APP, Options, train_run, examples=photos.examples, trial=photos.trial, evaluate=photos.evaluated)
-classifier.add(command, TASK, filters_before)
+classifier.add(command, TASK)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from convmedia.apps.cli import entry
 from convmedia.apps.cli import inputs as cli_inputs
 from convmedia.apps.cli.application import application
 from convmedia.apps.cli.backend import use_backend
+from convmedia.apps.cli.choices import choice
 from convmedia.apps.cli.options import (
     Backend,
     BatchSize,
@@ -40,6 +41,7 @@ from convmedia.apps.console.terminal import note, say, tell
 from convmedia.apps.runs.given import given_in
 from convmedia.apps.tasks.mnist.train import train_run
 from convmedia.apps.verbs import classifier
+from convmedia.models.networks.catalogue import DIGITS
 
 APP = "mnist"
 EXAMPLES = {
@@ -53,17 +55,12 @@ EXAMPLES = {
 command = application(APP, "Read handwritten digits, whether ink is dark or light.", EXAMPLES)
 
 
-class Network(StrEnum):
-    convnet = "convnet"
-    lenet5 = "lenet5"
-
-
 class Preparation(StrEnum):
     ink = "ink"
     resize = "resize"
 
 
-NetworkOption = Annotated[Network, typer.Option(help="The network to train.")]
+NetworkOption = Annotated[str, choice(DIGITS, "The network to train.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +68,7 @@ class Options(PhotoOptions):
     """Train a network, measure it on the test pictures and their inversions, write the run folder."""
 
     data: Data = "mnist"
-    network: NetworkOption = Network.convnet
+    network: NetworkOption = "convnet"
     preparation: Annotated[
         Preparation, typer.Option(help="ink: find the ink and centre it. resize: grey, 28x28, polarity kept.")
     ] = Preparation.ink
@@ -143,16 +140,8 @@ def trial(predictor, model: str | None, data: str | None, _):
     return trial(predictor, labelled, tested, *parts)
 
 
-def filters_before(predictor):
-    """The first filters before training."""
-    from convmedia.apps.classification.initial_weights import first_filters
-    from convmedia.models.networks.digits import NETWORKS
-
-    return first_filters(NETWORKS, predictor)
-
-
 TASK = Task(APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated)
-classifier.add(command, TASK, filters_before)
+classifier.add(command, TASK)
 
 
 @command.command()
@@ -162,7 +151,7 @@ def compare(
     out: Out,
     data: Data = "mnist",
     small: Annotated[int, typer.Option(min=1, help="Examples of the small set.")] = 15_000,
-    network: NetworkOption = Network.lenet5,
+    network: NetworkOption = "lenet5",
     epochs: Epochs = 10,
     seed: Seed = 1,
     resume: Resume = False,

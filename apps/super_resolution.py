@@ -13,6 +13,7 @@ import typer
 from convmedia.apps.cli import entry
 from convmedia.apps.cli.application import application
 from convmedia.apps.cli.backend import load_pipelines, use_backend
+from convmedia.apps.cli.choices import choice
 from convmedia.apps.cli.early_checks import data_given, pictures_given, pictures_of, required
 from convmedia.apps.cli.inputs import given
 from convmedia.apps.cli.options import (
@@ -39,6 +40,7 @@ from convmedia.apps.cli.task import Task
 from convmedia.apps.cli.train_options import TrainOptions
 from convmedia.apps.verbs import train, transform
 from convmedia.apps.verbs.export import add_export
+from convmedia.models.networks.catalogue import SUPER_RESOLUTION
 
 APP = "super-resolution"
 EXAMPLES = {
@@ -53,22 +55,14 @@ EXAMPLES = {
 command = application(APP, "Enlarge pictures two, three or four times.", EXAMPLES)
 
 
-class NetworkName(StrEnum):
-    srcnn = "srcnn"
-    srcnn_9_1_5 = "srcnn-9-1-5"
-    vdsr = "vdsr"
-    carn = "carn"
-    carn_m = "carn-m"
-
-
 class Scale(StrEnum):
     two = "2"
     three = "3"
     four = "4"
 
 
-NetworkOption = Annotated[NetworkName, typer.Option(help="The network to train.")]
-NetworkChoice = Annotated[NetworkName | None, typer.Option(help="Whose shipped weights; default carn-m.")]
+NetworkOption = Annotated[str, choice(SUPER_RESOLUTION, "The network to train.")]
+NetworkChoice = Annotated[str | None, choice(SUPER_RESOLUTION, "Whose shipped weights; default carn-m.")]
 ComputedIn = Annotated[
     Arithmetic,
     typer.Option(
@@ -89,7 +83,7 @@ class Options(TrainOptions):
             callback=data_given, help="A named set (T91, BSD200), a folder of pictures, or several names joined by +."
         ),
     ] = "T91+BSD200"
-    network: NetworkOption = NetworkName.vdsr
+    network: NetworkOption = "vdsr"
     scale: Annotated[list[Scale], typer.Option(help="Repeat it for several.")] = field(
         default_factory=lambda: [Scale.two]
     )
@@ -176,7 +170,7 @@ def upscale(
     return transform.make(worker, files, out, settings, engine, workers, as_json)
 
 
-def chosen(model: str | None, network: NetworkName | None, scale: Scale | None):
+def chosen(model: str | None, network: str | None, scale: Scale | None):
     """The predictor that the options name, and its scale; without --model the shipped weights.
 
     Raises:
@@ -187,13 +181,13 @@ def chosen(model: str | None, network: NetworkName | None, scale: Scale | None):
     return model_choice.chosen(model, *named(network, scale))
 
 
-def shipped_given(model: str | None, network: NetworkName | None, scale: Scale | None) -> None:
+def shipped_given(model: str | None, network: str | None, scale: Scale | None) -> None:
     """Raises InputError: without --model, no weights are shipped for the network."""
     if network is not None:
         required(f"{network}_x{scale or Scale.two}", model)
 
 
-def named(network: NetworkName | None, scale: Scale | None) -> tuple[str | None, int | None]:
+def named(network: str | None, scale: Scale | None) -> tuple[str | None, int | None]:
     """Network and scale as their options give them."""
     return None if network is None else str(network), None if scale is None else int(scale)
 

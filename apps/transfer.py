@@ -5,7 +5,6 @@ convmedia transfer train --data my-photos/ --backbone squeezenet --side 256 --ou
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +15,7 @@ from convmedia.apps.cli.application import application
 from convmedia.apps.cli.backend import load_pipelines, use_backend
 from convmedia.apps.cli.early_checks import required
 from convmedia.apps.cli.options import (
+    Augment,
     Backend,
     BatchSize,
     Data,
@@ -44,12 +44,6 @@ EXAMPLES = {
 command = application(APP, "Learn any folder of photos with a network that was trained on ImageNet.", EXAMPLES)
 
 
-class Augment(StrEnum):
-    light = "light"
-    photos = "photos"
-    none = "none"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Options(PhotoOptions):
     """Stage 1: a head on the frozen backbone's features. Stage 2: the backbone's upper blocks with it."""
@@ -64,9 +58,7 @@ class Options(PhotoOptions):
     mirror: Annotated[bool, typer.Option(help="Stage 1 also on the features of each picture's mirror image.")] = True
     blocks: Annotated[int, typer.Option(min=0, help="Stage 2 trains so many of the backbone's upper blocks.")] = 2
     epochs: Annotated[int, typer.Option(min=0, max=4096, help="Of stage 2; 0 leaves it out.")] = 4
-    augment: Annotated[
-        Augment, typer.Option(help="Stage 2. light: flips, small turns and zooms. photos: as in cats-vs-dogs.")
-    ] = Augment.light
+    augment: Augment = "light"
     rate: Annotated[float, typer.Option(min=0, help="Stage 2's greatest learning rate; --find-lr helps.")] = 3e-5
     find_lr: Annotated[
         bool, typer.Option("--find-lr", help="Only draw the loss over learning rates, to OUT-learning-rate.png.")

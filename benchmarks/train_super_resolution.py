@@ -27,7 +27,8 @@ from convmedia.apps.tasks.super_resolution.recipes import TRAININGS, recipe, val
 from convmedia.apps.training.mixed_precision import precision_here, twin
 from convmedia.data.datasets.patches import HighResolution, Patches
 from convmedia.models.answer import PICTURE
-from convmedia.models.networks.super_resolution import NETWORKS, whole
+from convmedia.models.networks.catalogue import SUPER_RESOLUTION
+from convmedia.models.networks.super_resolution import whole
 from convmedia.models.saving.assembly import assemble
 from convmedia.models.saving.files import save
 
@@ -83,7 +84,7 @@ def count(arrays: dict, split: str) -> int:
 
 def train(options: argparse.Namespace) -> None:
     """Train to `--epochs`, from the last complete epoch if there is one."""
-    row, training = NETWORKS[options.network], TRAININGS[options.network]
+    row, training = SUPER_RESOLUTION[options.network], TRAININGS[options.network]
     if options.rate:
         training = replace(training, rate=options.rate)
     scales = options.scale or [2]
@@ -158,7 +159,7 @@ def main() -> None:
     packing.add_argument("arrays", type=Path)
     training = verbs.add_parser("train", help="train from such a file")
     training.add_argument("arrays", type=Path)
-    training.add_argument("--network", choices=list(NETWORKS), default="vdsr")
+    training.add_argument("--network", choices=list(SUPER_RESOLUTION), default="vdsr")
     training.add_argument("--scale", type=int, choices=(2, 3, 4), action="append")
     training.add_argument("--epochs", type=int, default=80)
     training.add_argument("--batch-size", type=int, default=64)

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from convmedia.apps.training.mixed_precision import precision_here, twin
-from convmedia.models.networks.digits import NETWORKS
+from convmedia.models.networks.catalogue import DIGITS
 
 EXAMPLES, BATCH, ROUNDS = 5120, 128, 7
 WAYS = (f"this package ({precision_here()})", "this package (float32)", "Keras's defaults", "XLA")
@@ -29,7 +29,7 @@ WAYS = (f"this package ({precision_here()})", "this package (float32)", "Keras's
 
 def compiled(name: str, way: str) -> keras.Model:
     keras.utils.set_random_seed(1)
-    network = NETWORKS[name]()
+    network = DIGITS[name]()
     if way.startswith("this package"):
         network = twin(network, "float32" if "float32" in way else "bfloat16")
     network.compile(
@@ -62,7 +62,7 @@ def main() -> None:
     rng = np.random.default_rng(1)
     pictures = rng.random((EXAMPLES, 28, 28, 1), dtype="float32")
     targets = np.eye(10, dtype="float32")[rng.integers(0, 10, EXAMPLES)]
-    for name in NETWORKS:
+    for name in DIGITS:
         networks = {way: compiled(name, way) for way in dict.fromkeys(WAYS)}
         for network in networks.values():
             rate(network, pictures[: 2 * BATCH], targets[: 2 * BATCH])

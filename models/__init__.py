@@ -30,6 +30,7 @@ WITHOUT_KERAS = {
     *("inference", "inference.batching", "inference.exported", "inference.file_predictor", "inference.sessions"),
     *("inference.sound_predictor", "inference.tiling"),
     *("losses", "losses.label_metrics"),
+    *("networks", "networks.catalogue"),
     *("saving", "saving.archive", "saving.engines", "saving.places", "saving.safe_archive"),
     *("export", "export.quality_loss"),
     *("formats", "formats.flatbuffer", "formats.metadata", "formats.runtimes"),

@@ -1,7 +1,7 @@
 """Networks before training: random from the seed, or with what fits of other weights."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,27 +13,34 @@ if TYPE_CHECKING:
 
 
 @said_if_long("building the network")
-def first_network(networks: dict[str, Callable], run: Run, labels: Sequence[str]):
+def first_network(run: Run, labels: Sequence[str]):
     """The inner network before training: random from the seed, or with what fits of `--weights`."""
     import keras
 
     from convmedia.apps.training import trainer
     from convmedia.models import load
+    from convmedia.models.networks.catalogue import NETWORKS
 
     options = run.arguments
     keras.utils.set_random_seed(options["seed"])
-    network = networks[options["network"]](len(labels))
+    network = NETWORKS[run.record["app"]][options["network"]](len(labels))
     if options["weights"] != "none":
         trainer.start_from(network, load(options["weights"], app=run.record["app"]), labels)
     return network
 
 
-def first_filters(networks: dict[str, Callable], predictor: "Predictor") -> np.ndarray:
-    """The first convolution's filters before training, made again from the seed."""
+def first_filters(predictor: Predictor, build: Callable[[int], Any] | None = None) -> np.ndarray:
+    """The first convolution's filters before training, made again from the seed.
+
+    Args:
+        build: gives the network for a number of labels; None for the one of the catalogue.
+    """
     import keras
 
     from convmedia.models.analysis.grad_cam import filters
+    from convmedia.models.networks.catalogue import NETWORKS
 
     assert predictor.labels is not None
     keras.utils.set_random_seed(predictor.details["seed"])
-    return filters(networks[predictor.details["network"]](len(predictor.labels)))
+    build = build or NETWORKS[predictor.app][predictor.details["network"]]
+    return filters(build(len(predictor.labels)))

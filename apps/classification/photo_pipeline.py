@@ -1,7 +1,6 @@
 """What the applications that learn folders of photos share: augmentation, examples, measuring, the report."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -9,7 +8,8 @@ from convmedia.apps.classification.evaluation import measure, print_figures, raw
 from convmedia.apps.cli.inputs import KERAS, answering
 from convmedia.apps.console.progress import progress
 from convmedia.apps.runs.record import fold_of, group_of
-from convmedia.data.augmentation import photo_recipe, stateless_random
+from convmedia.data.augmentation import stateless_random
+from convmedia.data.augmentation.catalogue import PHOTOS
 from convmedia.data.datasets import photos
 
 
@@ -107,14 +107,5 @@ def examples(data: str | None) -> list[np.ndarray]:
 
 def recipe_of(name: str):
     """The augmentation recipe that `--augment` names, or None."""
-    shifts = {"width_shift_range": 0.15, "height_shift_range": 0.15, "shear_range": 0.0}
-    recipes: dict[str, dict[str, Any] | None] = {
-        "none": None,
-        "photos": {},
-        "strong": {"rotation_range": 15.0, "zoom_range": (0.6, 1.0), "colour_jitter": 0.3, **shifts},
-        "randaugment": {"rotation_range": 0.0, "zoom_range": (0.6, 1.0), "randaugment": 2, **shifts},
-        # Little is needed where the network has seen a million pictures.
-        "light": {"rotation_range": 10.0, "zoom_range": (0.75, 1.0), "shear_range": 0.0, "colour_jitter": 0.2},
-    }
-    options = recipes[name]
-    return None if options is None else photo_recipe.photos(**options)
+    make = PHOTOS[name]
+    return make and make()

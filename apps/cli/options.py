@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from convmedia.apps.cli.choices import choice
 from convmedia.apps.cli.early_checks import (
     data_given,
     engine_given,
@@ -16,6 +17,7 @@ from convmedia.apps.cli.early_checks import (
     weights_given,
 )
 from convmedia.apps.cli.row_formats import rows_file
+from convmedia.data.augmentation.catalogue import PHOTOS
 
 
 class Arithmetic(StrEnum):
@@ -101,6 +103,14 @@ Weights = Annotated[
 ]
 Patience = Annotated[
     int | None, typer.Option(min=1, help="Stop early after this many epochs without a better validation figure.")
+]
+Augment = Annotated[
+    str,
+    choice(
+        PHOTOS,
+        "photos: rotation 40, shifts, shear and zoom 0.2, flip. strong: crops and colours. randaugment: crops and two "
+        "of its operations. light: flips, small turns and zooms.",
+    ),
 ]
 MonitorOption = Annotated[
     Monitor, typer.Option("--monitor", help="The validation figure that chooses the epoch that is kept.")

@@ -34,13 +34,14 @@ from convmedia.apps.verbs.train import add_train
 def add(
     command: typer.Typer,
     task: Task,
-    before: Callable[[Any], Any],
+    before: Callable[[Any], Any] | None = None,
     in_place_of_train: Callable[[Given], int | None] = lambda given: None,
 ) -> None:
     """Add `train`, `predict`, `export` and `explain` to a classifier of pictures.
 
     Args:
-        before: gives the first filters before training of a predictor, or None where they are not known.
+        before: gives the first filters before training of a predictor, or None where they are not known; left out for
+            networks of the catalogue, which are built again from the seed.
         in_place_of_train: as of `add_train`.
     """
     add_train(command, task, in_place_of_train)
@@ -76,4 +77,6 @@ def add(
     @command.command("explain")
     def explain_files(inputs: Inputs, out: Folder, model: Model = None) -> int:
         """Draw the first filters before and after training, each layer's maps and Grad-CAM for each picture."""
-        return explain(task.name, inputs, out, model, before)
+        from convmedia.apps.classification.initial_weights import first_filters
+
+        return explain(task.name, inputs, out, model, before or first_filters)

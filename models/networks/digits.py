@@ -45,9 +45,6 @@ def convnet(classes=10, dropout=0.25):
     return keras.Model(inputs, outputs, name="convnet")
 
 
-NETWORKS = {"convnet": convnet, "lenet5": lenet5}
-
-
 def ink():
     """Layers that find the ink and centre it as MNIST was made; polarity, size and colour no longer matter."""
     return [FindInk(SIDE, name="find_ink")]

@@ -6,9 +6,8 @@ For two classes the answer is (batch, 1), the probability of the second one; for
 import keras
 from keras import layers, ops
 
+from convmedia.models.networks.catalogue import PHOTOS
 from convmedia.models.preprocessing.resize import Resize
-
-SIDES = {"resnet": 144, "small": 150}  # px
 
 
 def small(classes=2, dropout=0.5):
@@ -18,7 +17,7 @@ def small(classes=2, dropout=0.5):
     Input (batch, 150, 150, 3), 0..1. The convolutions are unpadded, as there; its rotations, shifts and dropout are
     what keeps it from learning 2,000 pictures by heart.
     """
-    side = SIDES["small"]
+    side = PHOTOS["small"].side_px
     stack = [keras.Input((side, side, 3))]
     for number, filters in enumerate((32, 32, 64), start=1):
         stack += [
@@ -108,10 +107,7 @@ class MeanOfWays(layers.Layer):
         return (None, *input_shape[1:])
 
 
-NETWORKS = {"resnet": resnet, "small": small}
-
-
 def preparation(network):
     """Layers from a picture of any size, 0..255, to the input of the network of this name: squashed to a square."""
-    side = SIDES[network]
+    side = PHOTOS[network].side_px
     return [Resize(side, side, name="resize"), layers.Rescaling(1 / 255, name="rescaling")]

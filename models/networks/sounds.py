@@ -5,7 +5,6 @@ A builder takes the size of the spectrogram, the number of labels, and whether o
 """
 
 import math
-from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -184,19 +183,11 @@ class MaskedPooling(layers.Layer):
         return {**super().get_config(), "greatest": self.greatest}
 
 
-NETWORKS: dict[str, Callable[..., keras.Model]] = {
-    "compact": compact,
-    "piczak": piczak,
-    "speech": speech,
-    "tagger": tagger,
-}
-
-
 def heard_as(network, sample_rate, window_seconds):
     """The spectrum that a network is given, and its window in samples, a whole number of hops.
 
     Args:
-        network: a name of `NETWORKS`.
+        network: a name of `catalogue.SOUNDS`.
         sample_rate: Hz.
         window_seconds: what a window should last at least; `piczak`'s has 101 frames whatever is wanted.
 

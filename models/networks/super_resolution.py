@@ -2,12 +2,11 @@
 
 Two kinds. SRCNN and VDSR work on luma that a bicubic enlargement has brought to its final size, (batch, height, width,
 1); CARN works on the small RGB picture, (batch, height, width, 3), and enlarges it itself. Both take and give 0..1.
-`whole` makes either a network from RGB to RGB in 0..255. A new network is a builder and a row of `NETWORKS`.
+`whole` makes either a network from RGB to RGB in 0..255. A new network is a builder and a row of
+`catalogue.SUPER_RESOLUTION`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -167,30 +166,6 @@ def _convolution(filters, name, kernel=3, groups=1, relu=False):
         return layers.Concatenate()([part(piece) for part, piece in zip(parts, slices, strict=True)])
 
     return call
-
-
-@dataclass(frozen=True)
-class Network:
-    """A row of `NETWORKS`.
-
-    Attributes:
-        build: `build(scale)` gives the inner network, untrained.
-        kind: "luma", enlarged before; or "rgb", enlarged by the network.
-        every_scale: one network answers all scales.
-    """
-
-    build: Callable[[int], keras.Model]
-    kind: Literal["luma", "rgb"]
-    every_scale: bool = False
-
-
-NETWORKS: dict[str, Network] = {
-    "srcnn": Network(lambda scale: srcnn(), "luma"),
-    "srcnn-9-1-5": Network(lambda scale: srcnn(kernels=(9, 1, 5)), "luma"),
-    "vdsr": Network(lambda scale: vdsr(), "luma", every_scale=True),
-    "carn": Network(lambda scale: carn((scale,)), "rgb"),
-    "carn-m": Network(lambda scale: carn_m((scale,)), "rgb"),
-}
 
 
 def whole(network: keras.Model, scale: int) -> keras.Model:

@@ -397,8 +397,8 @@ import sys
 
 sys.modules.update(dict.fromkeys(sys.argv[1].split()))  # to Python they are not installed
 import keras
-from convmedia.models.networks.digits import NETWORKS
-print(keras.backend.backend(), *(NETWORKS[name]().count_params() for name in ("lenet5", "convnet")))
+from convmedia.models.networks.catalogue import DIGITS
+print(keras.backend.backend(), *(DIGITS[name]().count_params() for name in ("lenet5", "convnet")))
 """
 
 

@@ -20,7 +20,7 @@ from convmedia.data.storage.files import fitting, shown
 from convmedia.models.analysis import grad_cam
 from convmedia.models.inference.predictor import Predictor
 from convmedia.models.inference.sound_predictor import Listener, cut
-from convmedia.models.networks import sounds
+from convmedia.models.networks.catalogue import SOUNDS
 
 LONGEST_SECONDS = 60.0
 """Of a longer sound, what is explained lies in its first minute."""
@@ -58,10 +58,8 @@ def filters_before(predictor: Predictor) -> np.ndarray:
     inner = predictor.model.get_layer(predictor.details["network"])
     frames, bands = inner.input_shape[1:3]
     several = predictor.details.get("thresholds") is not None
-    build = sounds.NETWORKS[predictor.details["network"]]
-    return first_filters(
-        {predictor.details["network"]: lambda labels: build(frames, bands, labels, several)}, predictor
-    )
+    build = SOUNDS[predictor.details["network"]]
+    return first_filters(predictor, lambda labels: build(frames, bands, labels, several))
 
 
 def sheet(predictor: Predictor, file: Path) -> Figure:

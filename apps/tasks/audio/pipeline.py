@@ -8,7 +8,7 @@ from convmedia.apps.console.progress import progress
 from convmedia.apps.console.terminal import say
 from convmedia.apps.training import class_balance
 from convmedia.data.audio.mel import Spectrum
-from convmedia.data.augmentation import sound_recipes
+from convmedia.data.augmentation.catalogue import SOUNDS
 from convmedia.data.augmentation.stateless_random import uniform
 from convmedia.data.datasets import sounds, waveform_cache
 from convmedia.data.storage.errors import InputError
@@ -119,12 +119,8 @@ def recipes(augment: str, window_seconds: float):
     """
     if augment == "auto":
         augment = "words" if window_seconds <= network_sounds.SHORT_SECONDS else "noises"
-    if augment == "none":
-        return None, None, True
-    if augment == "words":
-        return sound_recipes.waveforms(shift=0.1, speed=0.15), sound_recipes.spectrograms(time=0.15, bands=0.15), True
-    waves = sound_recipes.waveforms(speed=0.15, rolled=True, noise_share=0.25)
-    return waves, sound_recipes.spectrograms(time=0.15, bands=0.12, mixup=0.3), False
+    row = SOUNDS[augment]
+    return row.waveforms and row.waveforms(), row.spectrograms and row.spectrograms(), row.separable
 
 
 def targets(truth: np.ndarray, labels: int) -> np.ndarray:

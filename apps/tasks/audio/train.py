@@ -34,14 +34,14 @@ def train_one(run) -> dict[str, Any]:
     from convmedia.apps.tasks.audio.sets import loaded
     from convmedia.apps.training import trainer
     from convmedia.models import load
-    from convmedia.models.networks import sounds as network_sounds
+    from convmedia.models.networks.catalogue import SOUNDS
 
     options = run.arguments
     data = loaded(options).required("train", "validation", "test")
     pipeline.check_options(options, data)
     spectrum, size = pipeline.heard_as(options, data)
     keras.utils.set_random_seed(options["seed"])
-    build = network_sounds.NETWORKS[options["network"]]
+    build = SOUNDS[options["network"]]
     network = build(spectrum.frames(size), spectrum.bands, len(data.labels), several=data.several)
     if options["weights"] != "none":
         trainer.start_from(network, load(options["weights"], app=run.record["app"]), data.labels)

@@ -19,12 +19,11 @@ def train_one(run) -> dict[str, Any]:
     """One training."""
     from convmedia.apps.classification import photo_pipeline
     from convmedia.apps.classification.initial_weights import first_network
-    from convmedia.models.networks.photos import NETWORKS
 
     options = run.arguments
     data = photo_pipeline.loaded(options["data"], options.get("group"), options.get("fold"))
     data = data.required("train", "validation", "test")
-    network = first_network(NETWORKS, run, data.labels)
+    network = first_network(run, data.labels)
     with run.begin(labels=list(data.labels), data_digest=data.digest):
         return trained(run, data.limited(options["limit"], options["seed"]), network)
 
@@ -40,6 +39,7 @@ def trained(run, data, network) -> dict[str, Any]:
     from convmedia.data.augmentation.mixing import mixed
     from convmedia.models.answer import PICTURE
     from convmedia.models.networks import photos as networks
+    from convmedia.models.networks.catalogue import PHOTOS
     from convmedia.models.saving.assembly import assemble
 
     options, classes = run.arguments, len(data.labels)
@@ -53,8 +53,8 @@ def trained(run, data, network) -> dict[str, Any]:
         input=PICTURE,
         details=details,
     )
-    side = networks.SIDES[options["network"]]
-    sides = growing(options["epochs"]) if options["network"] == "resnet" else ()
+    row = PHOTOS[options["network"]]
+    side, sides = row.side_px, growing(options["epochs"]) if row.any_size else ()
     bank = photo_pipeline.decoded(data.train, BANK if sides else side, "decoding", fast=True)
     held = photo_pipeline.decoded(data.validation, side, "decoding validation")
     mix = mixed(options["mixup"], options["cutmix"]) if options["mixup"] or options["cutmix"] else None
@@ -79,7 +79,7 @@ def trained(run, data, network) -> dict[str, Any]:
         patience=options["patience"],
         separable=mix is None,
         optimizer=optimizer(options, len(data.train)),
-        loss=entropy(label_smoothing=0.1 if options["network"] == "resnet" else 0.0),
+        loss=entropy(label_smoothing=0.0 if options["network"] == "small" else 0.1),
         metrics=class_balance.watched(accuracy, classes, monitor),
     )
     return finish(run, "Cats against dogs", data, history)
@@ -100,14 +100,14 @@ def growing(epochs: int) -> list[int]:
 
 
 def optimizer(options, number: int):
-    """RMSprop for `small`, as published; AdamW for the default network; the rate of both falls along a cosine."""
+    """RMSprop for `small`, as published; AdamW for the others; the rate of both falls along a cosine."""
     import keras
 
     from convmedia.models.losses.optimizers import warm_cosine
 
     steps = max(number // options["batch_size"], 1)
     peak = 1.0 if options["weights"] == "none" else 0.3  # fine-tuning changes what is there by small steps
-    greatest = {"small": 1e-3, "resnet": 1.5e-3}[options["network"]] * peak
+    greatest = (1e-3 if options["network"] == "small" else 1.5e-3) * peak
     rate = warm_cosine(greatest, options["epochs"] * steps, min(steps * 3, 500))
     if options["network"] == "small":
         return keras.optimizers.RMSprop(rate)

@@ -193,6 +193,5 @@ def filters_drawn(report, predictor: "Predictor") -> None:
     """The first filters before and after training, in the report."""
     from convmedia.apps.reporting.feature_maps import filter_sheet
     from convmedia.models.analysis.grad_cam import filters
-    from convmedia.models.networks.digits import NETWORKS
 
-    report.figure("First filters", filter_sheet(filters(predictor.model), first_filters(NETWORKS, predictor)))
+    report.figure("First filters", filter_sheet(filters(predictor.model), first_filters(predictor)))

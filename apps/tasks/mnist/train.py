@@ -20,14 +20,13 @@ def train_one(run) -> dict[str, Any]:
     from convmedia.apps.classification.evaluation import say_problems
     from convmedia.apps.classification.initial_weights import first_network
     from convmedia.data.datasets import digits
-    from convmedia.models.networks.digits import NETWORKS
 
     options = run.arguments
     with progress("reading examples") as update:
         data = digits.load(options["data"], update, options.get("group"), options.get("fold"))
     data = data.required("train", "validation", "test")
     say_problems(data)
-    network = first_network(NETWORKS, run, data.labels)
+    network = first_network(run, data.labels)
     with run.begin(labels=list(data.labels), data_digest=data.digest):
         return trained(run, data.limited(options["limit"], options["seed"]), network)
 

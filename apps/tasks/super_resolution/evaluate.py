@@ -25,7 +25,7 @@ from convmedia.models.formats.runtimes import peak_bytes
 from convmedia.models.inference.file_predictor import FilePredictor
 from convmedia.models.inference.tiling import whole_picture
 from convmedia.models.losses import metrics
-from convmedia.models.networks.super_resolution import NETWORKS
+from convmedia.models.networks.catalogue import SUPER_RESOLUTION
 
 FIGURES = ("psnr", "ssim", "bicubic_psnr", "bicubic_ssim")
 Enlarger = Callable[[np.ndarray], np.ndarray]
@@ -52,7 +52,7 @@ def rows_of(predictor: FilePredictor, files: list[Path], scale: int, ensemble: b
     def enlarger(picture: np.ndarray) -> np.ndarray:
         return whole_picture(predictor, picture, scale)
 
-    kind = NETWORKS[predictor.details["network"]].kind
+    kind = SUPER_RESOLUTION[predictor.details["network"]].kind
     for file in files:
         try:
             original = lossless.read(file)
@@ -149,7 +149,7 @@ def calibrates(colour: np.ndarray, examples: Sequence[np.ndarray]) -> bool:
 
 def psnr_of(predictor: FilePredictor, scale: int, colours: Sequence[np.ndarray], said: str) -> Trial:
     """PSNR of luma, dB, on originals, uint8 (height, width, 3 or 1) each, shrunk and enlarged again."""
-    kind = NETWORKS[predictor.details["network"]].kind
+    kind = SUPER_RESOLUTION[predictor.details["network"]].kind
     cut = [transforms_bicubic.modcrop(colour, scale) for colour in colours]
 
     def inputs() -> Iterator[np.ndarray]:

@@ -32,7 +32,8 @@ from convmedia.models.answer import PICTURE
 from convmedia.models.export.exporter import write_examples
 from convmedia.models.inference.predictor import Predictor
 from convmedia.models.inference.tiling import whole_picture
-from convmedia.models.networks.super_resolution import NETWORKS, whole
+from convmedia.models.networks.catalogue import SUPER_RESOLUTION
+from convmedia.models.networks.super_resolution import whole
 from convmedia.models.saving.assembly import assemble
 
 
@@ -40,7 +41,7 @@ def train_run(run: Run) -> dict[str, Any]:
     """From a run's arguments to its complete folder; what is wrong with them is said before anything is written."""
     options = run.arguments
     scales = [int(scale) for scale in options["scale"]]
-    row, training = NETWORKS[options["network"]], TRAININGS[options["network"]]
+    row, training = SUPER_RESOLUTION[options["network"]], TRAININGS[options["network"]]
     grey = row.kind == "luma"
     sets = picture_sets(options["data"])
     for name in sets:
@@ -82,7 +83,7 @@ def in_parts(run: Run, data: patches.HighResolution, groups: list[list[int]], tr
 def trained(run: Run, data: patches.HighResolution, scales: list[int], training: Training, weights: str):
     """Fit one network, measure its files on the held-out pictures, report: the run's record."""
     options = run.arguments
-    row = NETWORKS[options["network"]]
+    row = SUPER_RESOLUTION[options["network"]]
     keras.utils.set_random_seed(options["seed"])
     network = row.build(scales[0])
     if weights != "none":

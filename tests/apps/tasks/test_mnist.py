@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from convmedia.apps import mnist
+from convmedia.apps.classification.initial_weights import first_filters
 from convmedia.apps.cli import entry as cli_entry
 from convmedia.apps.runs import opening
 
@@ -136,7 +137,7 @@ def test_the_filters_before_training_are_those_the_training_began_with(tmp_path,
     arguments = ["train", "--data", "digits", "--limit", "20", "--no-augment", "--seed", "6"]
     assert cli_entry.exit_code(mnist.command, [*arguments, "--out", str(tmp_path / "run")]) == 0
     predictor = load(tmp_path / "run")
-    assert np.array_equal(mnist.filters_before(predictor), filters(predictor.model))
+    assert np.array_equal(first_filters(predictor), filters(predictor.model))
 
 
 @pytest.mark.slow

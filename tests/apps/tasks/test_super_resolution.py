@@ -23,7 +23,8 @@ from convmedia.data.transforms import bicubic as transforms_bicubic
 from convmedia.models import load, shipped
 from convmedia.models.answer import PICTURE
 from convmedia.models.inference.tiling import whole_picture
-from convmedia.models.networks.super_resolution import NETWORKS, whole
+from convmedia.models.networks.catalogue import SUPER_RESOLUTION
+from convmedia.models.networks.super_resolution import whole
 from convmedia.models.saving.assembly import assemble
 from convmedia.models.saving.files import save
 
@@ -72,7 +73,7 @@ def trained(folder, tmp_path_factory):
 
 def model_file(path, name="srcnn", scale=2):
     """An untrained network as a file; srcnn and vdsr then answer what bicubic does."""
-    network = NETWORKS[name].build(scale)
+    network = SUPER_RESOLUTION[name].build(scale)
     details = {"network": name, "scale": scale, "seed": 0}
     save(
         assemble(whole(network, scale), app="super-resolution", labels=None, input=PICTURE, details=details),

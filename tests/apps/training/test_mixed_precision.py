@@ -10,8 +10,8 @@ from keras import layers
 
 from convmedia.apps.training import mixed_precision
 from convmedia.models.backbones import catalogue, finetuning
-from convmedia.models.networks import photos, sounds, stylization, super_resolution
-from convmedia.models.networks.digits import NETWORKS
+from convmedia.models.networks import stylization
+from convmedia.models.networks.catalogue import DIGITS, PHOTOS, SOUNDS, SUPER_RESOLUTION
 
 
 def batch(shape=(8, 9, 7, 5), seed=0):
@@ -62,7 +62,7 @@ def test_other_shapes_take_the_way_of_keras():
 
 
 def test_a_float32_twin_answers_as_its_network():
-    network = NETWORKS["convnet"]()
+    network = DIGITS["convnet"]()
     copy = mixed_precision.twin(network, "float32")
     photos = np.random.default_rng(0).random((4, 28, 28, 1), dtype="float32")
     np.testing.assert_array_equal(copy(photos, training=False), network(photos, training=False))
@@ -70,7 +70,7 @@ def test_a_float32_twin_answers_as_its_network():
 
 
 def test_a_bfloat16_twin_answers_nearly_as_its_network_and_ends_in_float32():
-    network = NETWORKS["convnet"]()
+    network = DIGITS["convnet"]()
     copy = mixed_precision.twin(network, "bfloat16")
     photos = np.random.default_rng(0).random((4, 28, 28, 1), dtype="float32")
     ours, exact = np.asarray(copy(photos, training=False)), np.asarray(network(photos, training=False))
@@ -105,7 +105,7 @@ def test_bare_operations_are_copied_too():
 
 
 def test_a_frozen_layer_stays_frozen():
-    network = NETWORKS["lenet5"]()
+    network = DIGITS["lenet5"]()
     network.get_layer("c1").trainable = False
     copy = mixed_precision.twin(network, "bfloat16")
     assert [w.path for w in copy.trainable_weights] == [w.path for w in network.trainable_weights]
@@ -125,18 +125,18 @@ def test_the_machine_decides_otherwise(monkeypatch):
 
 def networks_of_every_application():
     """(name, a function that builds the network, the layers that compute in float32 in training)."""
-    for name, build in NETWORKS.items():
+    for name, build in DIGITS.items():
         yield name, build, ["output"]
-    for name, build in photos.NETWORKS.items():
+    for name, build in PHOTOS.items():
         yield f"{name} of two", build, ["output"]
         yield f"{name} of three", partial(build, 3), ["output"]
-    for name, build in sounds.NETWORKS.items():
+    for name, build in SOUNDS.items():
         size = (41, 60) if name == "piczak" else (40, 40)
         last = ["frame_scores", "output"] if name == "speech" else ["output"]
         for several in (False, True):
             yield f"{name}{' of several' * several}", partial(build, *size, 4, several=several), last
     last_of = {"vdsr": ["sum"], "carn": ["restored"], "carn-m": ["restored"]}
-    for name, row in super_resolution.NETWORKS.items():
+    for name, row in SUPER_RESOLUTION.items():
         yield name, partial(row.build, 2), last_of.get(name, ["conv3"])
     for styles in (1, 2):
         yield f"painter of {styles}", partial(stylization.painter, 8, 2, styles=styles), ["out", "painted", "cropped"]

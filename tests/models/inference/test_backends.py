@@ -17,6 +17,7 @@ import numpy as np
 from convmedia.data.audio.mel import Spectrum
 from convmedia.models.networks import sounds as audio
 from convmedia.models.networks import digits
+from convmedia.models.networks.catalogue import DIGITS, PHOTOS, SOUNDS, SUPER_RESOLUTION
 from convmedia.models.preprocessing import mel_spectrogram as mel
 from convmedia.models.networks import photos as pictures
 from convmedia.models.networks import stylization as stylizing
@@ -44,21 +45,21 @@ def uniform(*shape, low=0.0, high=1.0):
     return rng.uniform(low, high, shape).astype("float32")
 
 found = {}
-for name, build in digits.NETWORKS.items():
+for name, build in DIGITS.items():
     found[name] = answer(build(), uniform(3, 28, 28, 1))
 page = np.full((2, 60, 80, 3), 230.0, "float32")
 page[0, 20:45, 30:36], page[1, 15:20, 20:60] = 40.0, 90.0
 for name, layers in digits.PREPARATIONS.items():
     found[f"prepared by {name}"] = keras.Sequential([keras.Input((None, None, 3)), *layers()])(page)
-for name, build in pictures.NETWORKS.items():
-    side = pictures.SIDES[name]
+for name, build in PHOTOS.items():
+    side = PHOTOS[name].side_px
     found[name] = answer(build(), uniform(2, side, side, 3))
-for name, build in audio.NETWORKS.items():
+for name, build in SOUNDS.items():
     frames, bands = (41, 60) if name == "piczak" else (40, 40)
     values, heard = uniform(2, frames, bands, low=-1.0), np.ones((2, frames, bands), "float32")
     heard[1, frames // 2 :] = 0.0
     found[name] = answer(build(frames, bands, 4), np.stack([values * heard, heard], axis=-1))
-for name, row in super_resolution.NETWORKS.items():
+for name, row in SUPER_RESOLUTION.items():
     found[name] = answer(super_resolution.whole(row.build(2), 2), uniform(1, 12, 16, 3, high=255.0))
 found["painter"] = answer(stylizing.painter(8, 2), uniform(1, 21, 34, 3, high=255.0))
 weights = np.array([[0.3, 0.7]], "float32")

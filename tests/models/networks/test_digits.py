@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from convmedia.models.networks import digits
+from convmedia.models.networks.catalogue import DIGITS
 
-every_network = pytest.mark.parametrize("build", digits.NETWORKS.values(), ids=digits.NETWORKS)
+every_network = pytest.mark.parametrize("build", list(DIGITS.values()), ids=list(DIGITS))
 
 
 def pictures(number, seed=0):

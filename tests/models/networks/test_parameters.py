@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable
+from pkgutil import resolve_name
 
 import keras
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from convmedia import models
 from convmedia.models.backbones import squeezenet
 from convmedia.models.networks import digits, photos, sounds, stylization, super_resolution
+from convmedia.models.networks.catalogue import DIGITS, PHOTOS, SOUNDS
 
 STATED = re.compile(r"(\d[\d,]*) (learned )?parameters")
 
@@ -64,5 +66,5 @@ def test_every_builder_that_states_parameters_is_built_here():
         for _, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__.startswith("convmedia.") and re.search(r"\d (\w+ )?parameters", text(function))
     }
-    networks = {*digits.NETWORKS.values(), *photos.NETWORKS.values(), *sounds.NETWORKS.values()}
+    networks = {resolve_name(row.function) for row in (*DIGITS.values(), *PHOTOS.values(), *SOUNDS.values())}
     assert found | networks == set(BUILT)

@@ -9,14 +9,15 @@ from keras import ops
 from PIL import Image
 
 from convmedia.models.networks import photos as network_photos
+from convmedia.models.networks.catalogue import PHOTOS
 
-every_network = pytest.mark.parametrize("name", network_photos.NETWORKS)
+every_network = pytest.mark.parametrize("name", PHOTOS)
 RESNET_WIDTHS = [32] + [32] * 2 + [64] * 4 + [128] * 4 + [192] * 4  # of the 3x3 convolutions, in order
 
 
 def build(name, **options):
     keras.utils.set_random_seed(0)
-    return network_photos.NETWORKS[name](**options)
+    return PHOTOS[name](**options)
 
 
 def photos(number, side, seed=0):
@@ -25,7 +26,7 @@ def photos(number, side, seed=0):
 
 def side_of(name):
     """A side that the network takes, the least there is."""
-    return network_photos.SIDES[name] if name == "small" else 32
+    return PHOTOS[name].side_px if name == "small" else 32
 
 
 def stirred(network, seed=0):
@@ -149,6 +150,6 @@ def test_preparation_squashes_as_pillow_does(name):
     ours = photo[None].astype("float32")
     for layer in network_photos.preparation(name):
         ours = layer(ours)
-    side = network_photos.SIDES[name]
+    side = PHOTOS[name].side_px
     pillow = Image.fromarray(photo).resize((side, side), Image.Resampling.BILINEAR)
     np.testing.assert_allclose(ops.convert_to_numpy(ours)[0] * 255, np.asarray(pillow), atol=1.1)  # Pillow rounds twice

@@ -11,6 +11,7 @@ from convmedia.models.analysis import grad_cam
 from convmedia.models.formats import formats, runtimes
 from convmedia.models.inference.predictor import Predictor
 from convmedia.models.networks import sounds
+from convmedia.models.networks.catalogue import SOUNDS
 from convmedia.models.preprocessing import mel_spectrogram
 from convmedia.models.saving import files
 
@@ -28,7 +29,7 @@ def built(name, rate=8000, window_seconds=1.0, several=False):
     """A network of random weights and its whole model, with moments that are about right."""
     spectrum, size = sounds.heard_as(name, rate, window_seconds)
     keras.utils.set_random_seed(4)
-    network = sounds.NETWORKS[name](spectrum.frames(size), spectrum.bands, 10, several=several)
+    network = SOUNDS[name](spectrum.frames(size), spectrum.bands, 10, several=several)
     moments = np.full(spectrum.bands, -40.0), np.full(spectrum.bands, 15.0)
     details = {"network": name, "seed": 4}
     return network, sounds.whole(network, spectrum, size, *moments, app="audio", labels=LABELS, details=details)
@@ -54,7 +55,7 @@ def test_windows_are_whole_hops_and_hold_what_is_wanted():
     assert sounds.heard_as("compact", 8000, 1.0)[1] == 8000
 
 
-@pytest.mark.parametrize("name", list(sounds.NETWORKS))
+@pytest.mark.parametrize("name", list(SOUNDS))
 def test_every_network_answers_probabilities_and_ignores_what_is_masked(name):
     network, _ = built(name)
     spectrogram = np.random.default_rng(0).normal(size=(3, *network.input_shape[1:])).astype("float32")

@@ -13,11 +13,12 @@ from convmedia.models.answer import PICTURE
 from convmedia.models.export.exporter import export
 from convmedia.models.inference.predictor import Predictor
 from convmedia.models.inference.tiling import whole_picture
-from convmedia.models.networks.super_resolution import NETWORKS, SCALES, carn, carn_m, srcnn, vdsr, whole
+from convmedia.models.networks.catalogue import SUPER_RESOLUTION
+from convmedia.models.networks.super_resolution import SCALES, carn, carn_m, srcnn, vdsr, whole
 from convmedia.models.saving.assembly import assemble
 from convmedia.models.saving.files import load, save
 
-EVERY = list(itertools.product(NETWORKS, SCALES))
+EVERY = list(itertools.product(SUPER_RESOLUTION, SCALES))
 
 
 def lively(network, seed=0):
@@ -32,7 +33,7 @@ def lively(network, seed=0):
 
 
 def predictor(name, scale, seed=0):
-    network = lively(NETWORKS[name].build(scale), seed)
+    network = lively(SUPER_RESOLUTION[name].build(scale), seed)
     details = {"network": name, "scale": scale}
     return Predictor(
         assemble(whole(network, scale), app="super-resolution", labels=None, input=PICTURE, details=details)
@@ -73,14 +74,14 @@ def test_parameters_are_those_of_the_papers(network, parameters):
 )
 def test_mult_adds_for_1280x720_are_those_of_the_papers(name, scale, billions):
     """Ahn et al. 2018, table 1; they count fractions of pixels at scale 3."""
-    found = mult_adds(whole(NETWORKS[name].build(scale), scale), 720 // scale, 1280 // scale) / 1e9
+    found = mult_adds(whole(SUPER_RESOLUTION[name].build(scale), scale), 720 // scale, 1280 // scale) / 1e9
     assert found == pytest.approx(billions, rel=0.0025)
 
 
 @pytest.mark.parametrize("name", ["srcnn", "srcnn-9-1-5", "vdsr"])
 def test_networks_of_luma_start_as_the_identity(name):
     planes = np.random.default_rng(0).uniform(0, 1, (2, 13, 21, 1)).astype(np.float32)
-    np.testing.assert_allclose(NETWORKS[name].build(2)(planes), planes, atol=1e-6)
+    np.testing.assert_allclose(SUPER_RESOLUTION[name].build(2)(planes), planes, atol=1e-6)
 
 
 def test_convolutions_in_groups_are_those_of_keras():
@@ -162,7 +163,7 @@ def test_tiled_equals_whole(name, scale):
         assert np.abs(answer - expected).max() <= 1e-5 * 255
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SUPER_RESOLUTION)
 def test_saved_and_loaded_it_answers_the_same(name, tmp_path):
     model = predictor(name, 3)
     save(model.model, tmp_path / "model.keras")

@@ -14,7 +14,8 @@ from convmedia.data.storage.errors import InputError
 from convmedia.models import load
 from convmedia.models.answer import PICTURE
 from convmedia.models.networks import sounds as network_sounds
-from convmedia.models.networks.super_resolution import NETWORKS, whole
+from convmedia.models.networks.catalogue import SUPER_RESOLUTION
+from convmedia.models.networks.super_resolution import whole
 from convmedia.models.preprocessing import mel_spectrogram
 from convmedia.models.saving import assembly, files
 
@@ -42,7 +43,7 @@ def overflowing(app):
         moments = decibels.mean(axis=0), np.full(spectrum.bands, 2.0)  # those of the tone become next to nothing
         return network_sounds.whole(network, spectrum, size, *moments, app=app, labels=LABELS[app], details={})
     if app == "super-resolution":
-        network = NETWORKS["srcnn"].build(2)
+        network = SUPER_RESOLUTION["srcnn"].build(2)
         last = network.get_layer("conv3")
         kernel, bias = last.get_weights()
         kernel[2, 2, 0, 0] = 1e37

@@ -33,7 +33,7 @@ WITHOUT_KERAS = {
     *("networks", "networks.catalogue"),
     *("saving", "saving.archive", "saving.engines", "saving.places", "saving.safe_archive"),
     *("export", "export.quality_loss"),
-    *("formats", "formats.flatbuffer", "formats.metadata", "formats.runtimes"),
+    *("formats", "formats.flatbuffer", "formats.formats", "formats.metadata", "formats.runtimes"),
 }
 """Modules of this package that load no Keras."""
 

@@ -1,9 +1,11 @@
 """Options whose value is the name of a row of a table."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import typer
+
+Names = Collection[str] | Callable[[], Collection[str]]
 
 
 class Choice:
@@ -11,12 +13,12 @@ class Choice:
 
     __name__ = "choice"  # which Typer asks of it
 
-    def __init__(self, names: Collection[str], also: Collection[str] = ()):
+    def __init__(self, names: Names, also: Collection[str] = ()):
         self.table, self.also = names, also
 
     @property
     def names(self) -> list[str]:
-        return [*self.also, *self.table]
+        return [*self.also, *(self.table() if callable(self.table) else self.table)]
 
     def __call__(self, value: str) -> str:
         if value not in self.names:
@@ -28,10 +30,11 @@ class Choice:
         return [name for name in self.names if name.startswith(incomplete)]
 
 
-def choice(names: Collection[str], help: str, *flags: str, also: Collection[str] = ()) -> Any:
+def choice(names: Names, help: str, *flags: str, also: Collection[str] = ()) -> Any:
     """An option that takes one of some names, such as the keys of a table.
 
     Args:
+        names: them, or a function that gives them.
         flags: how it is written, where that is not the parameter's name.
         also: further values, which are no rows.
     """

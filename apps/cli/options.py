@@ -18,6 +18,7 @@ from convmedia.apps.cli.early_checks import (
 )
 from convmedia.apps.cli.row_formats import rows_file
 from convmedia.data.augmentation.catalogue import PHOTOS
+from convmedia.models.formats.formats import plain, quantisations
 
 
 class Arithmetic(StrEnum):
@@ -38,12 +39,6 @@ class EngineRuntime(StrEnum):
     onnx = "onnx"
 
 
-class Format(StrEnum):
-    saved_model = "saved-model"
-    onnx = "onnx"
-    litert = "litert"
-
-
 class Monitor(StrEnum):
     accuracy = "accuracy"
     balanced_accuracy = "balanced-accuracy"
@@ -58,11 +53,6 @@ class SoundMonitor(StrEnum):
     loss = "loss"
     certainty = "certainty"
     average_precision = "average-precision"
-
-
-class Smaller(StrEnum):
-    float16 = "float16"
-    int8 = "int8"
 
 
 Data = Annotated[
@@ -184,7 +174,12 @@ Rows = Annotated[
     ),
 ]
 Formats = Annotated[
-    list[Format], typer.Option("--format", help="Repeat it for several; default all that can be written here.")
+    list[str],
+    choice(
+        plain,
+        "Repeat it for several; default all that can be written here.",
+        "--format",
+    ),
 ]
 ExportOut = Annotated[
     Path | None,
@@ -193,8 +188,12 @@ ExportOut = Annotated[
     ),
 ]
 Quantize = Annotated[
-    list[Smaller],
-    typer.Option("--quantize", help="Smaller files, too: of LiteRT both, of ONNX int8. Repeat it for both."),
+    list[str],
+    choice(
+        quantisations,
+        "Smaller files, too: of LiteRT both, of ONNX int8. Repeat it for both.",
+        "--quantize",
+    ),
 ]
 MayLose = Annotated[
     float | None,

@@ -12,7 +12,7 @@ import typer
 from convmedia.apps.cli.backend import use_backend
 from convmedia.apps.cli.early_checks import required
 from convmedia.apps.cli.inputs import model_of
-from convmedia.apps.cli.options import Examples, ExportOut, Format, Formats, Json, MayLose, Model, Quantize, Smaller
+from convmedia.apps.cli.options import Examples, ExportOut, Formats, Json, MayLose, Model, Quantize
 from convmedia.apps.cli.task import Task
 from convmedia.apps.console.progress import clock
 from convmedia.apps.console.strict_json import to_json
@@ -21,6 +21,7 @@ from convmedia.apps.reporting.export_figures import print_parity
 from convmedia.data.storage import extras
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.text import plural
+from convmedia.models.formats.formats import FORMATS, plain, smaller
 
 if TYPE_CHECKING:
     from convmedia.models.inference.predictor import Predictor
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 EXPORT_HELP = "Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."
 
 
-def with_smaller(formats: Sequence[Format], quantize: Sequence[Smaller]) -> list[str]:
-    """Names of `exporting.FORMATS`: each format, and after it the quantised files that there are of it. Told without
-    loading Keras.
+def with_smaller(formats: Sequence[str], quantize: Sequence[str]) -> list[str]:
+    """Names of `FORMATS`: each format, and after it the quantised files that there are of it. Told without loading
+    Keras.
 
     Args:
         formats: none for all that can be written here; which are left out is said.
@@ -39,37 +40,19 @@ def with_smaller(formats: Sequence[Format], quantize: Sequence[Smaller]) -> list
     Raises:
         InputError: one of `quantize` is of none of the formats, or what writes a format is not installed.
     """
-    for smaller in quantize:
-        if formats and not any(smaller in SMALLER[one] for one in formats):
-            raise InputError(f"--quantize {smaller} is for {smaller_of(smaller)}; received {', '.join(formats)}")
+    for kind in quantize:
+        if formats and not any(kind in smaller(one) for one in formats):
+            having = " and ".join(f"--format {one}" for one in plain() if kind in smaller(one))
+            raise InputError(f"--quantize {kind} is for {having}; received {', '.join(formats)}")
     if not formats:
-        lacking = {one: extras.missing(extras.OF_FORMATS.get(one, ())) for one in Format}
-        formats = [one for one in Format if not lacking[one]]
-        for one in sorted(set(Format) - set(formats)):
-            say(f"left out: {one} needs {', '.join(lacking[one])}; run: {extras.command(one)}")
-        return with_smaller(formats, quantize)
-    names = [*map(str, formats), *(f"{one}-{kind}" for one in formats for kind in quantize if kind in SMALLER[one])]
-    for name, one in zip(names, map(format_of, names), strict=True):
-        extras.require(f"export to {name}", one, *extras.OF_FORMATS.get(one, ()))
+        lacking = {one: extras.missing(FORMATS[one].modules) for one in plain()}
+        for one in (one for one in plain() if lacking[one]):
+            say(f"left out: {one} needs {', '.join(lacking[one])}; run: {extras.command(FORMATS[one].extra or one)}")
+        return with_smaller([one for one in plain() if not lacking[one]], quantize)
+    names = [*formats, *(f"{one}-{kind}" for one in formats for kind in quantize if kind in smaller(one))]
+    for name in names:
+        extras.require(f"export to {name}", FORMATS[name].extra or name, *FORMATS[name].modules)
     return names
-
-
-def format_of(name: str) -> Format:
-    """The format that a name of `with_smaller` belongs to."""
-    return next(one for one in Format if name == one or name.startswith(f"{one}-"))
-
-
-def smaller_of(smaller: Smaller) -> str:
-    """The formats that have such a file."""
-    return " and ".join(f"--format {one}" for one in Format if smaller in SMALLER[one])
-
-
-SMALLER: dict[Format, tuple[Smaller, ...]] = {
-    Format.saved_model: (),
-    Format.onnx: (Smaller.int8,),
-    Format.litert: (Smaller.float16, Smaller.int8),
-}
-"""Quantised files that there are of each format, rows of `formats.FORMATS`."""
 
 
 def add_export(
@@ -91,8 +74,8 @@ def add_export(
 
     def body(
         model: str | None,
-        format: Sequence[Format],
-        quantize: Sequence[Smaller],
+        format: Sequence[str],
+        quantize: Sequence[str],
         tolerance: float | None,
         out: Path | None,
         data: str | None,
@@ -153,7 +136,6 @@ def exported(
         The content of `parity.json`, and the folder.
     """
     from convmedia.models.export.exporter import export, read_examples
-    from convmedia.models.formats.formats import FORMATS
 
     run = None if model is None else Path(model) if Path(model).is_dir() else Path(model).parent
     kept = run / "examples.npz" if run else None

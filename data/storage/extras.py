@@ -7,9 +7,6 @@ from importlib.util import find_spec
 
 from convmedia.data.storage.errors import InputError
 
-OF_FORMATS = {"onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert", "flatbuffers")}
-"""What exporting to a format needs beside TensorFlow; the extra has the format's name."""
-
 
 def missing(modules: Iterable[str]) -> list[str]:
     """Those of some modules, by their import names, that are not installed."""

@@ -10,8 +10,9 @@ import numpy as np
 
 from convmedia.models.export import probes
 from convmedia.models.export.evidence import Evidence, Measured, Part, grouped
-from convmedia.models.formats.formats import Refused, promised
+from convmedia.models.formats.formats import Refused
 from convmedia.models.formats.runtimes import read_arrays, unpacked
+from convmedia.models.formats.writers import promised
 from convmedia.models.losses.label_metrics import wilson_interval
 from convmedia.models.outputs import Kind, Mismatch, Outputs
 

@@ -1,55 +1,19 @@
-"""The kinds of exported files and how each is written. A new one is one function and one row of `FORMATS`."""
+"""How each kind of exported file is written: functions that rows of `formats.FORMATS` name."""
 
 import contextlib
 import re
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from convmedia.data.storage.extras import OF_FORMATS
 from convmedia.models import keras_internals
-from convmedia.models.formats import metadata, quantization, serving, weight_rounding
+from convmedia.models.formats import quantization, serving, weight_rounding
+from convmedia.models.formats.formats import Refused
 from convmedia.models.formats.weight_rounding import Batches
-
-
-class Refused(Exception):
-    """An exported file that is not kept; the message is the reason, one line."""
-
-
-@dataclass(frozen=True)
-class Format:
-    """One kind of exported file.
-
-    Attributes:
-        file: its name in the export folder.
-        write: writes a model to a path (a folder, where the format is one); where it is `calibrated`, called with
-            `rounding.Batches` of examples, too.
-        describe: puts a text into what was written.
-        runtime: which of `verifying.RUNTIMES` answers it.
-        modules: what must be importable, all named by `extra`.
-        extra: optional dependencies of this package that install them; None where nothing is optional.
-        numbers: of a quantised file, which of them are stored how.
-        calibrated: whether it is made from examples.
-    """
-
-    file: str
-    write: Callable[..., None]
-    describe: Callable[[Path, str], None]
-    runtime: str
-    modules: tuple[str, ...] = ()
-    extra: str | None = None
-    numbers: str | None = None
-    calibrated: bool = False
-
-    @property
-    def quantised(self) -> bool:
-        """Whether its answers may differ, and what they are worth decides."""
-        return self.numbers is not None
 
 
 def write_saved_model(model: keras.Model, path: Path) -> None:
@@ -169,31 +133,3 @@ def promised(model: keras.Model, runtime: str) -> dict[str, Any]:
         "outputs": outputs,
         "entries": entries.get(runtime, ["serving_default"] if runtime == "litert" else entries["saved-model"]),
     }
-
-
-INT8 = "learned kernels int8 for each output, maps between them int8 by ranges of the examples, the rest float32"
-
-
-def _onnx(file: str, write: Callable[..., None], **kinds: Any) -> Format:
-    return Format(file, write, metadata.write_onnx, "onnx", OF_FORMATS["onnx"], "onnx", **kinds)
-
-
-def _litert(file: str, write: Callable[..., None], **kinds: Any) -> Format:
-    return Format(file, write, metadata.write_litert, "litert", OF_FORMATS["litert"], "litert", **kinds)
-
-
-FORMATS: dict[str, Format] = {
-    "saved-model": Format("saved_model", write_saved_model, metadata.write_saved_model, "saved-model"),
-    "onnx": _onnx("model.onnx", write_onnx),
-    "litert": _litert("model.tflite", write_litert),
-    "onnx-int8": _onnx("model.int8.onnx", write_onnx_int8, numbers=INT8, calibrated=True),
-    "litert-float16": _litert(
-        "model.float16.tflite", write_litert_float16, numbers="large constants float16, arithmetic float32"
-    ),
-    "litert-int8": _litert(
-        "model.int8.tflite",
-        write_litert_int8,
-        numbers=f"{INT8} with large constants stored as float16",
-        calibrated=True,
-    ),
-}

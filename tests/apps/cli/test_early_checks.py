@@ -9,10 +9,9 @@ from PIL import Image
 
 from convmedia.apps.cli.early_checks import KINDS
 from convmedia.apps.tasks.style_transfer import options
-from convmedia.apps.verbs import export as verbs_export
 from convmedia.data.sources.catalogue import SOURCES
 from convmedia.models.backbones.vgg import CONVOLUTIONS, names
-from convmedia.models.formats.formats import FORMATS
+from convmedia.models.formats.formats import FORMATS, plain, smaller
 from convmedia.models.losses.style_losses import _keras_name
 
 OTHER_KIND = {"digits": "Set5", "photos": "fsdd", "sounds": "mnist", "pictures": "fsdd"}
@@ -155,7 +154,7 @@ def test_wrong_arguments_are_one_line_before_keras_is_loaded(answers, line, word
 
 def test_the_quantised_files_of_each_format_are_those_that_are_written():
     known = {name for name in FORMATS if FORMATS[name].quantised}
-    assert {f"{one}-{kind}" for one, kinds in verbs_export.SMALLER.items() for kind in kinds} == known
+    assert {f"{one}-{kind}" for one in plain() for kind in smaller(one)} == known
 
 
 def test_each_application_takes_a_kind_of_set_that_there_is():

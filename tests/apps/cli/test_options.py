@@ -16,11 +16,12 @@ LIST = Path(__file__).with_name("commands.json")
 
 def facts(parameter: Any) -> dict[str, Any]:
     """What of an option a user sees: its names, default, bounds."""
+    taken = getattr(parameter.type, "func", None)
     default = None if parameter.required else parameter.default
     return {
         "names": [*parameter.opts, *parameter.secondary_opts],
         "default": json.loads(json.dumps(default, default=str)),
-        "choices": list(getattr(parameter.type, "choices", [])),
+        "choices": list(getattr(parameter.type, "choices", None) or getattr(taken, "names", [])),
         "required": parameter.required,
         "several": parameter.multiple if hasattr(parameter, "multiple") else parameter.nargs == -1,
         "least": getattr(parameter.type, "min", None),

@@ -20,7 +20,7 @@ from convmedia.models.analysis import layer_tree
 from convmedia.models.answer import Answer
 from convmedia.models.export import exporter, probes
 from convmedia.models.export.exporter import export
-from convmedia.models.formats import formats, metadata, runtimes
+from convmedia.models.formats import formats, metadata, runtimes, writers
 from convmedia.models.inference import predictor as inference_predictor
 from convmedia.models.saving import assembly, files
 
@@ -59,8 +59,8 @@ EXAMPLES = pictures((20, 30), (20, 30), (7, 5), (1, 1), (31, 17))
 
 
 @pytest.fixture
-def writers(monkeypatch):
-    """Replace how a format is written: writers("onnx", write)."""
+def replace_writer(monkeypatch):
+    """Replace how a format is written: replace_writer("onnx", write)."""
 
     def replace(name, write):
         monkeypatch.setitem(formats.FORMATS, name, dataclasses.replace(formats.FORMATS[name], write=write))
@@ -158,11 +158,11 @@ def test_litert_needs_built_in_operators_only(exported):
     assert set(custom) == {None}
 
 
-def test_other_weights_are_refused_and_the_others_stay(tmp_path, writers):
+def test_other_weights_are_refused_and_the_others_stay(tmp_path, replace_writer):
     predictor = classifier()
     other = classifier(seed=1)
     (tmp_path / "model.onnx").write_bytes(b"an older file that nobody proved for this model")
-    writers("onnx", lambda model, path: formats.write_onnx(other.model, path))
+    replace_writer("onnx", lambda model, path: writers.write_onnx(other.model, path))
     parity = export(predictor, ["onnx", "litert"], tmp_path, EXAMPLES)
     batches = [example[np.newaxis] for example in EXAMPLES]
     difference = max(np.abs(predictor(batch) - other(batch)).max() for batch in batches)
@@ -232,7 +232,7 @@ def test_a_file_with_random_answers_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["onnx", "litert", "saved-model"])
-def test_a_truncated_file_is_refused(tmp_path, writers, name):
+def test_a_truncated_file_is_refused(tmp_path, replace_writer, name):
     write = formats.FORMATS[name].write
 
     def truncated(model, path):
@@ -240,7 +240,7 @@ def test_a_truncated_file_is_refused(tmp_path, writers, name):
         file = path if path.is_file() else path / "saved_model.pb"
         file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
 
-    writers(name, truncated)
+    replace_writer(name, truncated)
     parity = export(classifier(), [name], tmp_path, EXAMPLES)
     assert parity[name]["refused"].startswith(("its runtime failed: ", "the converter wrote no "))
     assert [path.name for path in tmp_path.iterdir()] == ["parity.json"]
@@ -252,18 +252,18 @@ def serving(function) -> tf.Module:
     return module
 
 
-def test_a_file_that_crashes_its_runtime_is_refused(tmp_path, writers):
+def test_a_file_that_crashes_its_runtime_is_refused(tmp_path, replace_writer):
     def abort(picture):
         with tf.control_dependencies([tf.raw_ops.Abort(error_msg="aborted on purpose")]):
             return tf.zeros([tf.shape(picture)[0], 2])
 
-    writers("saved-model", lambda model, path: tf.saved_model.save(serving(abort), str(path)))
+    replace_writer("saved-model", lambda model, path: tf.saved_model.save(serving(abort), str(path)))
     parity = export(classifier(), ["saved-model", "onnx"], tmp_path, EXAMPLES)
     assert signal.SIGABRT.name in parity["saved-model"]["refused"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "parity.json"]
 
 
-def test_a_runtime_that_does_not_end_is_stopped(tmp_path, writers):
+def test_a_runtime_that_does_not_end_is_stopped(tmp_path, replace_writer):
     class Endless(keras.layers.Layer):
         def call(self, inputs):
             return tf.while_loop(lambda x: True, tf.tanh, [inputs])[0]
@@ -272,7 +272,7 @@ def test_a_runtime_that_does_not_end_is_stopped(tmp_path, writers):
             return input_shape
 
     endless = classifier(keras.Input((None, None, 3)), Endless())
-    writers("onnx", lambda model, path: formats.write_onnx(endless.model, path))
+    replace_writer("onnx", lambda model, path: writers.write_onnx(endless.model, path))
     start = time.monotonic()
     parity = export(classifier(), ["onnx"], tmp_path, EXAMPLES, timeout_seconds=1.5)
     assert time.monotonic() - start < 15
@@ -297,9 +297,9 @@ def three_labels() -> inference_predictor.Predictor:
     ("other", "reason"),
     [(with_nan, "answers NaN or infinity"), (three_labels, "answers (2, 3) where Keras answers (2, 2)")],
 )
-def test_nan_and_other_shapes_are_refused(tmp_path, writers, other, reason):
+def test_nan_and_other_shapes_are_refused(tmp_path, replace_writer, other, reason):
     broken = other().model
-    writers("onnx", lambda model, path: formats.write_onnx(broken, path))
+    replace_writer("onnx", lambda model, path: writers.write_onnx(broken, path))
     parity = export(classifier(), ["onnx"], tmp_path, EXAMPLES)
     assert parity == {"onnx": {"refused": reason}}
     assert [path.name for path in tmp_path.iterdir()] == ["parity.json"]
@@ -321,22 +321,22 @@ class NewAxis(keras.layers.Layer):
         return input_shape
 
 
-def test_litert_without_flex_or_not_at_all(tmp_path, writers):
+def test_litert_without_flex_or_not_at_all(tmp_path, replace_writer):
     predictor = classifier(keras.Input((None, None, 3)), NewAxis())
     parity = export(predictor, ["litert", "onnx"], tmp_path, EXAMPLES)
     assert parity["litert"] == {"refused": "plain LiteRT has no operator for StridedSlice"}
     assert parity["onnx"]["max_abs_diff"] < 1e-5
 
     def with_flex(model, path):
-        model.export(path, format="litert", input_signature=formats._signature(model), verbose=False)
+        model.export(path, format="litert", input_signature=writers._signature(model), verbose=False)
 
-    writers("litert", with_flex)
+    replace_writer("litert", with_flex)
     parity = export(predictor, ["litert"], tmp_path, EXAMPLES)
     assert "plain LiteRT has no operator FlexStridedSlice" in parity["litert"]["refused"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "parity.json"]
 
 
-def test_pictures_out_are_compared_in_fractions_of_255(tmp_path, writers):
+def test_pictures_out_are_compared_in_fractions_of_255(tmp_path, replace_writer):
     def network(value: float) -> inference_predictor.Predictor:
         layer = keras.layers.Conv2D(
             3, 1, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(value)
@@ -347,21 +347,21 @@ def test_pictures_out_are_compared_in_fractions_of_255(tmp_path, writers):
         return inference_predictor.Predictor(model)
 
     other = network(100.0 + 0.0102)
-    writers("onnx", lambda model, path: formats.write_onnx(other.model, path))
+    replace_writer("onnx", lambda model, path: writers.write_onnx(other.model, path))
     parity = export(network(100.0), ["onnx", "litert"], tmp_path, EXAMPLES)
     assert parity["onnx"]["max_abs_diff"] == pytest.approx(0.0102 / 255, rel=1e-2)
     assert parity["onnx"]["same_top1"] is None
     assert parity["litert"]["max_abs_diff"] == 0.0
 
 
-def test_probabilities_for_each_pixel_are_no_pictures(tmp_path, writers):
+def test_probabilities_for_each_pixel_are_no_pictures(tmp_path, replace_writer):
     def network(shift: float) -> inference_predictor.Predictor:
         raw = keras.Input((None, None, 3), name="image")
         bias = keras.initializers.Constant([0.0, shift])
         scores = keras.layers.Conv2D(2, 1, activation="softmax", kernel_initializer="zeros", bias_initializer=bias)(raw)
         return inference_predictor.Predictor(keras.Model(raw, Answer("transfer", ["a", "b"], IMAGE)(scores)))
 
-    writers("onnx", lambda model, path: formats.write_onnx(network(0.02).model, path))
+    replace_writer("onnx", lambda model, path: writers.write_onnx(network(0.02).model, path))
     parity = export(network(0.0), ["onnx", "litert"], tmp_path, EXAMPLES)
     assert parity["onnx"]["refused"] == "answers differ from Keras by 0.005, more than 0.0001"  # 1 / (1 + exp(-0.02))
     assert parity["litert"]["same_top1"] == 1.0
@@ -402,13 +402,13 @@ def test_a_second_call_keeps_what_was_proved_of_the_same_file_only(tmp_path):
     assert list(export(classifier(), ["litert"], tmp_path, EXAMPLES)) == ["litert"]  # no file: nobody knows if the same
 
 
-def test_an_export_prints_nothing_of_what_its_converter_prints(tmp_path, capfd, writers):
+def test_an_export_prints_nothing_of_what_its_converter_prints(tmp_path, capfd, replace_writer):
     def loud(model, path):
         print("a converter prints")
         tf.print("from C++", output_stream=sys.stdout)
-        formats.write_onnx(model, path)
+        writers.write_onnx(model, path)
 
-    writers("onnx", loud)
+    replace_writer("onnx", loud)
     parity = export(classifier(), ["onnx"], tmp_path, EXAMPLES)
     output = capfd.readouterr()
     assert parity["onnx"]["max_abs_diff"] < 1e-5

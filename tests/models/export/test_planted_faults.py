@@ -21,7 +21,7 @@ from keras import ops
 from convmedia.models.answer import PICTURE
 from convmedia.models.export import exporter, parity
 from convmedia.models.export.evidence import Evidence
-from convmedia.models.formats import flatbuffer, formats, picture_decoding, runtimes, serving
+from convmedia.models.formats import flatbuffer, picture_decoding, runtimes, serving, writers
 from convmedia.models.formats.formats import FORMATS, Refused
 from convmedia.models.inference.predictor import Predictor
 from convmedia.models.networks import sounds as network_sounds
@@ -317,8 +317,8 @@ def edit_litert(change: Callable[[Any], Any]) -> Callable[[Path], None]:
 
 
 def written(format: str, build: Callable[[], keras.Model]) -> Callable[[Path], None]:
-    plain = {"litert-float16": formats.write_litert_float16, "litert-int8": formats.write_litert}
-    write = {**plain, "onnx-int8": formats.write_onnx}.get(format) or FORMATS[format].write
+    plain = {"litert-float16": writers.write_litert_float16, "litert-int8": writers.write_litert}
+    write = {**plain, "onnx-int8": writers.write_onnx}.get(format) or FORMATS[format].write
     return lambda path: write(build(), path)
 
 
@@ -605,7 +605,7 @@ def giving(subject: str, name: str, change: Callable[[Callable], Callable], reas
 def served(subject: str, name: str, part: str, put: Callable, reason: str = DIFFERS) -> Fault:
     def write(path: Path) -> None:
         with mock.patch.object(serving, part, put):
-            formats.write_saved_model(BUILDERS[subject](), path)
+            writers.write_saved_model(BUILDERS[subject](), path)
 
     return Fault(subject, "saved-model", name, reason, write=write)
 
@@ -713,7 +713,7 @@ def served_otherwise(path: Path) -> None:
     """`serve` is right, and what is served by default has blue first."""
     archive = keras.export.ExportArchive()
     right, wrong = classifier(), classifier(before=PREPARED["blue, green, red"]["before"])
-    signature = formats._signature(right)
+    signature = writers._signature(right)
     archive.track_and_add_endpoint("serve", right, signature)
     serving.add_bytes(archive, right)
     archive.track_and_add_endpoint("other", wrong, signature)
@@ -726,7 +726,7 @@ def served_otherwise(path: Path) -> None:
 
 
 def without_bytes(path: Path) -> None:
-    classifier().export(path, format="tf_saved_model", input_signature=formats._signature(classifier()), verbose=False)
+    classifier().export(path, format="tf_saved_model", input_signature=writers._signature(classifier()), verbose=False)
 
 
 ENTERED = [

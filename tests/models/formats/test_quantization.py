@@ -24,7 +24,7 @@ from convmedia.models.analysis import layer_tree
 from convmedia.models.answer import PICTURE
 from convmedia.models.export import exporter, quality_loss
 from convmedia.models.export.exporter import export
-from convmedia.models.formats import flatbuffer, formats, metadata, quantization, runtimes, weight_rounding
+from convmedia.models.formats import flatbuffer, formats, metadata, quantization, runtimes, weight_rounding, writers
 from convmedia.models.formats.quantization import Node
 from convmedia.models.inference import predictor as inference_predictor
 from convmedia.models.saving import assembly
@@ -201,7 +201,7 @@ def test_a_file_that_loses_too_much_and_one_that_aborts_its_interpreter_are_refu
 
     def lossy(model, path, batches):
         dense.set_weights([-good[0], -good[1]])  # each answer becomes the other one
-        formats.write_litert(model, path)
+        writers.write_litert(model, path)
         dense.set_weights(good)
 
     def abort(picture):
@@ -230,7 +230,7 @@ def test_a_file_that_loses_too_much_and_one_that_aborts_its_interpreter_are_refu
 
 def test_a_file_that_its_interpreter_does_not_take_is_refused(tmp_path, monkeypatch):
     def broken(model, path, batches):
-        formats.write_litert_int8(model, path, batches)
+        writers.write_litert_int8(model, path, batches)
         changed = flatbuffer.read(path.read_bytes())
         for operator in changed.subgraphs[0].operators:
             if flatbuffer.kinds(changed)[operator.opcodeIndex] == "MAX_POOL_2D":
@@ -345,14 +345,14 @@ def test_depthwise_and_separable_kernels_are_found(tmp_path):
     network = keras.Sequential([keras.Input((None, None, 3)), *layers])
     model = assembly.assemble(network, app="transfer", labels=LABELS, input=PICTURE, details={})
     assert len(weight_rounding.kernels(model)) == 5
-    formats.write_litert_int8(model, tmp_path / "model.tflite", lambda: iter([(np.stack(EXAMPLES[:2]),)]))
+    writers.write_litert_int8(model, tmp_path / "model.tflite", lambda: iter([(np.stack(EXAMPLES[:2]),)]))
     multiplied = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
     found = [(kind, types[:2]) for kind, types, _ in operators(tmp_path / "model.tflite") if kind in multiplied]
     kinds = ["CONV_2D", "DEPTHWISE_CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "FULLY_CONNECTED"]
     assert found == [(kind, ["INT8", "INT8"]) for kind in kinds]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converter's own
-        formats.write_onnx_int8(model, tmp_path / "model.onnx", lambda: iter([(np.stack(EXAMPLES[:2]),)]))
+        writers.write_onnx_int8(model, tmp_path / "model.onnx", lambda: iter([(np.stack(EXAMPLES[:2]),)]))
     assert list(onnx_kernels(tmp_path / "model.onnx")) == [8, 16, 16, 12, 2]
 
 
@@ -368,7 +368,7 @@ def test_files_are_measured_on_examples_that_did_not_calibrate_them(tmp_path, mo
 
     def calibrated(model, path, batches):
         seen["calibrated"] = [picture.tobytes() for batch in batches() for picture in batch[0]]
-        formats.write_litert_int8(model, path, batches)
+        writers.write_litert_int8(model, path, batches)
 
     def trial(examples):
         seen["measured"] = [picture.tobytes() for picture in examples]

@@ -158,11 +158,11 @@ def test_a_mask_that_is_two_hundredths_off_is_refused(tmp_path, monkeypatch):
     predictor = predictor_of(masks(), "mask", tmp_path)
     from dataclasses import replace
 
-    from convmedia.models.formats import formats
+    from convmedia.models.formats import writers
 
     def other(model, path):
         wrong = assemble(masks(1.03), app="toy", labels=LABELS, input=PICTURE, details={}, kind="mask")
-        formats.write_onnx(wrong, path)
+        writers.write_onnx(wrong, path)
 
     monkeypatch.setitem(exporter.FORMATS, "onnx", replace(exporter.FORMATS["onnx"], write=other))
     parity = export(predictor, ["onnx"], tmp_path / "out", EXAMPLES)

@@ -84,7 +84,7 @@ class Colour(StrEnum):
 Extracting = Annotated[
     str, typer.Option("--weights", help="What to look with: imagenet, from Keras's cache or its download, or a file.")
 ]
-Looking = Annotated[NetworkName, typer.Option("--network", help="The network that looks.")]
+FeatureNetwork = Annotated[NetworkName, typer.Option("--network", help="The network whose features are compared.")]
 ContentLayers = Annotated[
     list[str], typer.Option("--content-layer", help="Repeat it for several; default conv4_2, or the last of a file.")
 ]
@@ -110,7 +110,7 @@ def stylize(
     styles: Annotated[list[Path], typer.Argument(metavar="STYLE...", help="One painting or several.")],
     out: Annotated[Path, typer.Option(help="The picture to write; STEM_steps/ beside it holds steps and report.")],
     weights: Extracting = "imagenet",
-    network: Looking = NetworkName.vgg19,
+    network: FeatureNetwork = NetworkName.vgg19,
     content_layer: ContentLayers = [],  # noqa: B006
     style_layer: StyleLayers = [],  # noqa: B006
     pooling: Annotated[Pooling, typer.Option(help="How the network shrinks its maps.")] = Pooling.max,
@@ -165,7 +165,7 @@ class Options(TrainOptions):
         typer.Option(callback=data_given, help="A folder of photos, or a named set of pictures; several joined by +."),
     ]
     weights: Extracting = "imagenet"
-    network: Looking = NetworkName.vgg19
+    network: FeatureNetwork = NetworkName.vgg19
     content_layer: ContentLayers = field(default_factory=list)
     style_layer: StyleLayers = field(default_factory=list)
     content_weight: ContentWeight = 1.0

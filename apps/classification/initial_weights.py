@@ -29,7 +29,7 @@ def first_network(run: Run, labels: Sequence[str]):
     return network
 
 
-def first_filters(predictor: Predictor, build: Callable[[int], Any] | None = None) -> np.ndarray:
+def first_filters(predictor: "Predictor", build: Callable[[int], Any] | None = None) -> np.ndarray:
     """The first convolution's filters before training, made again from the seed.
 
     Args:

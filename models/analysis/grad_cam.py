@@ -61,6 +61,11 @@ def activations(model: keras.Model, picture: np.ndarray) -> list[tuple[str, np.n
     return list(_maps(network, _seen(model, picture)))
 
 
+def has_filters(layer: keras.Layer) -> bool:
+    """Whether a network or saved model holds a 2-D convolution."""
+    return next(_convolutions(layer), None) is not None
+
+
 def filters(layer: keras.Layer) -> np.ndarray:
     """The kernels of a convolution, or of the first one in a network or saved model.
 

@@ -66,7 +66,7 @@ def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, m
     from convmedia.apps.reporting.html import Report
     from convmedia.apps.tasks.audio import explain
     from convmedia.apps.training.checkpoints import kept_epoch
-    from convmedia.models.analysis.grad_cam import filters
+    from convmedia.models.analysis.grad_cam import filters, has_filters
     from convmedia.models.networks.sounds import parameters
 
     report = Report("Sounds", f"{predictor.details['network']} trained on {data.name}, {len(data.train):,} sounds")
@@ -81,7 +81,8 @@ def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, m
         truth = truth_in(predictor.labels or [], data)
         classification(report, scores, truth, predictor.labels or [])
         mistakes(report, predictor, data, scores, truth)
-    report.figure("First filters", filter_sheet(filters(predictor.model), explain.filters_before(predictor)))
+    if has_filters(predictor.model):
+        report.figure("First filters", filter_sheet(filters(predictor.model), explain.filters_before(predictor)))
     write_end(report, run, data, metrics, Heard_as=predictor.input)
 
 

@@ -190,8 +190,9 @@ def measure(predictor: FilePredictor, data: Digits) -> tuple[dict[str, Any], np.
 
 
 def filters_drawn(report, predictor: "Predictor") -> None:
-    """The first filters before and after training, in the report."""
+    """The first filters before and after training, in the report, where the network has any."""
     from convmedia.apps.reporting.feature_maps import filter_sheet
-    from convmedia.models.analysis.grad_cam import filters
+    from convmedia.models.analysis.grad_cam import filters, has_filters
 
-    report.figure("First filters", filter_sheet(filters(predictor.model), first_filters(predictor)))
+    if has_filters(predictor.model):
+        report.figure("First filters", filter_sheet(filters(predictor.model), first_filters(predictor)))

@@ -16,6 +16,15 @@ def wanted(options: dict[str, Any]) -> bool:
     return bool(options.get("folds")) and options.get("fold") is None
 
 
+def on_pictures(run: Run, train: Callable[[Run], dict[str, Any]]) -> dict[str, Any]:
+    """From the arguments of a run on labelled pictures to its complete folder: one training, or one for each fold."""
+    from convmedia.data.datasets import photos
+
+    if wanted(run.arguments):
+        return each(run, photos.folds(run.arguments["data"]), train, "picture")
+    return train(run)
+
+
 def each(run: Run, names: list[str], train: Callable[[Run], dict[str, Any]], noun: str) -> dict[str, Any]:
     """Train and test on each fold; complete ones are kept when a run is continued.
 

@@ -8,11 +8,8 @@ BANK = 160  # px, at which the pictures are kept that the default network is tra
 def train_run(run) -> dict[str, Any]:
     """From a run's arguments to its complete folder: one training, or one for each fold."""
     from convmedia.apps.classification import cross_validation
-    from convmedia.data.datasets import photos
 
-    if cross_validation.wanted(run.arguments):
-        return cross_validation.each(run, photos.folds(run.arguments["data"]), train_one, "picture")
-    return train_one(run)
+    return cross_validation.on_pictures(run, train_one)
 
 
 def train_one(run) -> dict[str, Any]:

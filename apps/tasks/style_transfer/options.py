@@ -10,7 +10,7 @@ from convmedia.data.storage.files import shown
 
 ANIMATIONS = (".gif", ".webp")
 CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
-"""Of each block of the networks that look."""
+"""Convolutions in each block of the networks whose features are compared."""
 
 
 def blend_given(blend: str | None) -> str | None:

@@ -48,7 +48,7 @@ def train_run(run: Run) -> dict[str, Any]:
     """
     options = run.arguments
     paintings = [fitting(Path(path), options["style_size"]) for path in options["styles"]]
-    with said_if_long("reading the weights of the network that looks"):
+    with said_if_long("reading the weights of the feature network"):
         seen = extractor(options)
     check_size(options, seen)
     with progress("reading photos") as update:

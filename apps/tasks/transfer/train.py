@@ -19,7 +19,6 @@ from convmedia.apps.training import distributed, trainer
 from convmedia.apps.training.checkpoints import Choice, best_epoch, monitored
 from convmedia.apps.training.class_balance import class_weights, watched, weighted
 from convmedia.apps.training.mixed_precision import precision_here, twin
-from convmedia.data.datasets import photos
 from convmedia.data.datasets.photos import Decoded, Pictures
 from convmedia.models.answer import PICTURE
 from convmedia.models.backbones import catalogue, finetuning
@@ -85,9 +84,7 @@ class Parts:
 
 def train_run(run: Run) -> dict[str, Any]:
     """From a run's arguments to its complete folder: one training, or one for each fold."""
-    if cross_validation.wanted(run.arguments):
-        return cross_validation.each(run, photos.folds(run.arguments["data"]), train_one, "picture")
-    return train_one(run)
+    return cross_validation.on_pictures(run, train_one)
 
 
 def train_one(run: Run) -> dict[str, Any]:

@@ -124,8 +124,8 @@ def test_several_scales_are_several_files(folder, tmp_path, capsys):
 
 
 def test_networks_of_one_scale_are_trained_one_after_the_other(folder, tmp_path, capsys):
-    scales = ("--scale", 2, "--scale", 3)
-    code, out, err = run(capsys, "train", "--data", folder, *QUICK, *scales, "--out", tmp_path / "run")
+    short = (*QUICK, "--epochs", 1, "--limit", 4, "--scale", 2, "--scale", 3)
+    code, out, err = run(capsys, "train", "--data", folder, *short, "--out", tmp_path / "run")
     assert code == 0, err
     assert {"model_x2.keras", "model_x3.keras", "x2", "x3"} <= {path.name for path in (tmp_path / "run").iterdir()}
     assert set(json.loads((tmp_path / "run" / "run.json").read_text())["metrics"]) == {"x2", "x3"}
@@ -177,7 +177,7 @@ def test_evaluate_says_that_it_was_the_ensemble(folder, trained, capsys):
     assert out.startswith(f"{folder}, srcnn x2, ensemble\n")
 
 
-@pytest.mark.parametrize("name", ["Set5", "Set14"])
+@pytest.mark.parametrize("name", ["Set5", pytest.param("Set14", marks=pytest.mark.slow)])
 def test_bicubic_rows_are_the_published_ones(name, bicubic, capsys):
     if "CONVMEDIA_DATA" not in os.environ:
         pytest.skip("needs the benchmark pictures")

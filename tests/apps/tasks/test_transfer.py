@@ -173,6 +173,7 @@ def test_predict_export_and_explain(trained, folder, tmp_path, capsys):
     assert (tmp_path / "explained" / "0000-4-grad-cam.png").is_file()
 
 
+@pytest.mark.slow  # 14.7 million weights are trained and written
 def test_vgg16_runs_whole_without_weights(folder, tmp_path, capsys):
     arguments = ("--weights", "none", "--side", 32, "--epochs", 1, "--blocks", 1, "--batch-size", 16)
     code, out, err = run(capsys, "train", "--data", folder, *arguments, "--out", tmp_path / "run")

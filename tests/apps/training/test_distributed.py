@@ -133,7 +133,7 @@ def test_all_devices_of_a_machine_train_as_one_does(alone, start, tmp_path):
 
 
 @needs_jax
-@pytest.mark.parametrize("lost, how", [(0, signal.SIGKILL), (1, signal.SIGINT)])
+@pytest.mark.parametrize("lost, how", [(0, signal.SIGKILL), pytest.param(1, signal.SIGINT, marks=pytest.mark.slow)])
 def test_when_a_process_ends_the_other_says_one_line(start_pair, lost, how):
     pair = start_pair(STEPS)
     for process in pair:

@@ -108,7 +108,7 @@ def test_block5_of_vgg16_has_half_of_its_weights():
     assert sum(weight.numpy().size for weight in whole.trainable_weights) == 513
 
 
-@pytest.mark.parametrize("name", ["mobilenet-v2", "resnet50"])
+@pytest.mark.parametrize("name", ["mobilenet-v2", pytest.param("resnet50", marks=pytest.mark.slow)])
 def test_statistics_do_not_move_by_one_bit(name):
     network = backbone(name, "none")
     whole = with_head(network, classes=2, dropout=0.3)

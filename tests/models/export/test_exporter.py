@@ -481,8 +481,8 @@ def test_a_large_probe_is_as_large_as_there_is_time_for():
 
 def test_a_probe_that_the_model_itself_does_not_take_is_left_out(tmp_path):
     valid = classifier(keras.Input((None, None, 3)), keras.layers.Conv2D(3, 3))  # of 3x3 pixels or more
-    parity = export(valid, ["onnx", "saved-model"], tmp_path, pictures((20, 30), (20, 30)))
-    assert [entry["same_top1"] for entry in parity.values()] == [1.0, 1.0]
+    parity = export(valid, ["onnx"], tmp_path, pictures((20, 30), (20, 30)))
+    assert [entry["same_top1"] for entry in parity.values()] == [1.0]
 
 
 def test_answers_are_asked_twice():

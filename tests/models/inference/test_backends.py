@@ -171,7 +171,7 @@ print(json.dumps({"masks": masks(range(2)), "again": masks(range(1, 2)), "diverg
 """
 
 
-@pytest.fixture(scope="module", params=["tensorflow", "jax", "torch"])
+@pytest.fixture(scope="module", params=["tensorflow", pytest.param("jax", marks=pytest.mark.slow), "torch"])
 def trained(request, tmp_path_factory):
     """What small trainings with a backend tell."""
     if find_spec(request.param) is None:

@@ -141,7 +141,9 @@ def test_training_prepares_as_the_file_does(compact):
         np.testing.assert_allclose(fast, grad_cam.prepared(compact[1], sound[0]), atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["compact", "speech", "tagger"])
+@pytest.mark.parametrize(
+    "name", ["compact", *(pytest.param(name, marks=pytest.mark.slow) for name in ("speech", "tagger"))]
+)
 def test_exported_files_answer_alike_for_every_length(name, tmp_path):
     files.save(built(name)[1], tmp_path / "model.keras")
     predictor = files.load(tmp_path / "model.keras")

@@ -92,10 +92,17 @@ def test_a_model_of_several_styles_asks_for_their_weights(several):
         several(pictures(1, 8, 8))
 
 
-@pytest.mark.parametrize("kind", ["single", "several"])
-def test_exported_files_answer_as_keras_does(kind, tmp_path, request):
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("single", ["litert"]),
+        ("several", ["saved-model", "onnx", "litert"]),
+        pytest.param("single", ["saved-model", "onnx"], marks=pytest.mark.slow),
+    ],
+)
+def test_exported_files_answer_as_keras_does(kind, names, tmp_path, request):
     examples = [pictures(*size).astype("uint8") for size in ((24, 32), (37, 21), (8, 8))]
-    parity = export(request.getfixturevalue(kind), ["saved-model", "onnx", "litert"], tmp_path, examples)
+    parity = export(request.getfixturevalue(kind), names, tmp_path, examples)
     assert {name: entry.get("refused") for name, entry in parity.items()} == dict.fromkeys(parity)
     assert max(entry["max_abs_diff"] for entry in parity.values()) < 1e-4
 

@@ -1,7 +1,5 @@
 """Networks that enlarge pictures: as published, of any size, the same in tiles, in files and in other runtimes."""
 
-import itertools
-
 import keras
 import numpy as np
 import pytest
@@ -18,7 +16,12 @@ from convmedia.models.networks.super_resolution import SCALES, carn, carn_m, src
 from convmedia.models.saving.assembly import assemble
 from convmedia.models.saving.files import load, save
 
-EVERY = list(itertools.product(SUPER_RESOLUTION, SCALES))
+# Each network at one scale, all scales among them; the other pairs by `make test-all`.
+EVERY = [
+    pytest.param(name, scale, marks=[] if scale == SCALES[place % len(SCALES)] else [pytest.mark.slow])
+    for place, name in enumerate(SUPER_RESOLUTION)
+    for scale in SCALES
+]
 
 
 def lively(network, seed=0):

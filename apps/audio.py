@@ -20,13 +20,10 @@ from convmedia.apps.cli.early_checks import all_missing
 from convmedia.apps.cli.inputs import given
 from convmedia.apps.cli.options import (
     Backend,
-    BatchSize,
-    ClassWeights,
     Engine,
     EngineChoice,
     EngineRuntime,
     EngineRuntimeChoice,
-    Epochs,
     FilesFrom,
     Fold,
     Folder,
@@ -36,12 +33,11 @@ from convmedia.apps.cli.options import (
     Json,
     Model,
     Rows,
-    SoundMonitorOption,
     Top,
     Workers,
 )
 from convmedia.apps.cli.task import Task
-from convmedia.apps.cli.train_options import LabelOptions
+from convmedia.apps.cli.train_options import BatchSize, ClassWeights, Epochs, LabelOptions, SoundMonitorOption
 from convmedia.apps.tasks.audio.train import figures_line, train_run
 from convmedia.apps.verbs import predict as verbs_predict
 from convmedia.apps.verbs import train

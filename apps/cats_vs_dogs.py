@@ -14,21 +14,9 @@ from convmedia.apps.cli import entry
 from convmedia.apps.cli.application import application
 from convmedia.apps.cli.backend import use_backend
 from convmedia.apps.cli.choices import choice
-from convmedia.apps.cli.options import (
-    Augment,
-    Backend,
-    BatchSize,
-    Data,
-    EngineRuntime,
-    EngineRuntimeChoice,
-    Epochs,
-    Fold,
-    Group,
-    Json,
-    Model,
-)
+from convmedia.apps.cli.options import Backend, Data, EngineRuntime, EngineRuntimeChoice, Fold, Group, Json, Model
 from convmedia.apps.cli.task import Task
-from convmedia.apps.cli.train_options import PhotoOptions
+from convmedia.apps.cli.train_options import Augment, BatchSize, Epochs, PhotoOptions
 from convmedia.apps.tasks.cats_vs_dogs.train import train_run
 from convmedia.apps.verbs import classifier
 from convmedia.models.networks.catalogue import PHOTOS

@@ -18,23 +18,17 @@ from convmedia.apps.cli.backend import use_backend
 from convmedia.apps.cli.choices import choice
 from convmedia.apps.cli.options import (
     Backend,
-    BatchSize,
     Data,
     EngineRuntime,
     EngineRuntimeChoice,
-    Epochs,
     Fold,
     Group,
     Inputs,
     Json,
     Model,
-    Out,
-    Overwrite,
-    Resume,
-    Seed,
 )
 from convmedia.apps.cli.task import Task
-from convmedia.apps.cli.train_options import PhotoOptions
+from convmedia.apps.cli.train_options import BatchSize, Epochs, Out, Overwrite, PhotoOptions, Resume, Seed
 from convmedia.apps.console.progress import progress
 from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import note, say, tell

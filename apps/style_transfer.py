@@ -19,23 +19,20 @@ from convmedia.apps.cli.early_checks import data_given, pictures_given
 from convmedia.apps.cli.inputs import given
 from convmedia.apps.cli.options import (
     Backend,
-    BatchSize,
     Engine,
     EngineChoice,
     EngineRuntime,
     EngineRuntimeChoice,
-    Epochs,
     FilesFrom,
     Folder,
     Frames,
     InputsOrList,
     Json,
     Model,
-    Seed,
     Workers,
 )
 from convmedia.apps.cli.task import Task
-from convmedia.apps.cli.train_options import TrainOptions
+from convmedia.apps.cli.train_options import BatchSize, Epochs, Seed, TrainOptions
 from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import tell
 from convmedia.apps.tasks.style_transfer import options

@@ -19,25 +19,20 @@ from convmedia.apps.cli.inputs import given
 from convmedia.apps.cli.options import (
     Arithmetic,
     Backend,
-    BatchSize,
     Engine,
     EngineChoice,
     EngineRuntime,
     EngineRuntimeChoice,
-    Epochs,
     FilesFrom,
     Folder,
     Frames,
     InputsOrList,
     Json,
-    Limit,
     Model,
-    Patience,
-    Weights,
     Workers,
 )
 from convmedia.apps.cli.task import Task
-from convmedia.apps.cli.train_options import TrainOptions
+from convmedia.apps.cli.train_options import BatchSize, Epochs, Limit, Patience, TrainOptions, Weights
 from convmedia.apps.verbs import train, transform
 from convmedia.apps.verbs.export import add_export
 from convmedia.models.networks.catalogue import SUPER_RESOLUTION

@@ -14,20 +14,9 @@ from convmedia.apps.cli import entry
 from convmedia.apps.cli.application import application
 from convmedia.apps.cli.backend import load_pipelines, use_backend
 from convmedia.apps.cli.early_checks import required
-from convmedia.apps.cli.options import (
-    Augment,
-    Backend,
-    BatchSize,
-    Data,
-    EngineRuntime,
-    EngineRuntimeChoice,
-    Fold,
-    Group,
-    Json,
-    Model,
-)
+from convmedia.apps.cli.options import Backend, Data, EngineRuntime, EngineRuntimeChoice, Fold, Group, Json, Model
 from convmedia.apps.cli.task import Task
-from convmedia.apps.cli.train_options import PhotoOptions
+from convmedia.apps.cli.train_options import Augment, BatchSize, PhotoOptions
 from convmedia.apps.console.terminal import tell
 from convmedia.apps.runs.given import Given
 from convmedia.apps.verbs import classifier

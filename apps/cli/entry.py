@@ -2,12 +2,17 @@
 
 import os
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 
 import typer
 
-from convmedia.apps.console.complaints import MACHINE, interruption, of_argument
+from convmedia.apps.console.complaints import MACHINE, of_argument
 from convmedia.apps.console.terminal import complain, in_utf8, say, tell
 from convmedia.data.storage.errors import InputError
+
+INTERRUPTED = 130
 
 
 def run(command: typer.Typer, arguments: list[str] | None = None) -> None:
@@ -61,4 +66,14 @@ def interrupted(error: BaseException | None) -> bool:
     return False
 
 
-INTERRUPTED = 130
+def interruption(arguments: Sequence[str] | None) -> str:
+    """What is said after Ctrl-C: how the command goes on."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    out = next((Path(after) for option, after in pairwise(given) if option == "--out"), None)
+    if out is not None and not out.exists():
+        return "interrupted; nothing was written to --out"
+    if "train" in given or "compare" in given:
+        return "interrupted; complete epochs are kept: the same command with --resume goes on"
+    if out is not None:
+        return "interrupted; what was done is kept: the same command goes on"
+    return "interrupted"

@@ -12,12 +12,9 @@ from convmedia.apps.cli.early_checks import (
     engine_given,
     group_given,
     model_given,
-    to_begin,
     to_write_in,
-    weights_given,
 )
 from convmedia.apps.cli.row_formats import rows_file
-from convmedia.data.augmentation.catalogue import PHOTOS
 from convmedia.models.formats.formats import plain, quantisations
 
 
@@ -39,29 +36,12 @@ class EngineRuntime(StrEnum):
     onnx = "onnx"
 
 
-class Monitor(StrEnum):
-    accuracy = "accuracy"
-    balanced_accuracy = "balanced-accuracy"
-    macro_f1 = "macro-f1"
-    loss = "loss"
-
-
-class SoundMonitor(StrEnum):
-    accuracy = "accuracy"
-    balanced_accuracy = "balanced-accuracy"
-    macro_f1 = "macro-f1"
-    loss = "loss"
-    certainty = "certainty"
-    average_precision = "average-precision"
-
-
 Data = Annotated[
     str,
     typer.Option(
         callback=data_given, help="A named set (`convmedia data list`), a folder of class folders or a table."
     ),
 ]
-Out = Annotated[Path, typer.Option(help="The run folder to write.")]
 Group = Annotated[
     str | None,
     typer.Option(
@@ -70,64 +50,10 @@ Group = Annotated[
         "part, if there is one) belong together and stay in one split.",
     ),
 ]
-Folds = Annotated[
-    bool,
-    typer.Option(
-        "--folds",
-        help="Train once for each fold: the set's own folds where it has some, else five stratified ones; mean and "
-        "spread.",
-    ),
-]
 Fold = Annotated[
     str | None, typer.Option(help="Test on this fold only: one of the set's own (a speaker), else 1 to 5.")
 ]
-Epochs = Annotated[int, typer.Option(min=1, max=4096, help="Passes over the training examples.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Examples a step.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Train on at most this many examples.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Everything random follows from it.")]
-Weights = Annotated[
-    str,
-    typer.Option(
-        callback=weights_given, help="Start from a run folder, a .keras file or shipped weights by name: fine-tuning."
-    ),
-]
-Patience = Annotated[
-    int | None, typer.Option(min=1, help="Stop early after this many epochs without a better validation figure.")
-]
-Augment = Annotated[
-    str,
-    choice(
-        PHOTOS,
-        "photos: rotation 40, shifts, shear and zoom 0.2, flip. strong: crops and colours. randaugment: crops and two "
-        "of its operations. light: flips, small turns and zooms.",
-    ),
-]
-MonitorOption = Annotated[
-    Monitor, typer.Option("--monitor", help="The validation figure that chooses the epoch that is kept.")
-]
-SoundMonitorOption = Annotated[
-    SoundMonitor | None,
-    typer.Option(
-        "--monitor",
-        help="The validation figure that chooses the epoch that is kept; default certainty, the mean probability of "
-        "the right label, or average-precision where a sound may have several labels.",
-    ),
-]
-ClassWeights = Annotated[
-    bool | None,
-    typer.Option("--class-weights/--no-class-weights", help="Rare labels count as much as frequent ones."),
-]
-Precision = Annotated[
-    Arithmetic,
-    typer.Option(help="What the training multiplies in; auto: bfloat16 where the hardware does. Files use float32."),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --out, with its recorded arguments.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", callback=to_begin, help="Replace the run in --out.")]
 Backend = Annotated[str | None, typer.Option(help="Keras backend: tensorflow (default), jax or torch.")]
-Distribute = Annotated[
-    bool,
-    typer.Option("--distribute", help="Train with JAX on all devices, and on the machines that the environment names."),
-]
 Model = Annotated[
     str | None,
     typer.Option(

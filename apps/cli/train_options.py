@@ -3,32 +3,122 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
-from typing import Any, get_type_hints
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from convmedia.apps.cli.options import (
-    Arithmetic,
-    Backend,
-    BatchSize,
-    ClassWeights,
-    Data,
-    Distribute,
-    Epochs,
-    Fold,
-    Folds,
-    Group,
-    Limit,
-    Monitor,
-    MonitorOption,
-    Out,
-    Overwrite,
-    Patience,
-    Precision,
-    Resume,
-    Seed,
-    Weights,
+from convmedia.apps.cli.choices import choice
+from convmedia.apps.cli.early_checks import (
+    to_begin,
+    weights_given,
 )
+from convmedia.apps.cli.options import Arithmetic, Backend, Data, Fold, Group
+from convmedia.data.augmentation.catalogue import PHOTOS
+
+
+class Monitor(StrEnum):
+    accuracy = "accuracy"
+    balanced_accuracy = "balanced-accuracy"
+    macro_f1 = "macro-f1"
+    loss = "loss"
+
+
+class SoundMonitor(StrEnum):
+    accuracy = "accuracy"
+    balanced_accuracy = "balanced-accuracy"
+    macro_f1 = "macro-f1"
+    loss = "loss"
+    certainty = "certainty"
+    average_precision = "average-precision"
+
+
+Out = Annotated[Path, typer.Option(help="The run folder to write.")]
+
+
+Folds = Annotated[
+    bool,
+    typer.Option(
+        "--folds",
+        help="Train once for each fold: the set's own folds where it has some, else five stratified ones; mean and "
+        "spread.",
+    ),
+]
+
+
+Epochs = Annotated[int, typer.Option(min=1, max=4096, help="Passes over the training examples.")]
+
+
+BatchSize = Annotated[int, typer.Option(min=1, help="Examples a step.")]
+
+
+Limit = Annotated[int | None, typer.Option(min=1, help="Train on at most this many examples.")]
+
+
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Everything random follows from it.")]
+
+
+Weights = Annotated[
+    str,
+    typer.Option(
+        callback=weights_given, help="Start from a run folder, a .keras file or shipped weights by name: fine-tuning."
+    ),
+]
+
+
+Patience = Annotated[
+    int | None, typer.Option(min=1, help="Stop early after this many epochs without a better validation figure.")
+]
+
+
+Augment = Annotated[
+    str,
+    choice(
+        PHOTOS,
+        "photos: rotation 40, shifts, shear and zoom 0.2, flip. strong: crops and colours. randaugment: crops and two "
+        "of its operations. light: flips, small turns and zooms.",
+    ),
+]
+
+
+MonitorOption = Annotated[
+    Monitor, typer.Option("--monitor", help="The validation figure that chooses the epoch that is kept.")
+]
+
+
+SoundMonitorOption = Annotated[
+    SoundMonitor | None,
+    typer.Option(
+        "--monitor",
+        help="The validation figure that chooses the epoch that is kept; default certainty, the mean probability of "
+        "the right label, or average-precision where a sound may have several labels.",
+    ),
+]
+
+
+ClassWeights = Annotated[
+    bool | None,
+    typer.Option("--class-weights/--no-class-weights", help="Rare labels count as much as frequent ones."),
+]
+
+
+Precision = Annotated[
+    Arithmetic,
+    typer.Option(help="What the training multiplies in; auto: bfloat16 where the hardware does. Files use float32."),
+]
+
+
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --out, with its recorded arguments.")]
+
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", callback=to_begin, help="Replace the run in --out.")]
+
+
+Distribute = Annotated[
+    bool,
+    typer.Option("--distribute", help="Train with JAX on all devices, and on the machines that the environment names."),
+]
 
 FIRST = ("styles", "out", "data", "group", "folds", "fold")  # on a help page: what is learned from
 HOW = ("resume", "overwrite", "backend", "distribute")  # a run is made, not what is made

@@ -2,10 +2,6 @@
 
 import errno
 import re
-import sys
-from collections.abc import Sequence
-from itertools import pairwise
-from pathlib import Path
 
 import typer
 
@@ -49,16 +45,3 @@ def of_argument(error: typer.TyperException) -> str:
         least, most = param.type.min, param.type.max
         advice = f"give {least} or more" if least is not None and float(received) < least else f"give {most} or less"
     return f"{name} {received}: {advice or f'is not {what}'}"
-
-
-def interruption(arguments: Sequence[str] | None) -> str:
-    """What is said after Ctrl-C: how the command goes on."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    out = next((Path(after) for option, after in pairwise(given) if option == "--out"), None)
-    if out is not None and not out.exists():
-        return "interrupted; nothing was written to --out"
-    if "train" in given or "compare" in given:
-        return "interrupted; complete epochs are kept: the same command with --resume goes on"
-    if out is not None:
-        return "interrupted; what was done is kept: the same command goes on"
-    return "interrupted"

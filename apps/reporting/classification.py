@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from convmedia.apps.reporting import charts
+from convmedia.apps.reporting import charts, confusion_matrix
 from convmedia.apps.reporting.html import Report, _left_out
 
 
@@ -26,16 +26,16 @@ def classification(
         pictures: example index -> (uint8 picture, caption), asked for the worst mistakes only; None leaves them out.
         mistakes: how many of them are shown: wrong answers, the most confident first.
     """
-    from sklearn.metrics import confusion_matrix
+    from sklearn import metrics
 
     probabilities, truth = np.asarray(probabilities), np.asarray(truth)
     answers = probabilities.argmax(axis=1)
-    matrix = confusion_matrix(truth, answers, labels=range(len(labels)))
+    matrix = metrics.confusion_matrix(truth, answers, labels=range(len(labels)))
     wrong = np.flatnonzero(answers != truth)
     counted = f"{len(truth) - len(wrong)} of {len(truth)} answers are right."
     explained = "Rows are the truth, columns the answers; the stronger the colour, the larger the share of its row."
-    report.figure("Confusion matrix", charts.confusion(matrix, labels), f"{counted} {explained}", counted)
-    _confused_pairs(report, matrix, labels)
+    report.figure("Confusion matrix", confusion_matrix.confusion(matrix, labels), f"{counted} {explained}", counted)
+    confusion_matrix.confused_pairs(report, matrix, labels)
     rows = _per_label(truth, answers, labels)
     report.table("Labels", ("label", "precision", "recall", "F1", "examples"), rows, _left_out(rows))
     error = f"Expected calibration error {100 * charts.calibration_error(probabilities, truth):.2g} %."
@@ -70,13 +70,3 @@ def _per_label(truth: np.ndarray, answers: np.ndarray, labels: Sequence[str]) ->
 
 def _percents(values: Sequence[float | None]) -> list[str | None]:
     return [None if value is None else f"{100 * value:.1f} %" for value in values]
-
-
-def _confused_pairs(report: Report, matrix: np.ndarray, labels: Sequence[str], most: int = 10) -> None:
-    """A table of the mistakes made most often, where there are more than two labels."""
-    mistakes = np.where(np.eye(len(labels), dtype=bool), 0, matrix)
-    order = np.argsort(-mistakes, axis=None, kind="stable")[:most]
-    places = [divmod(int(place), len(labels)) for place in order if mistakes.flat[place] > 0]
-    if len(labels) > 2 and places:
-        rows = [(labels[row], labels[column], int(matrix[row, column])) for row, column in places]
-        report.table("Most often confused", ("truth", "answer", "times"), rows)

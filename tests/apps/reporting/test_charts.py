@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
-from convmedia.apps.reporting import charts
+from convmedia.apps.reporting import charts, confusion_matrix
 
 
 def line(axes, label):
@@ -52,17 +52,17 @@ def test_missing_values_are_gaps_and_one_epoch_is_enough():
 
 def test_confusion_writes_counts_and_colours_by_the_share_of_the_row():
     matrix = np.array([[8, 0, 0], [1, 3, 0], [0, 0, 0]])
-    axes = charts.confusion(matrix, ["a", "b", "c"]).axes[0]
+    axes = confusion_matrix.confusion(matrix, ["a", "b", "c"]).axes[0]
     written = {text.get_position(): text.get_text() for text in axes.texts}
     assert written == {(0, 0): "8", (0, 1): "1", (1, 1): "3"}  # (answer, truth)
     cells = axes.get_images()[0].get_array()
     np.testing.assert_allclose(cells[..., 3], np.sqrt(np.array([[1, 0, 0], [0.25, 0.75, 0], [0, 0, 0]])))
-    assert tuple(cells[1, 1, :3]) == to_rgba(charts.RIGHT)[:3]
-    assert tuple(cells[1, 0, :3]) == to_rgba(charts.WRONG)[:3]
+    assert tuple(cells[1, 1, :3]) == to_rgba(confusion_matrix.RIGHT)[:3]
+    assert tuple(cells[1, 0, :3]) == to_rgba(confusion_matrix.WRONG)[:3]
 
 
 def test_confusion_takes_any_label_and_shortens_long_ones():
-    figure = charts.confusion(np.eye(3, dtype=int), ["$1", r"$\frac$", "x" * 40])
+    figure = confusion_matrix.confusion(np.eye(3, dtype=int), ["$1", r"$\frac$", "x" * 40])
     figure.draw_without_rendering()  # mathematics that does not parse would raise here
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert labels == ["$1", r"$\frac$", "x" * 23 + "…"]
@@ -70,7 +70,7 @@ def test_confusion_takes_any_label_and_shortens_long_ones():
 
 @pytest.mark.parametrize(("count", "counted"), [(50, 50), (51, 0)])
 def test_confusion_counts_up_to_fifty_labels_within_their_cells(count, counted):
-    figure = charts.confusion(999 * np.eye(count, dtype=int), [str(i) for i in range(count)])
+    figure = confusion_matrix.confusion(999 * np.eye(count, dtype=int), [str(i) for i in range(count)])
     texts = figure.axes[0].texts
     assert len(texts) == counted
     figure.draw_without_rendering()

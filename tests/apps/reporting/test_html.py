@@ -16,7 +16,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from convmedia.apps.reporting import charts
+from convmedia.apps.reporting import charts, confusion_matrix
 from convmedia.apps.reporting.classification import classification
 from convmedia.apps.reporting.html import Report
 
@@ -157,7 +157,9 @@ def test_tables_have_headings_and_set_numbers_to_the_right(tmp_path):
 
 def test_figures_are_drawings_whose_ink_follows_the_mode(tmp_path):
     labels = ["猫", "a<b", "$1"]  # the font that measures has no glyph for the first: no warning, the text stays
-    page = read(Report("x").figure("C", charts.confusion(np.eye(3, dtype=int), labels), alt="three right"), tmp_path)
+    page = read(
+        Report("x").figure("C", confusion_matrix.confusion(np.eye(3, dtype=int), labels), alt="three right"), tmp_path
+    )
     (attributes, _), drawing = page.all("img")[0], content(page.all("img")[0][0]["src"], "image/svg+xml")
     assert attributes["alt"] == "three right"
     texts = [each.text for each in ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text")]

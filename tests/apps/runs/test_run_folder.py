@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import typer
 
-from convmedia.apps.cli import application, entry, options
+from convmedia.apps.cli import application, entry, options, train_options
 from convmedia.apps.runs import opening, run_folder
 from convmedia.apps.runs import record as runs_record
 from convmedia.apps.runs.given import given_in
@@ -26,12 +26,12 @@ def opened(tmp_path):
         @command.command()
         def train(
             context: typer.Context,
-            out: options.Out,
+            out: train_options.Out,
             data: options.Data = "digits",
-            epochs: options.Epochs = 5,
-            limit: options.Limit = None,
-            resume: options.Resume = False,
-            overwrite: options.Overwrite = False,
+            epochs: train_options.Epochs = 5,
+            limit: train_options.Limit = None,
+            resume: train_options.Resume = False,
+            overwrite: train_options.Overwrite = False,
         ) -> None:
             found.append(opening.open_run("test", given_in(context)))
 
@@ -308,9 +308,9 @@ def needing():
         def train(
             context: typer.Context,
             styles: Annotated[list[str], typer.Argument()],
-            out: options.Out,
+            out: train_options.Out,
             data: options.Data,
-            resume: options.Resume = False,
+            resume: train_options.Resume = False,
         ) -> None:
             found.append(opening.open_run("test", given_in(context)))
 

@@ -6,9 +6,9 @@ from importlib import import_module
 from convmedia.apps.classification import photo_task as photos
 from convmedia.apps.cli.application import application
 from convmedia.apps.cli.backend import use_backend
-from convmedia.apps.cli.options import BatchSize, Data, Epochs, Json, Model
+from convmedia.apps.cli.options import Data, Json, Model
 from convmedia.apps.cli.task import Task
-from convmedia.apps.cli.train_options import PhotoOptions
+from convmedia.apps.cli.train_options import BatchSize, Epochs, PhotoOptions
 from convmedia.apps.verbs import classifier
 
 APP = "toy"

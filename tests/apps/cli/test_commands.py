@@ -15,7 +15,7 @@ from convmedia.apps import __main__ as main
 from convmedia.apps import audio, mnist, transfer
 from convmedia.apps.cli import application, backend, entry, inputs
 from convmedia.apps.cli.application import subcommands
-from convmedia.apps.console import complaints, strict_json, terminal
+from convmedia.apps.console import strict_json, terminal
 from convmedia.apps.verbs import classifier
 from convmedia.data.storage import text
 from convmedia.data.storage.errors import InputError
@@ -192,8 +192,8 @@ def test_wrong_arguments_are_refused_in_words_before_keras_is_loaded(capsys, mon
 
 @pytest.mark.parametrize("app", [mnist, transfer, audio])
 def test_missing_models_and_files_are_said_before_keras_is_loaded(capsys, monkeypatch, tmp_path, app):
-    for module in (app, classifier):
-        monkeypatch.setattr(module, "use_backend", lambda *_: pytest.fail("Keras is loaded"))
+    for module in (app, classifier, backend):
+        monkeypatch.setattr(module, "use_backend", lambda *_: pytest.fail("Keras is loaded"), raising=module is backend)
     assert entry.exit_code(app.command, ["predict", "x.png", "--model", "nope"]) == 2
     assert "there is no model nope" in capsys.readouterr().err
     code = entry.exit_code(app.command, ["predict", "x.wav", "--json"])
@@ -221,8 +221,8 @@ def test_missing_models_and_files_are_said_before_keras_is_loaded(capsys, monkey
 def test_what_is_said_after_ctrl_c_names_how_to_go_on(monkeypatch, tmp_path, arguments, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").mkdir()
-    assert said in complaints.interruption(arguments)
-    assert ("--resume" in complaints.interruption(arguments)) == ("there" in arguments and "train" in arguments)
+    assert said in entry.interruption(arguments)
+    assert ("--resume" in entry.interruption(arguments)) == ("there" in arguments and "train" in arguments)
 
 
 def test_one_is_said_in_the_singular():

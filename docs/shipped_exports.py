@@ -1,9 +1,9 @@
-"""Make the LiteRT files beside the shipped weights, which answer where TensorFlow is not loaded.
+"""Make the files beside the shipped weights that answer where TensorFlow is not loaded, of the runtime that suits.
 
-python docs/shipped_exports.py             # writes models/weights/*.tflite and parity.json
+python docs/shipped_exports.py             # writes models/weights/*.tflite, *.onnx and parity.json
 python docs/shipped_exports.py mnist       # those of one file of weights
 
-Each is exported and proved as `convmedia APPLICATION export --format litert` does. Then its pictures go in as float32
+Each is exported and proved as `convmedia APPLICATION export` does. Then its pictures go in as float32
 in place of uint8, so that it takes those of 16 bits, too, and it is compared with Keras on such. To be run again after
 a change of the weights or of a layer in them.
 """
@@ -21,14 +21,33 @@ from convmedia.models import shipped
 from convmedia.models.export.exporter import export
 from convmedia.models.formats import flatbuffer
 from convmedia.models.inference.exported import ExportedPredictor
+from convmedia.models.inference.sessions import FILES
 from convmedia.models.saving.archive import Archive
-from convmedia.models.saving.engines import PARITY_FILE
+from convmedia.models.saving.engines import PARITY_FILE, preferred
 from convmedia.models.saving.places import WEIGHTS
 
 KEPT = ("max_abs_diff", "same_top1", "same_top1_examples", "bytes", "model_sha256")
 
 
-def taking_float32(content: bytes) -> bytes:
+def onnx_taking_float32(content: bytes) -> bytes:
+    """An ONNX file whose pictures go in as float32; the step that turned them into that has nothing to do.
+
+    Raises:
+        ValueError: something else than that step takes the uint8 pictures.
+    """
+    import onnx
+
+    model = onnx.load_from_string(content)
+    for given in model.graph.input:
+        if given.type.tensor_type.elem_type == onnx.TensorProto.UINT8:
+            given.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+            if other := {node.op_type for node in model.graph.node if given.name in node.input} - {"Cast", "Shape"}:
+                raise ValueError(f"{', '.join(other)} takes uint8 pictures")
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def litert_taking_float32(content: bytes) -> bytes:
     """A LiteRT file whose pictures go in as float32, without the step that turned them into that.
 
     Raises:
@@ -52,6 +71,9 @@ def taking_float32(content: bytes) -> bytes:
     return flatbuffer.packed(model)
 
 
+TAKING_FLOAT32 = {"litert": litert_taking_float32, "onnx": onnx_taking_float32}
+
+
 def difference(predictor, exported) -> float:
     """The largest difference from Keras, in fractions of the kind's scale, on pictures of other than whole numbers."""
     rng = np.random.default_rng(0)
@@ -66,23 +88,25 @@ def difference(predictor, exported) -> float:
     return max(apart)
 
 
-def made(weights: Path) -> dict:
-    """Write the LiteRT file beside weights; what is recorded of it."""
+def made(weights: Path) -> tuple[str, dict]:
+    """Write the file beside weights; what is recorded of it."""
     predictor = shipped(weights.stem)
+    runtime = preferred(predictor.kind.name)[0]
     task = task_of(predictor.app)
     examples = task.examples(predictor, None, False)
     with tempfile.TemporaryDirectory() as folder:
-        entry = export(predictor, ["litert"], folder, examples, tolerance=task.tolerance)["litert"]
+        entry = export(predictor, [runtime], folder, examples, tolerance=task.tolerance)[runtime]
         if "refused" in entry:
             raise SystemExit(f"{weights.name}: {entry['refused']}")
-        content = taking_float32((Path(folder) / "model.tflite").read_bytes())
-    file = weights.with_suffix(".tflite")
+        content = TAKING_FLOAT32[runtime]((Path(folder) / FILES[runtime]).read_bytes())
+    file = weights.with_suffix(Path(FILES[runtime]).suffix)
     file.write_bytes(content)
-    apart = difference(predictor, ExportedPredictor(Archive(weights), "litert", file))
+    apart = difference(predictor, ExportedPredictor(Archive(weights), runtime, file))
     if apart > (task.tolerance or predictor.kind.tolerance):
         raise SystemExit(f"{weights.name}: with float32 pictures it answers {apart:.1e} apart from Keras")
     kept = {name: entry[name] for name in KEPT if entry.get(name) is not None}
-    return {**kept, "bytes": len(content), "max_abs_diff_float32": apart, "sha256": hashlib.sha256(content).hexdigest()}
+    digest = hashlib.sha256(content).hexdigest()
+    return runtime, {**kept, "bytes": len(content), "max_abs_diff_float32": apart, "sha256": digest}
 
 
 def main(names: list[str]) -> None:
@@ -90,7 +114,8 @@ def main(names: list[str]) -> None:
     record = WEIGHTS / PARITY_FILE
     parity = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
     for weights in chosen:
-        entry = parity[f"{weights.stem}/litert"] = made(weights)
+        runtime, entry = made(weights)
+        parity[f"{weights.stem}/{runtime}"] = entry
         print(weights.stem, json.dumps(entry), flush=True)
         record.write_text(json.dumps(dict(sorted(parity.items())), indent=1) + "\n", encoding="utf-8")
 

@@ -59,25 +59,31 @@ def answering(app: str, model: str | None, runtime: str, shipped: str | None = N
     Raises:
         InputError: as `engines.exported`; Keras must answer and is not installed.
     """
-    name = (shipped or app) if model is None else model
-    found = exported_for(name, None if model is None else app, runtime)
+    found = exported_for(model, app, runtime, shipped)
     if found is None:
-        require_keras(name)
+        require_keras(model or app)
     return found or model_of(app, model, shipped)
 
 
-def exported_for(source: str | Path, app: str | None, runtime: str) -> "ExportedPredictor | None":
+def exported_for(
+    source: str | Path | None, app: str | None, runtime: str, shipped: str | None = None
+) -> "ExportedPredictor | None":
     """The proved export that answers for a model; None where Keras is to answer: as it is asked for, no export is at
     hand, or Keras was chosen with `--backend`, is loaded by that, or has a GPU to compute on.
+
+    Args:
+        source: as `files.load` takes it; None for the weights that are shipped for the application, or as `shipped`.
 
     Raises:
         InputError: as `engines.exported`.
     """
     if runtime == KERAS or (runtime == AUTO and (os.environ.get("KERAS_BACKEND") or has_gpu())):
         return None
-    from convmedia.models.saving import engines
+    from convmedia.models.saving import engines, places
 
-    return engines.exported(source, app, runtime)
+    # Of shipped weights the path: a folder here may have their name.
+    given = places.shipped_place(shipped or str(app)) if source is None else source
+    return engines.exported(given, app, runtime)
 
 
 def require_keras(source: str | Path) -> None:

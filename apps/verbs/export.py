@@ -136,6 +136,7 @@ def exported(
         The content of `parity.json`, and the folder.
     """
     from convmedia.models.export.exporter import export, read_examples
+    from convmedia.models.saving import engines
 
     run = None if model is None else Path(model) if Path(model).is_dir() else Path(model).parent
     kept = run / "examples.npz" if run else None
@@ -145,7 +146,10 @@ def exported(
     folder = out or (run / "export" if run and (run / "run.json").exists() else Path(f"{predictor.app}-export"))
     say(f"exporting {', '.join(formats)} and verifying each on {plural(len(examples), 'example')} ...")
     how: dict[str, Any] = {"trial": trial, "loss_tolerance": loss_tolerance, "told": steps_said(formats)}
-    return export(predictor, formats, folder, examples, tolerance=task.tolerance, **how), folder
+    parity = export(predictor, formats, folder, examples, tolerance=task.tolerance, **how)
+    if predictor.digest is not None and not (run and folder == run / "export"):
+        engines.keep(folder, predictor.digest)  # so that they answer for the model, as those of a run's own folder do
+    return parity, folder
 
 
 def steps_said(formats: Sequence[str]) -> Callable[[str], None]:

@@ -49,10 +49,12 @@ def described(source: str) -> dict[str, Any]:
     from convmedia.models.saving.archive import Archive, Unknown
     from convmedia.models.saving.places import place
 
-    path = place(source)
     exported = exported_for(source, None, AUTO)
     runtime = {"runtime": KERAS if exported is None else exported.runtime}
     try:
+        if exported is not None:
+            return exported.describe() | runtime
+        path = place(source)
         return Archive(path).describe(digest(path)) | runtime
     except Unknown:
         use_backend(None)

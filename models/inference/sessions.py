@@ -69,12 +69,13 @@ def litert(path: Path) -> Session:
             return tuple(interpreter.get_tensor(index) for index in answers)
 
     raw = max(taken.values(), key=lambda one: len(one["shape"]))
-    return Session(run, np.dtype(raw["dtype"]))
+    return Session(within_memory(run, RuntimeError), np.dtype(raw["dtype"]))
 
 
 def onnx(path: Path) -> Session:
     """ONNX Runtime on the CPU."""
     import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = processors()
@@ -87,7 +88,25 @@ def onnx(path: Path) -> Session:
 
     raw = max(taken, key=lambda one: len(one.shape))
     dtype = np.dtype("float32" if raw.type == "tensor(float)" else raw.type.removeprefix("tensor(").removesuffix(")"))
-    return Session(run, dtype)
+    return Session(within_memory(run, errors.RuntimeException, errors.Fail), dtype)
+
+
+def within_memory(run: Callable[[list[np.ndarray]], Outputs], *errors: type[Exception]) -> Callable[..., Outputs]:
+    """Turns a runtime's own error about a lack of memory into a MemoryError.
+
+    Args:
+        errors: that it raises then, and for other reasons, too.
+    """
+
+    def checked(batch: list[np.ndarray]) -> Outputs:
+        try:
+            return run(batch)
+        except errors as error:
+            if "alloc" in str(error).lower():
+                raise MemoryError(str(error)) from error
+            raise
+
+    return checked
 
 
 RUNTIMES: dict[str, Callable[[Path], Session]] = {"litert": litert, "onnx": onnx}

@@ -162,6 +162,7 @@ def test_rows_go_to_a_file_and_go_on_there(trained, wav, tmp_path, capsys):
         "files": 3,
         "skipped": 1,
         "errors": 0,
+        "runtime": "keras",
         "device": "CPU",
     }
     assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 3

@@ -199,6 +199,7 @@ def test_an_identity_enlarges_as_imresize_does(bicubic, tmp_path, capsys):
         "width": 62,
         "height": 46,
         "precision": "float32",
+        "runtime": "keras",
         "seconds": rows[0]["seconds"],
     }
     expected = np.clip(np.round(transforms_bicubic.imresize(picture.astype(np.float64), 2)), 0, 255)

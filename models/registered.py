@@ -1,5 +1,6 @@
 """Every layer that a saved file may hold, registered with Keras: importing this module imports Keras and does it."""
 
+from convmedia.data.storage import memory
 from convmedia.models import answer
 from convmedia.models.backbones import catalogue, finetuning
 from convmedia.models.networks import photos, sounds, stylization, super_resolution
@@ -18,3 +19,5 @@ REGISTERING = (
     super_resolution,
     upsampling,
 )
+
+memory.reused_by_tensorflow()

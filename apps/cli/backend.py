@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from convmedia.apps.console.progress import said_if_long
 from convmedia.apps.console.supervision import supervised
-from convmedia.data.storage import extras
+from convmedia.data.storage import extras, memory
 from convmedia.data.storage.errors import InputError
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -18,9 +18,10 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 def use_backend(backend: str | None, distribute: bool = False) -> None:
     """Choose the Keras backend, with `distribute` JAX; to be called before Keras is imported. Quiets TensorFlow's
-    start-up messages.
+    start-up messages, and has it use memory again.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    memory.reused_by_tensorflow()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # such as on functions that are traced for several sizes
     if distribute and backend not in (None, "jax"):
         raise InputError(f"--distribute trains with JAX: leave --backend {backend} out")

@@ -1,11 +1,12 @@
-"""Log-mel spectra a second: the path of training and the layer of the saved file against a loop over librosa.
+"""Log-mel spectra a second: the path of training and the layer of the saved file against loops over librosa and SciPy.
 
     python benchmarks/mel_frontend.py [MODEL]
 
-All three make the same spectra (the greatest difference is printed) of the same clips, in turns, on the two settings
+All make the same spectra (the greatest difference is printed) of the same clips, in turns, on the two settings
 that the default training uses: 8 kHz windows of 1 s and 22 kHz windows of 5 s. librosa takes clip after clip as they
-are; ours take batches of windows that are filled up to one length, which is work that librosa does not have. With
-MODEL, a run folder, it also times `predict` on the 8 kHz clips, from files to rows.
+are; ours take batches of windows that are filled up to one length, which is work that librosa does not have. SciPy's
+pocketfft takes the same full windows as the path of training, and CPU seconds are compared. With MODEL, a run folder,
+it also times `predict` on the 8 kHz clips, from files to rows.
 
 The clips are those of `$CONVMEDIA_DATA/audio`, or noise of such lengths.
 """
@@ -53,6 +54,51 @@ def librosas(sounds: list[np.ndarray], spectrum) -> Iterator[np.ndarray]:
         for samples in sounds:
             power = librosa.feature.melspectrogram(y=samples, sr=spectrum.sample_rate, **options)
             yield librosa.power_to_db(power, ref=np.max).T
+
+
+def scipys(windows: list[np.ndarray], spectrum) -> list[np.ndarray]:
+    """(frames, bands) of each window by SciPy's pocketfft, in single precision, with the same bank."""
+    from scipy.fft import rfft
+
+    from convmedia.data.audio.mel import LEAST_POWER, hann
+
+    length, hop, shape = spectrum.fft_samples, spectrum.hop_samples, hann(spectrum.fft_samples)
+    found = []
+    for samples in windows:
+        padded = np.pad(samples, (length // 2, length // 2))
+        spectra = rfft(np.lib.stride_tricks.sliding_window_view(padded, length)[::hop] * shape)
+        power = (spectra.real**2 + spectra.imag**2) @ spectrum.bank
+        decibels = np.float32(10) * np.log10(np.maximum(power, np.float32(LEAST_POWER)))
+        decibels = np.maximum(decibels, decibels.max() - np.float32(spectrum.top_db))
+        found.append(decibels - decibels.max() if spectrum.relative else decibels)
+    return found
+
+
+def against_scipy(name: str) -> None:
+    """CPU seconds of full windows: the path of training and a loop over SciPy, in turns."""
+    from convmedia.models.networks.sounds import heard_as
+
+    rate, window_seconds, number = SETTINGS[name]
+    spectrum, size = heard_as("compact", rate, window_seconds)
+    windows = np.random.default_rng(0).uniform(-0.5, 0.5, (min(number, BATCH), size)).astype("float32")
+    ways: dict[str, Callable[[], object]] = {
+        "scipy": lambda: np.stack(scipys(list(windows), spectrum)),
+        "training": lambda: spectrum.decibels(windows).numpy(),
+    }
+    found = {way: np.asarray(work()) for way, work in ways.items()}
+    apart = np.abs(found["scipy"] - found["training"]).max()
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(ROUNDS):
+        for way, work in ways.items():
+            start = time.process_time()
+            work()
+            seconds[way].append(time.process_time() - start)
+    theirs, ours = (1000 * statistics.median(seconds[way]) / len(windows) for way in ways)
+    print(
+        f"{name}: training {ours:.2f} CPU ms a window, SciPy {theirs:.2f}, {theirs / ours:.2f} of SciPy's speed, "
+        f"within {apart:.1g} dB",
+        flush=True,
+    )
 
 
 def batches(sounds: list[np.ndarray], size: int) -> list[np.ndarray]:
@@ -119,6 +165,7 @@ def predicting(model: str) -> None:
 
 def main() -> None:
     for name in SETTINGS:
+        against_scipy(name)
         compared(name)
     if len(sys.argv) > 1:
         predicting(sys.argv[1])

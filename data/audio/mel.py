@@ -116,12 +116,37 @@ class Spectrum:
     def _decibels(self, windows):
         import tensorflow as tf
 
-        length, bins = self.fft_samples, self.fft_samples // 2 + 1
-        spectra = tf.signal.rfft(self._framed(windows) * tf.constant(hann(length)))
+        if self.fft_samples % self.hop_samples == 0:
+            return self._logarithm(self._of_rows(windows))
+        return self._logarithm(tf.reshape(self._mel(self._framed(windows)), (tf.shape(windows)[0], -1, self.bands)))
+
+    def _mel(self, frames):
+        """Mel powers (frames of all windows, bands) of frames (..., fft_samples)."""
+        import tensorflow as tf
+
+        length = self.fft_samples
+        spectra = tf.signal.rfft(frames * tf.constant(hann(length)))
         power = tf.math.real(spectra) ** 2 + tf.math.imag(spectra) ** 2
         # One matrix product of all frames is faster than tf.tensordot.
-        mel = tf.matmul(tf.reshape(power, (-1, bins)), tf.constant(self.bank))
-        return self._logarithm(tf.reshape(mel, (tf.shape(windows)[0], -1, self.bands)))
+        return tf.matmul(tf.reshape(power, (-1, length // 2 + 1)), tf.constant(self.bank))
+
+    def _of_rows(self, windows):
+        """Mel powers (n, frames, bands) where frames are a whole number of hops, without a copy of the frames.
+
+        Every `ways`-th frame begins where the one before it ends: these are the rows of a waveform cut at multiples of
+        a frame's length. What is put in order is the bands, which are few.
+        """
+        import tensorflow as tf
+
+        length, hop = self.fft_samples, self.hop_samples
+        samples, ways = tf.shape(windows)[1], length // hop
+        frames = 1 + samples // hop
+        rows = (frames + ways - 1) // ways
+        padded = tf.pad(windows, [[0, 0], [length // 2, (rows + 1) * length - length // 2 - samples]])
+        starts = range(0, length, hop)
+        mels = [self._mel(tf.reshape(padded[:, at : at + rows * length], (-1, length))) for at in starts]
+        ordered = [tf.reshape(mel, (-1, rows, self.bands)) for mel in mels]
+        return tf.reshape(tf.stack(ordered, axis=2), (-1, rows * ways, self.bands))[:, :frames]
 
     def _framed(self, windows):
         """Frames (n, frames, fft_samples), of pieces as long as a hop side by side: tf.signal.frame gathers each."""

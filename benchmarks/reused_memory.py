@@ -3,9 +3,9 @@
     python benchmarks/reused_memory.py [--rounds 3] [--only carn-m]
 
 Both sides in child processes, in turns: this package has TensorFlow keep memory for the next maps
-(`data/storage/memory.py`); TensorFlow's default gives it back after each operation, and the system clears the pages of the
-next one. Of each: CPU seconds (user and system) of a call, the median of all rounds, their ratio, the greatest memory of
-the process, and how far the answers are apart.
+(`data/storage/memory.py`); TensorFlow's default gives it back after each operation, and the system clears the pages of
+the next one. Of each: CPU seconds (user and system) of a call, the median of all rounds, their ratio, the greatest
+memory of the process, and how far the answers are apart.
 """
 
 import argparse

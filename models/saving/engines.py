@@ -126,7 +126,10 @@ def exported(source: str | Path, app: str | None = None, runtime: str = AUTO) ->
     if not Path(source).exists():
         require_shipped(archive.answer.app, str(source))
     require_application(archive.answer.app, source, app)
-    order = preferred(archive.answer.kind.name) if runtime == AUTO else (runtime,)
+    kind = archive.answer.kind.name
+    if runtime == AUTO and kind == "picture" and path.parent != WEIGHTS:
+        return None  # what `export` writes takes 8 bits, and pictures may have 16
+    order = preferred(kind) if runtime == AUTO else (runtime,)
     model_sha256 = digest(path)
     found = next(exports(path, model_sha256, order), None)
     if found is not None:

@@ -320,3 +320,14 @@ assert keras.__spec__.submodule_search_locations
 def test_layers_are_registered_as_keras_is_loaded():
     done = subprocess.run([sys.executable, "-c", REGISTERS], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_pictures_of_16_bits_go_to_keras_where_an_export_takes_8(tmp_path):
+    (tmp_path / "export").mkdir()
+    model = tmp_path / "model.keras"
+    model.write_bytes((places.WEIGHTS / "srcnn_x2.keras").read_bytes())
+    (tmp_path / "export" / "model.onnx").write_bytes((places.WEIGHTS / "srcnn_x2.onnx").read_bytes())
+    entry = {"max_abs_diff": 0.0, "model_sha256": engines.digest(model)}
+    (tmp_path / "export" / engines.PARITY_FILE).write_text(json.dumps({"onnx": entry}))
+    assert inputs.exported_for(model, None, "onnx").runtime == "onnx"
+    assert inputs.exported_for(model, None, "auto") is None

@@ -208,7 +208,7 @@ def written(file: Path, path: Path, result: Result, seconds: float) -> Row:
 
 
 def made_by_actors(worker: Any, pairs: Sequence[Pair], done: Mapping[str, Row], workers: int | None) -> Iterator[Row]:
-    """The rows of `worker.rows(pairs, done)`, in their order, made as `_engines.by_ray` does."""
+    """The rows of `worker.rows(pairs, done)`, in their order, made as `worker.by_ray` does."""
     chosen = tasks(pairs, done, TASK_PICTURES)
     parts = ([[list(map(str, pairs[place])) for place in places], rows] for places, rows in chosen)
     order = deque(sorted(place for places, _ in chosen for place in places))

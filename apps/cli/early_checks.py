@@ -174,7 +174,7 @@ def to_begin(context: typer.Context, overwrite: bool) -> bool:
     What is on the command line is parsed before what is not, so the other options are known.
 
     Raises:
-        InputError: as `_runs.refuse_existing`.
+        InputError: as `record.refuse_existing`.
     """
     out = Path(context.params["out"]) if context.params.get("out") else None
     begins = not overwrite and not context.params.get("resume")

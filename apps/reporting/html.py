@@ -112,7 +112,7 @@ class Report:
         return self._add(title, f'<dl class="facts">{pairs}</dl>')
 
     def figure(self, title: str, figure: Figure, caption: str = "", alt: str = "") -> "Report":
-        """A Matplotlib figure as SVG; what is drawn in `_figures.INK` follows light and dark mode.
+        """A Matplotlib figure as SVG; what is drawn in `charts.INK` follows light and dark mode.
 
         Args:
             alt: what a reader who does not see the figure should know; empty repeats the title.

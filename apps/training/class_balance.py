@@ -27,7 +27,7 @@ def class_weights(truth: np.ndarray, labels: int, wanted: bool = True) -> np.nda
 
 
 def weighted(example: Callable, weights: np.ndarray | None) -> Callable:
-    """An `example` of tf.data, as `_training.stream` takes it, that gives the weight of each example too.
+    """An `example` of tf.data, as `trainer.stream` takes it, that gives the weight of each example too.
 
     An example with targets in between, as mixing makes them, has a weight in between.
 

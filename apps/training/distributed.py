@@ -163,7 +163,7 @@ def losses() -> Iterator[None]:
 
 
 def leave(error: BaseException) -> None:
-    """End this process with the exit code that `_commands.exit_code` gives for an error."""
+    """End this process with the exit code that `entry.exit_code` gives for an error."""
     sys.stdout.flush()
     code = INTERRUPTED if isinstance(error, KeyboardInterrupt) else 2 if isinstance(error, InputError | OSError) else 1
     os._exit(code)
@@ -289,7 +289,7 @@ def apart() -> Iterator[None]:
 
 
 def part_of(example: Callable, batch_size: int, part: tuple[int, int], separable: bool) -> Callable:
-    """What gives one part of the batches that `example` gives, as `_training.stream` takes them; without making the
+    """What gives one part of the batches that `example` gives, as `trainer.stream` takes them; without making the
     other parts where it is `separable`.
     """
     index, parts = part

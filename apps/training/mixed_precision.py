@@ -1,6 +1,6 @@
 """The network that is trained in place of the one that is saved: the same layers and weights, faster arithmetic.
 
-It never leaves the training: `_training.fit` copies its weights into the network that goes into the file, which
+It never leaves the training: `trainer.fit` copies its weights into the network that goes into the file, which
 computes in float32 everywhere.
 """
 

@@ -159,9 +159,9 @@ def fit(
     A killed training that is continued ends with the weights of one that was never killed: all that is random in an
     epoch follows from (seed, epoch, step), and weights, optimizer and history are one file, renamed into place.
 
-    What is trained is the network's twin (`_twin.twin`), compiled with Keras's default, which leaves XLA out on a CPU,
-    whose convolutions would do without oneDNN (benchmarks/training_throughput.py). The network has the twin's
-    weights whenever `keep` is called, and the last ones at the end.
+    What is trained is the network's twin (`mixed_precision.twin`), compiled with Keras's default, which leaves XLA out
+    on a CPU, whose convolutions would do without oneDNN (benchmarks/training_throughput.py). The network has the
+    twin's weights whenever `keep` is called, and the last ones at the end.
 
     Which epoch was kept is decided here and recorded in `run.json`: "kept": {"epoch", "monitor", "value"}. At a loss
     that is NaN or infinite the training ends as it was after the last complete epoch; "diverged" in `run.json` then
@@ -173,7 +173,7 @@ def fit(
         precision: "auto", "bfloat16" or "float32"; what it meant is recorded and stays when a run is continued.
         validation: batches of inputs and targets, evaluated after each epoch.
         keep: called when `monitor` is at its best: writes `model.keras`.
-        monitor, patience, beat, settled: as of `_checkpoints.Choice`.
+        monitor, patience, beat, settled: as of `checkpoints.Choice`.
         separable: an example of a batch is made without the others, so that of several processes each makes its own.
         compiling: optimizer, loss, metrics: what `keras.Model.compile` takes.
 

@@ -122,11 +122,11 @@ def exported(
     data: str | None = None,
     loss_tolerance: float | None = None,
 ) -> tuple[dict[str, dict[str, Any]], Path]:
-    """Write files of a model and prove each in a child process, as `exporting.export` does.
+    """Write files of a model and prove each in a child process, as `exporter.export` does.
 
     Args:
         model: where the model came from: a run folder or a file; None for shipped weights.
-        formats: names of `exporting.FORMATS`.
+        formats: names of `formats.FORMATS`.
         out: the folder; None for `export` in the run folder, or `APPLICATION-export`.
         data: the set that gives examples where the model has none beside it, and on whose test split quantised files
             are measured.

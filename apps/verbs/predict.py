@@ -27,7 +27,7 @@ def predict(
     """The `predict` verb of every classifier: rows in the order given; 1 if any file failed.
 
     Args:
-        answering: an `_engines.Answering`.
+        answering: an `worker.Answering`.
         told: called with each sound and its own sample rate, Hz, or a remark about what is done to it.
         line: says a row for a person; `line_of` where it is left out.
     """

@@ -27,7 +27,7 @@ def make(worker, inputs: list[str], out: Path, settings: dict[str, Any], engine:
     """The verbs that make pictures of pictures: rows as they come and in `out`, and a summary; 1 if any file failed.
 
     Args:
-        worker: an `_upscaling.Enlarging`, or what has its `pairs` and `rows`.
+        worker: an `upscale.Enlarging`, or what has its `pairs` and `rows`.
         settings: what the pictures depend on beside the files.
     """
     from convmedia.apps.batch import image_to_image

@@ -172,5 +172,5 @@ def _difference(kind: Kind, answer: Outputs, expected: Outputs) -> float:
 
 
 def _strings(array: np.ndarray) -> np.ndarray:
-    """Byte strings of any length from what `verifying.packed` made of them; other arrays as they are."""
+    """Byte strings of any length from what `runtimes.packed` made of them; other arrays as they are."""
     return np.array(unpacked(array), object).reshape(array.shape) if array.dtype.kind == "S" else array

@@ -35,7 +35,7 @@ class Part(NamedTuple):
     """Batches and Keras's answers to them.
 
     Attributes:
-        batches, expected: files, as `verifying.write_arrays` writes them.
+        batches, expected: files, as `runtimes.write_arrays` writes them.
     """
 
     batches: Path

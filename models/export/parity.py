@@ -16,7 +16,7 @@ class Asked(NamedTuple):
     """What a file is to answer.
 
     Attributes:
-        runtime: of `verifying.RUNTIMES`.
+        runtime: of `runtimes.RUNTIMES`.
         path: of the batches; the answers are written beside them, as `verifying` says.
         inputs: how many arrays a batch has.
         mode: as of `verifying`.

@@ -95,7 +95,7 @@ def write_onnx_int8(model: keras.Model, path: Path, batches: Batches) -> None:
 
 @contextlib.contextmanager
 def _rounded(model: keras.Model, batches: Batches) -> Iterator[list[np.ndarray]]:
-    """The kernels to quantise, rounded within the block, as `quantizing.network_of` takes them."""
+    """The kernels to quantise, rounded within the block, as `quantization.network_of` takes them."""
     chosen = quantization.chosen_kernels(model)
     with weight_rounding.on_grid(model, batches, chosen):
         yield [kernel.rows for kernel in chosen]
@@ -114,10 +114,10 @@ def _signature(model: keras.Model) -> list:
 
 
 def promised(model: keras.Model, runtime: str) -> dict[str, Any]:
-    """What a file takes and gives, as `verifying.Loaded` says it: raw inputs of the model's names and free sizes.
+    """What a file takes and gives, as `runtimes.Loaded` says it: raw inputs of the model's names and free sizes.
 
     Args:
-        runtime: of `verifying.RUNTIMES`.
+        runtime: of `runtimes.RUNTIMES`.
     """
     raw, *others = model.inputs
     files = serving.takes_files(model)

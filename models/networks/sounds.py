@@ -223,7 +223,8 @@ def whole(network, spectrum, window_samples, mean, deviation, *, app, labels, de
 
     Returns:
         Uncompiled functional model: waveforms (batch, samples) float32 in -1..1, of any length from one sample up, to
-        (batch, labels) probabilities, the mean over their windows, each counted by its energy (`mel.MeanByEnergy`).
+        (batch, labels) probabilities, the mean over their windows, each counted by its energy
+        (`mel_spectrogram.MeanByEnergy`).
     """
     description = sound(spectrum.sample_rate, window_samples)
     log_mel = LogMel(**spectrum.config, name="log_mel")

@@ -152,7 +152,7 @@ FOR_ONE_LABEL = ("accuracy", "balanced-accuracy", "macro-f1", "loss")
 
 
 def class_weights(options: dict[str, Any], data: sounds.Sounds) -> np.ndarray | None:
-    """The weight of each label, as of `_balance.class_weights`; without `--class-weights` and
+    """The weight of each label, as of `class_balance.class_weights`; without `--class-weights` and
     `--no-class-weights` they are wanted where a sound has one label. Runs from before there were any have none."""
     if data.several or "class_weights" not in options:
         return None

@@ -31,7 +31,7 @@ class Painting:
         blend: how much of each style, as `_painting_options.shares` takes it.
         size: longer side of the results, px, at most; 0 is as they are.
         smooth: of 0..1, how much of the frame before stays where a frame shows the same.
-        frames: whether every frame of a file is painted, as of `_making.made`.
+        frames: whether every frame of a file is painted, as of `image_to_image.made`.
         runtime: as `--engine-runtime` has it.
     """
 
@@ -53,7 +53,7 @@ class Painting:
         return [(file, out / place.with_suffix("")) for file, place in within(inputs, out)]
 
     def rows(self, pairs: Sequence[Pair], done: Mapping[str, Row]) -> Iterator[Row]:
-        """As `_making.made`.
+        """As `image_to_image.made`.
 
         Raises:
             InputError: a blend that does not fit the model.

@@ -25,7 +25,7 @@ def painted(options: dict[str, Any]) -> dict[str, Any]:
     """From the command's options to the row that it prints.
 
     Raises:
-        InputError: as `checked`, `_stylizing.read` and `extractor` raise it.
+        InputError: as `checked`, `multiscale.read` and `extractor` raise it.
     """
     blend = shares(options["blend"], len(options["styles"]))
     keras.utils.set_random_seed(options["seed"])

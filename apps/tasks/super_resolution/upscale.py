@@ -34,7 +34,7 @@ class Enlarging:
         tile_px: side of the tiles, px of the result.
         compare: whether to write bicubic and ours side by side, too.
         precision: "auto", "bfloat16" or "float32"; pictures of 16 bits are computed in float32 whatever it says.
-        frames: whether every frame is made, as of `_making.made`.
+        frames: whether every frame is made, as of `image_to_image.made`.
         runtime: as `--engine-runtime` has it.
     """
 
@@ -63,7 +63,7 @@ class Enlarging:
         return [(file, out / place.parent / f"{place.stem}_x{scale}") for file, place in within(inputs, out)]
 
     def rows(self, pairs: Sequence[Pair], done: Mapping[str, Row]) -> Iterator[Row]:
-        """As `_making.made`; "precision" says what a picture was computed in."""
+        """As `image_to_image.made`; "precision" says what a picture was computed in."""
         return made(pairs, self.larger, done, self.frames)
 
     def larger(self, file: Path, stem: Path, original: Original) -> Made:

@@ -1,17 +1,32 @@
 """The same work on many files, in several threads."""
 
+import math
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-THREADS = min(8, os.cpu_count() or 1)
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def processors(cgroup: Path = CGROUP) -> int:
+    """How many processors this process may use: those that it is bound to, within its group's quota."""
+    number = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = (cgroup / "cpu.max").read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return number
+    return number if quota == "max" else max(1, min(number, math.ceil(int(quota) / int(period))))
+
+
+THREADS = min(8, processors())
 AHEAD = 64 * THREADS
 """Results of millions never pile up: more than so many wait for nobody."""
 

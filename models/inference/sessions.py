@@ -1,7 +1,5 @@
 """Exported files in their runtimes, without Keras."""
 
-import math
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convmedia.data.storage import extras
+from convmedia.data.storage.parallel import processors
 from convmedia.data.storage.quiet import mute
 from convmedia.models.outputs import Outputs
-
-CGROUP = Path("/sys/fs/cgroup")
 
 
 class Session(NamedTuple):
@@ -26,16 +23,6 @@ class Session(NamedTuple):
 
     run: Callable[[list[np.ndarray]], Outputs]
     takes: np.dtype[Any]
-
-
-def processors(cgroup: Path = CGROUP) -> int:
-    """How many processors this process may use: those that it is bound to, within its group's quota."""
-    number = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = (cgroup / "cpu.max").read_text(encoding="utf-8").split()
-    except (OSError, ValueError):
-        return number
-    return number if quota == "max" else max(1, min(number, math.ceil(int(quota) / int(period))))
 
 
 def litert(path: Path) -> Session:

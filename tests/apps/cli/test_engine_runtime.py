@@ -17,6 +17,7 @@ from PIL import Image
 import convmedia
 from convmedia.apps.cli import inputs
 from convmedia.data.samples import copy
+from convmedia.data.storage import parallel
 from convmedia.data.storage.errors import InputError
 from convmedia.models.inference import sessions
 from convmedia.models.saving import engines, places
@@ -285,10 +286,10 @@ def test_an_unknown_runtime_is_refused(run):
 
 def test_threads_follow_the_quota_of_the_control_group(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    assert sessions.processors(tmp_path) == 8
+    assert parallel.processors(tmp_path) == 8
     for said, number in [("max 100000", 8), ("250000 100000", 3), ("50000 100000", 1), ("9900000 100000", 8)]:
         (tmp_path / "cpu.max").write_text(said)
-        assert sessions.processors(tmp_path) == number
+        assert parallel.processors(tmp_path) == number
 
 
 def test_windows_score_the_same_whatever_comes_beside_them():

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from convmedia.models.analysis.receptive_field import reach_px
 from convmedia.models.inference.compiled import rounded_down, with_jax
 from convmedia.models.inference.file_predictor import FilePredictor
 from convmedia.models.outputs import Outputs
-from convmedia.models.preprocessing.digit_localization import FindInk
+from convmedia.models.preprocessing.digit_localization import MANY, FindInk
 from convmedia.models.preprocessing.resize import Resize
 
 WINDOWS = 24
@@ -33,11 +33,20 @@ def in_inference(network: keras.Model) -> Callable[..., Any]:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # One trace for every size. XLA would compile anew for each: seconds per size, memory that only grows.
-        signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in network.inputs]
-        # TensorFlow counts traces by the code that is traced and warns of five, which so many models would have. A
-        # partial is counted by itself.
-        return tf.function(partial(call), input_signature=signature, autograph=False, jit_compile=False)
+        @lru_cache(2)
+        def traced(number: int | None):
+            """One trace for every size. XLA would compile anew for each: seconds per size, memory that only grows."""
+            signature = [tf.TensorSpec((number, *tensor.shape[1:]), tensor.dtype) for tensor in network.inputs]
+            # TensorFlow counts traces by the code that is traced and warns of five, which so many models would have. A
+            # partial is counted by itself.
+            return tf.function(partial(call), input_signature=signature, autograph=False, jit_compile=False)
+
+        finds_ink = any(isinstance(layer, FindInk) for layer in every_layer(network))
+
+        def answer(batch, *others):
+            return traced(len(batch) if finds_ink and len(batch) >= MANY else None)(batch, *others)
+
+        return answer
     if keras.backend.backend() == "torch":
         import torch
 

@@ -24,7 +24,10 @@ FINE = 64  # px, grid on which the ink's surroundings are cut out of the full pi
 EPSILON = 1e-6
 
 # Maps of one channel are treated with their columns as channels: every runtime pools and multiplies these together,
-# and is eight times as fast as with maps whose last axis has one value.
+# and is eight times as fast as with maps whose last axis has one value. Of many pictures at once, whose number is known
+# when the layer is traced, the pictures are the channels where maxima follow on maxima: nothing has to be turned then,
+# which TensorFlow computes twice as fast and JAX seven times as slowly.
+MANY = 100
 
 max_pool = partial(ops.max_pool, strides=1, padding="same", data_format="channels_last")
 
@@ -179,14 +182,26 @@ def main_object(ink, steps=48):
     central = np.exp(-0.7 * (away[:, None] + away[None, :])).reshape(1, n, n, 1).astype("float32")
     density = gaussian(ink, n / 10.0) * ops.convert_to_tensor(central)
     near = ops.clip(4.0 * density / (spatial(ops.max, density) + EPSILON) - 2.6, 0.0, 1.0)
-    mask = maximum_filter(ink, 5, 5)
-    grown, upright = ops.squeeze(mask * near, -1), ops.squeeze(mask, -1)
-    masks = (upright, turned(upright))
+    mask = ops.squeeze(maximum_filter(ink, 5, 5), -1)
+    grown = reconstructed(mask * ops.squeeze(near, -1), mask, steps)
+    return ink * ops.clip(2.0 * ops.expand_dims(grown, -1), 0.0, 1.0)
+
+
+def reconstructed(grown, mask, steps):
+    """Grey-scale reconstruction by dilation: in each step `grown` spreads by a pixel and is cut to `mask`.
+
+    (batch, n, n) in and out. Maxima are exact: both layouts give the same numbers, bit for bit.
+    """
+    if keras.backend.backend() == "tensorflow" and (grown.shape[0] or 1) >= MANY:
+        grown, mask = (ops.expand_dims(ops.transpose(maps, (1, 2, 0)), 0) for maps in (grown, mask))
+        for _ in range(steps):
+            grown = ops.minimum(max_pool(grown, 3), mask)
+        return ops.transpose(grown[0], (2, 0, 1))
+    masks = (mask, turned(mask))
     for step in range(1, steps + 1):  # each turns the maps, so that both of its maxima are along rows
         grown = maximum_of_rows(turned(maximum_of_rows(grown, 3)), 3)
         grown = ops.minimum(grown, masks[step % 2])
-    grown = turned(grown) if steps % 2 else grown
-    return ink * ops.clip(2.0 * ops.expand_dims(grown, -1), 0.0, 1.0)
+    return turned(grown) if steps % 2 else grown
 
 
 def quantile(profile, low, high):

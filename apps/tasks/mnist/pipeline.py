@@ -13,6 +13,7 @@ from convmedia.data.datasets.digits import Digits, Split, photograph, styled, wi
 from convmedia.data.folders.labelled import truth_in
 from convmedia.data.storage import arrays
 from convmedia.data.storage.files import replacing
+from convmedia.data.storage.parallel import in_order
 from convmedia.data.transforms import colour
 from convmedia.models.inference.file_predictor import FilePredictor
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 PHOTO_SHARE = 0.08  # of the training examples are drawn from pictures as a phone takes them
 NOTHING_SHARE = 0.015  # and this many show no digit; they teach the network to be unsure
+AHEAD = 2  # parts that are photographed while the one before is prepared
 
 
 class PreparedDigits:
@@ -38,8 +40,11 @@ class PreparedDigits:
         self.regular = parts["regular"]
 
     @classmethod
-    def of(cls, data: Digits, preparation: str, *, invert: bool, augment: bool, seed: int) -> "PreparedDigits":
-        """Prepare a set. `invert` adds each picture as 255 - pixel where the preparation keeps polarity."""
+    def of(
+        cls, data: Digits, preparation: str, *, invert: bool, augment: bool, epochs: int, seed: int
+    ) -> "PreparedDigits":
+        """Prepare a set. `invert` adds each picture as 255 - pixel where the preparation keeps polarity; there are as
+        many photos as `epochs` show, at most half as many as examples."""
         prepare = preparer(preparation)
         classes = len(data.labels)
         parts = {}
@@ -50,7 +55,8 @@ class PreparedDigits:
         photographed = augment and preparation == "ink"
         if photographed:
             regular = (parts["regular"], parts["regular_targets"])
-            photos, photo_targets, nothing = photographs(prepare, *regular, data.labels, seed)
+            shown = min(epochs * PHOTO_SHARE, 0.5)
+            photos, photo_targets, nothing = photographs(prepare, *regular, data.labels, shown, seed)
         else:
             photos, photo_targets, nothing = empty(classes)
         parts |= {"photos": photos, "photos_targets": photo_targets, "nothing": nothing}
@@ -141,30 +147,39 @@ def empty(classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.zeros((0, 28, 28, 1), "uint8"), np.zeros((0, classes), "float32"), np.zeros((0, 28, 28, 1), "uint8")
 
 
-def photographs(prepare: FilePredictor, regular: np.ndarray, targets: np.ndarray, labels, seed: int):
-    """Half of the prepared examples as a phone would take them, and a twentieth as many pictures without a digit.
+def photographs(prepare: FilePredictor, regular: np.ndarray, targets: np.ndarray, labels, share: float, seed: int):
+    """A share of the prepared examples as a phone would take them, and a twentieth as many pictures without a digit.
 
     Returns:
         (pictures, targets, pictures without a digit), prepared as the examples are.
     """
-    rng = np.random.default_rng([seed, 1])
-    chosen = rng.permutation(len(regular))[: max(len(regular) // 2, 1)]
+    chosen = np.random.default_rng([seed, 1]).permutation(len(regular))[: max(int(share * len(regular)), 1)]
     pictures: list[np.ndarray] = []
     nothing: list[np.ndarray] = []
-    for part in counted(chunks(chosen), -(-len(chosen) // CHUNK), "photographing"):
+
+    def drawn(numbered):
+        number, part = numbered
+        rng = np.random.default_rng([seed, 1, number + 1])
         size, taken = photographed_at_once(regular, targets, part, labels, rng)
+        return taken, np.stack([without_digit(size, rng) for _ in range(max(len(part) // 20, 1))])
+
+    parts = chunks(chosen)
+    for taken, blank in counted(in_order(drawn, enumerate(parts), AHEAD), len(parts), "photographing"):
         pictures.append(to_bytes(prepare(taken)))
-        blank = [without_digit(size, rng) for _ in range(max(len(part) // 20, 1))]
-        nothing.append(to_bytes(prepare(np.stack(blank))))
+        nothing.append(to_bytes(prepare(blank)))
     return np.concatenate(pictures), targets[chosen], np.concatenate(nothing)
 
 
 def with_photographs(prepare: FilePredictor, held: np.ndarray, targets: np.ndarray, labels, seed: int) -> np.ndarray:
     """Prepared pictures, and behind them a photograph of each, prepared as they are: uint8 (2n, 28, 28, 1)."""
-    rng = np.random.default_rng([seed, 2])
-    parts = counted(chunks(np.arange(len(held))), -(-len(held) // CHUNK), "photographing validation")
-    taken = [to_bytes(prepare(photographed_at_once(held, targets, part, labels, rng)[1])) for part in parts]
-    return np.concatenate([held, *taken])
+
+    def drawn(numbered):
+        number, part = numbered
+        return photographed_at_once(held, targets, part, labels, np.random.default_rng([seed, 2, number]))[1]
+
+    parts = chunks(np.arange(len(held)))
+    taken = counted(in_order(drawn, enumerate(parts), AHEAD), len(parts), "photographing validation")
+    return np.concatenate([held, *(to_bytes(prepare(pictures)) for pictures in taken)])
 
 
 def chunks(places: np.ndarray) -> list[np.ndarray]:

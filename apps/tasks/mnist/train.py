@@ -24,7 +24,7 @@ def train_one(run) -> dict[str, Any]:
     data = data.required("train", "validation", "test")
     say_problems(data)
     network = first_network(run, data.labels)
-    with run.begin(labels=list(data.labels), data_digest=data.digest):
+    with run.begin(labels=list(data.labels), data_digest=data.digest, optimizer=optimizer_name(run)):
         return trained(run, data.limited(options["limit"], options["seed"]), network)
 
 
@@ -37,7 +37,6 @@ def trained(run, data, network) -> dict[str, Any]:
     from convmedia.apps.training import class_balance, trainer
     from convmedia.apps.training.checkpoints import monitored
     from convmedia.models.answer import PICTURE
-    from convmedia.models.losses.optimizers import warm_cosine
     from convmedia.models.networks import digits as networks
     from convmedia.models.saving.assembly import assemble
 
@@ -57,8 +56,6 @@ def trained(run, data, network) -> dict[str, Any]:
     steps = max(number // options["batch_size"], 1)
     monitor = options.get("monitor", "accuracy")
     weights = class_balance.class_weights(data.train.truth, len(data.labels), options.get("class_weights", False))
-    peak = 2e-3 if options["weights"] == "none" else 1e-3  # fine-tuning changes what is there by small steps
-    rate = warm_cosine(peak, options["epochs"] * steps, min(steps, 500))
     history = trainer.fit(
         network,
         run,
@@ -73,13 +70,33 @@ def trained(run, data, network) -> dict[str, Any]:
         monitor=monitored(monitor),
         patience=options["patience"],
         separable=True,
-        optimizer=keras.optimizers.AdamW(rate, weight_decay=0.01),
-        loss=keras.losses.CategoricalCrossentropy(),
+        optimizer=optimizer(run, options["epochs"] * steps),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.02 if run.record["optimizer"] == "muon" else 0.0),
         metrics=class_balance.watched(keras.metrics.CategoricalAccuracy, len(data.labels), monitor),
     )
     record = finish(run, "Handwritten digits", data, history, pipeline.measure, pipeline.filters_drawn)
     (run.folder / "checkpoint" / "examples.npz").unlink(missing_ok=True)
     return record
+
+
+def optimizer_name(run) -> str:
+    """What is recorded as a training begins: "muon" from scratch, "adamw" where it changes weights that are there by
+    small steps. Runs of before this was recorded have AdamW."""
+    recorded = run.record.get("optimizer", "adamw")
+    return ("muon" if run.arguments["weights"] == "none" else "adamw") if run.fresh else recorded
+
+
+def optimizer(run, steps: int):
+    """Of a training of so many steps; its rate falls along a cosine."""
+    import keras
+
+    from convmedia.models.losses.optimizers import ConvolutionMuon, warm_cosine
+
+    if run.record["optimizer"] == "muon":
+        return ConvolutionMuon(warm_cosine(4e-3, steps, min(steps // 10, 500)), weight_decay=0.01)
+    peak = 2e-3 if run.arguments["weights"] == "none" else 1e-3
+    warmup = min(steps // run.arguments["epochs"], 500)
+    return keras.optimizers.AdamW(warm_cosine(peak, steps, warmup), weight_decay=0.01)
 
 
 def prepared_examples(run, data):
@@ -90,8 +107,7 @@ def prepared_examples(run, data):
     kept = run.folder / "checkpoint" / "examples.npz"
     if kept.exists() and (found := PreparedDigits.read(kept, options["augment"])):
         return found
-    examples = PreparedDigits.of(
-        data, options["preparation"], invert=options["invert"], augment=options["augment"], seed=options["seed"]
-    )
+    wanted = {name: options[name] for name in ("invert", "augment", "epochs", "seed")}
+    examples = PreparedDigits.of(data, options["preparation"], **wanted)
     examples.write(kept)
     return examples

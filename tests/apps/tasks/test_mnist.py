@@ -169,7 +169,7 @@ def test_epochs_are_chosen_on_photographs_of_the_held_out_digits_too(monkeypatch
     monkeypatch.setattr(pipeline, "styled", lambda digit, label, rng: digit)
     data = digits.load("digits").limited(40, 1)
     number = len(data.validation)
-    made = pipeline.PreparedDigits.of(data, "ink", invert=True, augment=True, seed=1)
+    made = pipeline.PreparedDigits.of(data, "ink", invert=True, augment=True, epochs=8, seed=1)
     inputs, targets = made.validation
     assert len(inputs) == len(targets) == 2 * number
     clean, photos = inputs[:number, ..., 0], inputs[number:, ..., 0]
@@ -177,7 +177,7 @@ def test_epochs_are_chosen_on_photographs_of_the_held_out_digits_too(monkeypatch
     assert (targets[:number].argmax(1) == data.validation.truth).all()
     errors = np.abs(clean[:, None] - photos[None]).mean((2, 3))
     assert (errors.argmin(1) == np.arange(number)).mean() > 0.9  # each is a photograph of its own digit
-    plain = pipeline.PreparedDigits.of(data, "ink", invert=True, augment=False, seed=1).validation
+    plain = pipeline.PreparedDigits.of(data, "ink", invert=True, augment=False, epochs=8, seed=1).validation
     np.testing.assert_array_equal(plain[0][..., 0], clean)
     assert len(plain[0]) == number
 
@@ -194,6 +194,40 @@ def test_photographs_for_validation_follow_from_the_seed():
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(first[:12], other[:12])
     assert (first[12:] != other[12:]).any(axis=(1, 2, 3)).all()
+
+
+def test_there_are_as_many_photographs_as_the_epochs_show():
+    from convmedia.apps.tasks.mnist import pipeline
+    from convmedia.data.datasets import digits
+
+    data = digits.load("digits").limited(100, 1)
+    for epochs, share in ((1, 0.08), (3, 0.24), (7, 0.5), (100, 0.5)):
+        made = pipeline.PreparedDigits.of(data, "ink", invert=True, augment=True, epochs=epochs, seed=1)
+        assert len(made.parts["photos"]) == int(share * len(data.train))
+        assert len(made.parts["nothing"]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("fresh", "record", "weights", "name"),
+    [
+        (True, {}, "none", "muon"),
+        (True, {}, "mnist", "adamw"),
+        (False, {}, "none", "adamw"),  # of before it was recorded
+        (False, {"optimizer": "muon"}, "none", "muon"),
+    ],
+)
+def test_what_trains_is_recorded_and_stays(fresh, record, weights, name):
+    from types import SimpleNamespace
+
+    from convmedia.apps.tasks.mnist import train
+
+    arguments = {"weights": weights, "epochs": 10}
+    run = SimpleNamespace(fresh=fresh, record=record, arguments=arguments)
+    assert train.optimizer_name(run) == name
+    run.record = {**record, "optimizer": name}
+    chosen = train.optimizer(run, 1000)
+    assert name in type(chosen).__name__.lower()
+    assert float(chosen._learning_rate(100)) == pytest.approx(4e-3 if name == "muon" else 1e-3 if weights == "mnist" else 2e-3, rel=0.01)
 
 
 @pytest.mark.slow

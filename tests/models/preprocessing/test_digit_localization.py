@@ -136,6 +136,26 @@ def test_grey_morphology_is_scipys_with_nothing_beyond_the_border(window):
     assert np.array_equal(filtered(digit_localization.opening, plane, *window), opened)
 
 
+@pytest.mark.parametrize("number", [3, digit_localization.MANY])
+def test_reconstruction_is_scipys_dilation_cut_to_the_mask_step_by_step(number):
+    mask = np.random.default_rng(2).uniform(0, 1, (number, 17, 17)).astype("float32")
+    expected = seed = mask * (np.random.default_rng(3).random(mask.shape) < 0.02)
+    for _ in range(7):
+        expected = np.minimum(ndimage.grey_dilation(expected, (1, 3, 3), mode="nearest"), mask)
+    found = keras.ops.convert_to_numpy(digit_localization.reconstructed(*map(keras.ops.array, (seed, mask)), 7))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_many_pictures_at_once_are_found_as_few(mnist):
+    """Their number is known when the layer is traced, and maps lie otherwise in memory; not a bit changes."""
+    from convmedia.apps.tasks.mnist.pipeline import preparer
+
+    prepare = preparer("ink")
+    pictures = mnist[: digit_localization.MANY + 20].astype("uint8")
+    parts = [prepare(pictures[start : start + 30]) for start in range(0, len(pictures), 30)]
+    np.testing.assert_array_equal(prepare(pictures), np.concatenate(parts))
+
+
 @pytest.mark.parametrize("sigma", [0.4, 0.6, 2.5, 6.4])
 def test_gaussian_is_scipys_with_zeros_beyond_the_border(sigma):
     plane = maps()

@@ -227,7 +227,8 @@ def test_what_trains_is_recorded_and_stays(fresh, record, weights, name):
     run.record = {**record, "optimizer": name}
     chosen = train.optimizer(run, 1000)
     assert name in type(chosen).__name__.lower()
-    assert float(chosen._learning_rate(100)) == pytest.approx(4e-3 if name == "muon" else 1e-3 if weights == "mnist" else 2e-3, rel=0.01)
+    peak = {"muon": 4e-3, "adamw": 1e-3 if weights == "mnist" else 2e-3}[name]
+    assert float(chosen._learning_rate(100)) == pytest.approx(peak, rel=0.01)
 
 
 @pytest.mark.slow

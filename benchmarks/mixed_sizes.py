@@ -166,7 +166,10 @@ def main() -> None:
         ratios = side.seconds / ours.seconds
         other = sum(one[0] != mine[0] for one, mine in zip(side.found, ours.found, strict=True))
         apart = max(abs(one[1] - mine[1]) for one, mine in zip(side.found, ours.found, strict=True))
-        print(f"{name}: {clock:.1f} ms, {processors:.1f} ms of the processors; {ratios[0]:.2f}, {ratios[1]:.2f} times ", end="")
+        print(
+            f"{name}: {clock:.1f} ms, {processors:.1f} ms of the processors; {ratios[0]:.2f}, {ratios[1]:.2f} times ",
+            end="",
+        )
         print(f"this revision's; {other} other labels, scores {apart:.1e} apart at most", flush=True)
 
 

@@ -28,7 +28,7 @@ def reused_by_tensorflow() -> None:
 
 @cache
 def reused_by_malloc() -> None:
-    """Have the C library keep the memory of decoded pictures for the next ones; elsewhere than on glibc nothing is done.
+    """Have the C library keep the memory of decoded pictures for the next ones, where it is glibc.
 
     Else it gives a picture's memory back to the system when it is freed, which clears every page for the next one: a
     third of the time of decoding. Arrays above 32 MB are still given back. Settings of a user's own

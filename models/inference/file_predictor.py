@@ -233,9 +233,7 @@ class FilePredictor:
             return
         reduces = self.shrinks and not self.kind.located
         prepared = self.resizes_to if reduces else None
-        read = partial(
-            _decoded, most_pixels=MOST_PIXELS if reduces else None, page=self.finds_ink, prepared=prepared
-        )
+        read = partial(_decoded, most_pixels=MOST_PIXELS if reduces else None, page=self.finds_ink, prepared=prepared)
         decoded = enumerate(in_order(read, files, 2 * THREADS, decoding.pixels, PIXELS_AHEAD))
         # Batches end at multiples of their size, whatever pictures they hold: parts of a list are answered as the list.
         for _, part in groupby(decoded, lambda numbered: numbered[0] // batch_size):

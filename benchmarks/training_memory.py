@@ -4,8 +4,8 @@
 
 Pictures of 2040x1400 px (8.6 MB each, as those of DIV2K) are held as `patches.load` gives them and patches of all
 scales are drawn from them, ten batches of 16; each revision in a process of its own. CHECKOUT is the root of a checkout
-of an earlier revision with its own `build/typing`. Prints bytes of the pictures, what the process took more than with one
-picture, and milliseconds a batch.
+of an earlier revision with its own `build/typing`. Prints bytes of the pictures, what the process took more than with
+one picture, and milliseconds a batch.
 """
 
 import argparse

@@ -115,10 +115,10 @@ class Patches:
     def __init__(self, pictures: Sequence[np.ndarray], recipes: Sequence, shrinks: Sequence[float] = SHRINKS):
         self.recipes, self.shrinks = list(recipes), list(shrinks)
         widest = max(self._window(recipe, shrink) for recipe in self.recipes for shrink in self.shrinks)
-        pictures = [at_least(picture, widest) for picture in pictures]
-        self.channels = pictures[0].shape[2]
-        self.pixels = np.concatenate([picture.reshape(-1, self.channels) for picture in pictures])
-        self.heights, self.widths = np.array([picture.shape[:2] for picture in pictures]).T
+        # The pictures themselves, not one array of them all, which would be a second copy beside whoever holds them.
+        self.pictures = [at_least(picture, widest) for picture in pictures]
+        self.channels = self.pictures[0].shape[2]
+        self.heights, self.widths = np.array([picture.shape[:2] for picture in self.pictures]).T
         self.ends = np.cumsum(self.heights * self.widths)
         self.number = max(1, int(self.ends[-1]) // max(recipe.size_px for recipe in self.recipes) ** 2)
 
@@ -145,10 +145,9 @@ class Patches:
         heights, widths = self.heights[chosen], self.widths[chosen]
         tops = (rows_of(rng.random, len(chosen)) * (heights - side + 1)).astype(np.int64)
         lefts = (rows_of(rng.random, len(chosen)) * (widths - side + 1)).astype(np.int64)
-        first = self.ends[chosen] - heights * widths + tops * widths + lefts
-        across = np.arange(side)
-        at = first[:, None, None] + across[:, None] * widths[:, None, None] + across
-        return recipe(self.pixels[at], seed)
+        places = zip(chosen.tolist(), tops.tolist(), lefts.tolist(), strict=True)
+        windows = [self.pictures[one][top : top + side, left : left + side] for one, top, left in places]
+        return recipe(np.stack(windows), seed)
 
 
 def middle(picture: np.ndarray, side_px: int) -> np.ndarray:

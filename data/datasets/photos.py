@@ -20,7 +20,6 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from convmedia.data.folders import tabled
 from convmedia.data.folders.labelled import Labelled, Split
@@ -65,8 +64,7 @@ def read(path: Path, size: tuple[int, int], fast: bool = False) -> np.ndarray:
     Raises:
         InputError: as `images.decode`.
     """
-    picture = decoding.decode(path, least=size if fast else None)
-    return np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR))
+    return decoding.resized(path, size, least=size if fast else None)
 
 
 class Pictures(Labelled):

@@ -93,6 +93,27 @@ def decode(
         return upright(_rgb(seen, name, averaged_side(seen.size, most_pixels), white), orientation(image))
 
 
+def resized(source: str | Path | bytes, size: tuple[int, int], least: tuple[int, int] | None = None) -> np.ndarray:
+    """Decode a picture as `decode` does and resize it with Pillow's antialiased bilinear filter; the sides' ratio is
+    not kept. The same pixels as one after the other, without an array of the whole picture.
+
+    Args:
+        size: height and width of the result, px.
+        least: as of `decode`.
+
+    Returns:
+        uint8 (height, width, 3), RGB.
+
+    Raises:
+        InputError: as of `decode`.
+    """
+    with opened(source) as (image, name):
+        if least is not None and image.format == "JPEG":
+            image.draft(None, (max(least), max(least)))
+        small = _whole(image, source, name).resize(size[::-1], Image.Resampling.BILINEAR)
+        return np.asarray(small.convert("RGB"))
+
+
 def luma(source: str | Path | bytes, side_px: int) -> np.ndarray:
     """Decode a picture completely and shrink its luma, antialiased; the sides' ratio is not kept.
 
@@ -105,17 +126,22 @@ def luma(source: str | Path | bytes, side_px: int) -> np.ndarray:
     with opened(source) as (image, name):
         if image.format == "JPEG":
             image.draft("L", None)
-        stored = orientation(image)
-        image.load()
-        seen, white = _in_known_bits(image, source, name, stored)
-        plain = seen.mode in ("L", "RGB") and not seen.has_transparency_data
-        whole = seen if plain else Image.fromarray(_rgb(seen, name, 1, white))
-        if (turn := orientation(image)) != 1:
-            whole = Image.fromarray(upright(np.asarray(whole), turn))
+        whole = _whole(image, source, name)
         step = max(1, min(whole.size) // (32 * side_px))
         whole = whole.reduce(step) if step > 1 else whole
         small = whole.convert("L").resize((side_px, side_px), Image.Resampling.BILINEAR, reducing_gap=4.0)
         return np.asarray(small)
+
+
+def _whole(image: Image.Image, source: str | Path | bytes, name: str) -> Image.Image:
+    """An opened picture, loaded, upright and opaque: the loaded image itself where that is grey or RGB already."""
+    stored = orientation(image)
+    image.load()
+    seen, white = _in_known_bits(image, source, name, stored)
+    plain = seen.mode in ("L", "RGB") and not seen.has_transparency_data
+    whole = seen if plain else Image.fromarray(_rgb(seen, name, 1, white))
+    turn = orientation(image)
+    return whole if turn == 1 else Image.fromarray(upright(np.asarray(whole), turn))
 
 
 def averaged_side(sides: tuple[int, int], most_pixels: int | None) -> int:
@@ -262,7 +288,7 @@ def _colour_and_alpha(image: Image.Image, name: str, white: int) -> tuple[np.nda
     if image.has_transparency_data:
         pixels = np.asarray(image.convert("RGBA"))
         return pixels[..., :3], pixels[..., 3]
-    return np.asarray(image.convert("RGB")), None
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB")), None
 
 
 def _light(colour: np.ndarray, alpha: np.ndarray | None) -> tuple[float, int]:

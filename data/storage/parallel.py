@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from convmedia.data.storage import memory
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -55,6 +57,7 @@ def in_order(
         scales.put(number, weight)
         return work(item), weight
 
+    memory.reused_by_malloc()
     pool = ThreadPoolExecutor(THREADS)
     waiting: deque[Future[tuple[Result, int]]] = deque()
     try:

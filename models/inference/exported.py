@@ -23,6 +23,9 @@ class Facts(Protocol):
     def classes(self) -> set[str]: ...
 
     @property
+    def resizes_to(self) -> tuple[int, int] | None: ...
+
+    @property
     def beside(self) -> list[int]: ...
 
     @property
@@ -56,6 +59,10 @@ class ExportedPredictor(FilePredictor):
     @property
     def shrinks(self) -> bool:
         return not self.facts.classes.isdisjoint({"Resize", "FindInk"})
+
+    @property
+    def resizes_to(self) -> tuple[int, int] | None:
+        return self.facts.resizes_to if self._session.takes == np.float32 else None
 
     @property
     def finds_ink(self) -> bool:

@@ -17,6 +17,7 @@ from convmedia.data.storage import memory
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import digest, shown
 from convmedia.data.storage.parallel import THREADS, in_order
+from convmedia.data.transforms import resampling
 from convmedia.models.description import Described
 from convmedia.models.inference.batching import in_batches
 from convmedia.models.outputs import Kind, Outputs
@@ -92,6 +93,12 @@ class FilePredictor:
     @property
     def shrinks(self) -> bool:
         """Whether the model begins by shrinking pictures to a small size, so that fine detail does not matter."""
+        raise NotImplementedError
+
+    @property
+    def resizes_to(self) -> tuple[int, int] | None:
+        """Height and width, where the model does nothing to a picture before it resizes it to these and takes one that
+        is not of whole numbers; else None."""
         raise NotImplementedError
 
     @property
@@ -207,7 +214,8 @@ class FilePredictor:
         Where the model looks for ink, what surrounds the page is cut off first, and a blank page is an error.
 
         Args:
-            files: paths; consecutive pictures of one size are answered as a batch, sounds by their windows.
+            files: paths; consecutive pictures of one size are answered as a batch, of any sizes where the model begins
+                by resizing them, sounds by their windows.
             top: how many labels a row names, best first; None means five, or all where there are fewer.
 
         Yields:
@@ -224,7 +232,8 @@ class FilePredictor:
             yield from import_module(ROWS[self.input["kind"]]).rows(self, files, top)
             return
         reduces = self.shrinks and not self.kind.located
-        read = partial(_decoded, most_pixels=MOST_PIXELS if reduces else None, page=self.finds_ink)
+        prepared = self.resizes_to if reduces else None
+        read = partial(_decoded, most_pixels=MOST_PIXELS if reduces else None, page=self.finds_ink, prepared=prepared)
         decoded = enumerate(in_order(read, files, 2 * THREADS, decoding.pixels, PIXELS_AHEAD))
         # Batches end at multiples of their size, whatever pictures they hold: parts of a list are answered as the list.
         for _, part in groupby(decoded, lambda numbered: numbered[0] // batch_size):
@@ -301,13 +310,15 @@ def _on_page(picture: np.ndarray, name: str) -> np.ndarray:
 
 
 def _decoded(
-    file: str | Path, most_pixels: int | None, page: bool
+    file: str | Path, most_pixels: int | None, page: bool, prepared: tuple[int, int] | None
 ) -> tuple[str, np.ndarray | None, str | None, list[str]]:
     notes: list[str] = []
     try:
         picture = decoding.decode(file, most_pixels=most_pixels, told=notes.append)
         if page:
             picture = _on_page(picture, shown(file))
+        if prepared:  # pictures of all sizes are answered together
+            picture = resampling.resized(picture, prepared)
         return str(file), picture, None, notes
     except InputError as error:
         return str(file), None, str(error), []

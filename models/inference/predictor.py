@@ -72,6 +72,11 @@ class Predictor(FilePredictor):
         return any(isinstance(layer, Resize | FindInk) for layer in every_layer(self.model))
 
     @cached_property
+    def resizes_to(self) -> tuple[int, int] | None:
+        first = self.model.layers[1]
+        return (first.height, first.width) if isinstance(first, Resize) and not self.beside else None
+
+    @cached_property
     def finds_ink(self) -> bool:
         return any(isinstance(layer, FindInk) for layer in every_layer(self.model))
 

@@ -75,6 +75,14 @@ class Archive:
         return {layer["class_name"] for layer in self._every}
 
     @property
+    def resizes_to(self) -> tuple[int, int] | None:
+        """Height and width that the first layer resizes to; None where another comes first, or inputs are several."""
+        first = self.config["config"]["layers"][1]
+        if first["class_name"] != "Resize" or self.beside:
+            return None
+        return first["config"]["height"], first["config"]["width"]
+
+    @property
     def beside(self) -> list[int]:
         """How many values each further input of the model takes."""
         inputs = [one for one in self.config["config"]["layers"] if one["class_name"] == "InputLayer"]

@@ -539,3 +539,20 @@ def test_what_libtiff_says_of_a_damaged_file_is_in_the_error_alone(tmp_path, cap
     except InputError as error:
         assert "damaged.tif" in str(error)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("turn", [1, 6])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "grey", "transparent"])
+def test_resized_where_pillow_holds_it_gives_the_same_pixels(tmp_path: Path, kind: str, turn: int) -> None:
+    picture = Image.fromarray(smooth(90, 70))
+    if kind in ("grey", "transparent"):
+        picture = picture.convert("L" if kind == "grey" else "RGBA")
+        picture.putalpha(99) if kind == "transparent" else None
+    path = tmp_path / f"one{SUFFIX.get(kind, '.png')}"
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    picture.save(path, **({} if kind == "GIF" else {"exif": exif}))
+    for least in (None, (20, 30)):
+        whole = Image.fromarray(decoding.decode(path, least=least))
+        expected = np.asarray(whole.resize((30, 20), Image.Resampling.BILINEAR))
+        np.testing.assert_array_equal(decoding.resized(path, (20, 30), least), expected)

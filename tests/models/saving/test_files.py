@@ -23,6 +23,7 @@ from convmedia.models.answer import Answer
 from convmedia.models.inference import batching
 from convmedia.models.inference import predictor as inference_predictor
 from convmedia.models.losses import style_objective
+from convmedia.models.preprocessing.resize import Resize
 from convmedia.models.saving import assembly, places
 from convmedia.models.saving import files as saving_files
 
@@ -508,3 +509,22 @@ def test_a_configuration_too_large_to_be_one_is_not_read(run, tmp_path):
     rewritten(run / "model.keras", tmp_path / "long.keras", "config.json", lambda c: c + b" " * (5 << 20))
     with pytest.raises(InputError, match=r"oversized member, config\.json"):
         load(tmp_path / "long.keras")
+
+
+def test_pictures_of_all_sizes_are_answered_together_where_the_model_begins_by_resizing(tmp_path, monkeypatch):
+    inner = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.GlobalAveragePooling2D(), keras.layers.Softmax()])
+    preparation = [Resize(6, 6, name="resize"), keras.layers.Rescaling(1 / 255, name="rescaling")]
+    shape = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
+    labels = ["red", "green", "blue"]
+    model = assembly.assemble(inner, preparation=preparation, app="transfer", labels=labels, input=shape, details={})
+    predictor = inference_predictor.Predictor(model)
+    pictures = [np.random.default_rng(side).integers(0, 256, (side, 9, 3), np.uint8) for side in (4, 11, 30)]
+    files = [tmp_path / f"{len(picture)}.png" for picture in pictures]
+    for picture, file in zip(pictures, files, strict=True):
+        decoding.encode(picture, file)
+    expected = [float(predictor(picture[np.newaxis]).max()) for picture in pictures]
+    batches = []
+    answers = predictor._answers
+    monkeypatch.setattr(predictor, "_answers", lambda given: (batches.append(len(given[0])), answers(given))[1])
+    assert [row["score"] for row in predictor.predict_files(files)] == pytest.approx(expected, abs=1e-5)
+    assert batches == [3]

@@ -19,7 +19,7 @@ from convmedia.data.storage.files import locked, replacing, shown
 from convmedia.data.storage.quiet import silenced
 from convmedia.models.analysis.layer_tree import every_layer
 from convmedia.models.export import comparison, quality_loss
-from convmedia.models.export.evidence import Evidence, Measured
+from convmedia.models.export.evidence import Evidence, Measured, at_size
 from convmedia.models.export.parity import Asked, answered, first_line
 from convmedia.models.export.quality_loss import LOSS_TOLERANCE, Trial
 from convmedia.models.formats import metadata
@@ -81,6 +81,7 @@ def export(
     trial: Trial | Callable[[Sequence[np.ndarray]], Trial] | None = None,
     loss_tolerance: float | None = None,
     told: Callable[[str], None] | None = None,
+    size: tuple[int, ...] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Export a model and prove each file in a child process with the format's own runtime.
 
@@ -102,11 +103,15 @@ def export(
             calibration; None measures likeness to Keras on such examples.
         loss_tolerance: points or dB, in the trial's unit; None for that of `trials.LOSS_TOLERANCE`.
         told: called with each step before it is begun: "answers", what measures quantised files, each format.
+        size: of raw inputs, (height, width) or (samples,), where the files are to take this one alone, in batches of
+            any number; None for all sizes. Examples are brought to it, as `probes.fitted` does, before anything
+            answers them, and eight of them are answered in one call.
 
     Returns:
         The content of `parity.json`, which is written to `out`: per format {"max_abs_diff", "same_top1" (fraction; None
         without labels), "bytes", "seconds_per_example", "seconds_at_1" and "seconds_at_32" (for each example of such a
-        batch), "peak_bytes" (of the process that answered them), "model_sha256" (of the model file)} or
+        batch), "peak_bytes" (of the process that answered them), "model_sha256" (of the model file)}, of a fixed size
+        "seconds_at_8" in place of the former and "input_shape" (without the batch), or
         {"refused": reason}; of a SavedModel that takes files also "max_abs_diff_bytes", of `serve_bytes` on encoded
         inputs, of pictures beyond their rounding; of a quantised file also "numbers" (which are stored how), "metric",
         "measured_on", "before" (None where that is without bounds), "after".
@@ -129,7 +134,7 @@ def export(
     with locked(out, busy), tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
         parity = {name: entry for name, entry in _earlier(out, predictor).items() if name not in names}
         told("answers")
-        evidence = _or_refused(functools.partial(_evidence, predictor, examples, Path(folder)))
+        evidence = _or_refused(functools.partial(_evidence, predictor, examples, Path(folder), size))
         measured: Measured | Refused | None = None
         if isinstance(evidence, Evidence) and any(FORMATS[name].quantised for name in names):
             told("measure")
@@ -215,10 +220,10 @@ def _settle(beside: Path, final: Path, keep: bool) -> None:
         beside.rename(final)
 
 
-def _evidence(predictor: Predictor, examples: list[np.ndarray], folder: Path) -> Evidence:
+def _evidence(predictor: Predictor, examples: list[np.ndarray], folder: Path, size: tuple[int, ...] | None) -> Evidence:
     """Raises Refused where the model itself augments, or as `Evidence`."""
     _refuse_augmentation(predictor.model)
-    return Evidence(predictor, examples, folder)
+    return Evidence(predictor, examples, folder, size)
 
 
 def _refuse_augmentation(model: keras.Model) -> None:
@@ -236,9 +241,16 @@ def _measured(
     loss_tolerance: float | None,
 ) -> Measured:
     calibrating = examples
+    if isinstance(trial, Trial) and evidence.size is not None:
+        trial = None if trial.number is None else trial.at(evidence.size)
     if not isinstance(trial, Trial):
         calibrating, measuring = held_back(examples)
-        trial = (trial or functools.partial(quality_loss.likeness, evidence.predictor))(measuring)
+        like_keras = functools.partial(quality_loss.likeness, evidence.predictor)
+        trial = (trial or like_keras)(measuring)
+        if evidence.size is not None:
+            # A picture that was resized has no truth that an enlarged one could be compared with.
+            fitting = like_keras(at_size(measuring, evidence.size))
+            trial = fitting if trial.number is None else trial.at(evidence.size)
     may_lose = LOSS_TOLERANCE[trial.unit] if loss_tolerance is None else loss_tolerance
     return evidence.measured(trial, may_lose, calibrating)
 
@@ -279,7 +291,7 @@ def proved(
     inputs = evidence.inputs
     runtimes = (kind.runtime, "entries" if kind.runtime == "saved-model" else kind.runtime)
     asked = {
-        "plain": Asked(runtimes[0], evidence.plain.batches, inputs, "timed"),
+        "plain": Asked(runtimes[0], evidence.plain.batches, inputs, str(evidence.many)),
         "probes": Asked(runtimes[1], evidence.probes.batches, inputs, "once"),
     }
     if kind.runtime == "saved-model" and evidence.takes_files:
@@ -299,6 +311,8 @@ def proved(
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     entry["bytes"] = sum(file.stat().st_size for file in files)
     entry["model_sha256"] = evidence.predictor.digest
+    if evidence.size is not None:
+        entry["input_shape"] = _input(evidence)["shape"]
     return entry
 
 
@@ -314,8 +328,9 @@ def _convert(kind: Format, evidence: Evidence, path: Path, measured: Measured | 
     try:
         with silenced(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the converters' own, about their own insides
-            kind.write(evidence.predictor.model, path, *given)
-            _describe(kind, path, description(evidence.predictor))
+            fixed = {} if evidence.size is None else {"size": evidence.size}
+            kind.write(evidence.predictor.model, path, *given, **fixed)
+            _describe(kind, path, description(evidence.predictor) | {"input": _input(evidence)})
     except (ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError) as error:
         raise Refused(f"the converter failed: {first_line(str(error))}") from error
 
@@ -339,6 +354,12 @@ def _describe(kind: Format, path: Path, facts: dict[str, Any]) -> None:
     wrong = [name for name in meant if not isinstance(said, dict) or said.get(name) != meant[name]]
     if wrong or said.keys() != meant.keys():
         raise Refused(f"the file says something else of itself than is meant: {', '.join(wrong) or 'too much'}")
+
+
+def _input(evidence: Evidence) -> dict[str, Any]:
+    """The description of the raw input, with the fixed size in its shape where there is one."""
+    described, size = evidence.predictor.input, evidence.size or ()
+    return described | {"shape": [*size, *described["shape"][len(size) :]]}
 
 
 def description(predictor: Predictor) -> dict[str, Any]:

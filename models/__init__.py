@@ -34,7 +34,7 @@ WITHOUT_KERAS = {
     *("saving", "saving.archive", "saving.engines", "saving.places", "saving.safe_archive"),
     *("export", "export.probes", "export.quality_loss"),
     *("formats", "formats.flatbuffer", "formats.formats", "formats.metadata", "formats.runtimes"),
-    *("servers", "servers.kserve", "servers.protocol_text", "servers.servers", "servers.tf_serving", "servers.triton"),
+    *("servers", "servers.protocol_text", "servers.servers"),
 }
 """Modules of this package that load no Keras."""
 

@@ -66,8 +66,8 @@ class Fixed:
             return None
         heard = not isinstance(self.given, str)
         if heard != (input["kind"] == "sound"):
-            option, taken = ("--seconds", "sounds") if heard else ("--size", "pictures")
-            raise InputError(f"{option} is for models that take {taken}; this one takes a {input['kind']}")
+            option, taken, others = ("--seconds", "sounds", "pictures") if heard else ("--size", "pictures", "sounds")
+            raise InputError(f"{option} is for models that take {taken}; this one takes {others}")
         if isinstance(self.given, str):
             return height_width(self.given)
         if not LEAST_SECONDS <= self.given <= MOST_SECONDS:

@@ -4,7 +4,6 @@ import functools
 import json
 import shutil
 import tempfile
-import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,13 +15,11 @@ import numpy as np
 from convmedia.data.storage import arrays, extras
 from convmedia.data.storage.errors import InputError, in_one_line
 from convmedia.data.storage.files import locked, replacing, shown
-from convmedia.data.storage.quiet import silenced
 from convmedia.models.analysis.layer_tree import every_layer
-from convmedia.models.export import comparison, quality_loss
+from convmedia.models.export import comparison, conversion, quality_loss
 from convmedia.models.export.evidence import Evidence, Measured, at_size
-from convmedia.models.export.parity import Asked, answered, first_line
+from convmedia.models.export.parity import Asked, answered
 from convmedia.models.export.quality_loss import LOSS_TOLERANCE, Trial
-from convmedia.models.formats import metadata
 from convmedia.models.formats.formats import FORMATS, Format, Refused
 from convmedia.models.formats.runtimes import read_arrays, write_arrays
 from convmedia.models.inference.predictor import Predictor
@@ -287,7 +284,7 @@ def proved(
         Refused: it is not to be kept.
     """
     tolerance = evidence.predictor.kind.tolerance if tolerance is None else tolerance
-    _convert(kind, evidence, path, measured)
+    conversion.convert(kind, evidence, path, measured.calibrating if measured else [])
     inputs = evidence.inputs
     runtimes = (kind.runtime, "entries" if kind.runtime == "saved-model" else kind.runtime)
     asked = {
@@ -312,57 +309,5 @@ def proved(
     entry["bytes"] = sum(file.stat().st_size for file in files)
     entry["model_sha256"] = evidence.predictor.digest
     if evidence.size is not None:
-        entry["input_shape"] = _input(evidence)["shape"]
+        entry["input_shape"] = conversion.raw_input(evidence)["shape"]
     return entry
-
-
-def _convert(kind: Format, evidence: Evidence, path: Path, measured: Measured | None) -> None:
-    import tensorflow as tf
-
-    given = []
-    if kind.calibrated:
-        calibrating = measured.calibrating if measured else []
-        if not calibrating:
-            raise Refused("one example cannot both calibrate and measure a file in 8 bits; give --data with more")
-        given = [functools.partial(evidence.batched, calibrating)]
-    try:
-        with silenced(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the converters' own, about their own insides
-            fixed = {} if evidence.size is None else {"size": evidence.size}
-            kind.write(evidence.predictor.model, path, *given, **fixed)
-            _describe(kind, path, description(evidence.predictor) | {"input": _input(evidence)})
-    except (ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError) as error:
-        raise Refused(f"the converter failed: {first_line(str(error))}") from error
-
-
-def _describe(kind: Format, path: Path, facts: dict[str, Any]) -> None:
-    """Put the description into a file, and read it again from there."""
-    try:
-        kind.describe(path, json.dumps(facts, allow_nan=False))
-    except Exception as error:  # what the parsers of the three formats let out on a file that is none
-        raise Refused(f"the converter wrote no {kind.runtime} file: {first_line(str(error))}") from error
-    try:
-        found = metadata.exported(path)
-    except InputError as error:
-        raise Refused(f"the converter wrote no {kind.runtime} file: {first_line(str(error))}") from error
-    if found is None or found["format"] != kind.runtime:
-        raise Refused(f"the converter wrote no {kind.runtime} file")
-    said = found["description"]
-    if said is None:
-        raise Refused("the file says nothing of itself: its description is missing")
-    meant = json.loads(json.dumps(facts))
-    wrong = [name for name in meant if not isinstance(said, dict) or said.get(name) != meant[name]]
-    if wrong or said.keys() != meant.keys():
-        raise Refused(f"the file says something else of itself than is meant: {', '.join(wrong) or 'too much'}")
-
-
-def _input(evidence: Evidence) -> dict[str, Any]:
-    """The description of the raw input, with the fixed size in its shape where there is one."""
-    described, size = evidence.predictor.input, evidence.size or ()
-    return described | {"shape": [*size, *described["shape"][len(size) :]]}
-
-
-def description(predictor: Predictor) -> dict[str, Any]:
-    """What an exported file says of itself: application, kind of answer, labels, raw input, details and digest."""
-    facts = {"app": predictor.app, "kind": predictor.kind.name, "labels": predictor.labels, "input": predictor.input}
-    return {**facts, "details": predictor.details, "model_sha256": predictor.digest}

@@ -109,7 +109,7 @@ def _rounded(model: keras.Model, batches: Batches) -> Iterator[list[np.ndarray]]
         yield [kernel.rows for kernel in chosen]
 
 
-def _signature(model: keras.Model, size: Size) -> list:
+def _signature(model: keras.Model, size: Size = None) -> list:
     """Pictures go in as uint8, what cameras and decoders give; everything else as the model has it.
 
     Of one input [InputSpec], of several [[InputSpec, ...]]: they are one argument, a list.

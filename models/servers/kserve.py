@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from convmedia.models.servers import triton
-from convmedia.models.servers.servers import Served
+from convmedia.models.servers.served import Served
 
 STORAGE = "pvc://models"  # to be replaced by where the repository is put
 

@@ -5,9 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from convmedia.data.storage.deferred import Deferred
 from convmedia.data.storage.errors import InputError
@@ -15,31 +13,11 @@ from convmedia.data.storage.files import shown
 from convmedia.models.formats.formats import FORMATS
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from convmedia.models.inference.predictor import Predictor
 
 HERE = "convmedia.models.servers"
-
-
-class Served(NamedTuple):
-    """What a server is to serve.
-
-    Attributes:
-        name: as requests name it: that of the application.
-        file: the proved export.
-        labels: names of the scores, in their order; None of models that give pictures.
-        request: the arrays of one request by their names, (1, ...) each, the raw input first.
-        example: that raw input without its batch.
-        sample_rate: Hz, of sounds.
-        many: how many examples may be answered in one call; None where their sizes may differ.
-    """
-
-    name: str
-    file: Path
-    labels: list[str] | None
-    request: dict[str, np.ndarray]
-    example: np.ndarray
-    sample_rate: int | None
-    many: int | None
 
 
 @dataclass(frozen=True)
@@ -48,13 +26,13 @@ class Server:
 
     Attributes:
         format: of `FORMATS`, which it loads.
-        write: writes what it loads into an empty folder, from a `Served`.
+        write: writes what it loads into an empty folder, from a `served.Served`.
         mark: a file that such a folder has, by which ours is known.
         start: the command that starts it on such a folder, or that tells a cluster of it.
     """
 
     format: str
-    write: Callable[[Path, Served], None]
+    write: Callable[[Path, Any], None]
     mark: str
     start: Callable[[Path], str]
 
@@ -94,7 +72,7 @@ def _ours(server: str, folder: Path) -> bool:
 
 
 def write(
-    server: str, out: Path, predictor: "Predictor", examples: Sequence[np.ndarray], size: tuple[int, ...] | None
+    server: str, out: Path, predictor: "Predictor", examples: "Sequence[np.ndarray]", size: tuple[int, ...] | None
 ) -> None:
     """Write the folder of a server beside the exports of a model, in place of an older one. Of a refused export there
     is none.
@@ -107,30 +85,14 @@ def write(
     Raises:
         OSError: no space left, no permission.
     """
+    from convmedia.models.servers.served import served
+
     row, folder = SERVERS[server], out / server
     file = out / FORMATS[row.format].file
     with tempfile.TemporaryDirectory(prefix=f".{server}-", dir=out) as beside:
         if file.exists():
-            row.write(Path(beside) / server, _served(file, predictor, examples[0], size))
+            row.write(Path(beside) / server, served(file, predictor, examples[0], size))
         if folder.exists():
             shutil.rmtree(folder)
         if file.exists():
             (Path(beside) / server).rename(folder)
-
-
-def _served(file: Path, predictor: "Predictor", example: np.ndarray, size: tuple[int, ...] | None) -> Served:
-    from convmedia.models.export.evidence import cut
-    from convmedia.models.export.probes import EIGHT, fitted
-
-    example = cut(example) if size is None else fitted(example, size)
-    raw, *others = predictor.model.inputs
-    request = {raw.name: example[np.newaxis]}
-    request |= {one.name: np.full((1, one.shape[1]), 1.0 / one.shape[1], np.float32) for one in others}
-    rate = predictor.input.get("sample_rate")
-    many = None if size is None else EIGHT
-    return Served(predictor.app, file, predictor.labels, request, example, rate, many)
-
-
-def write_labels(path: Path, labels: Iterable[str]) -> None:
-    """Labels as servers read them: one a line, in the order of the scores."""
-    path.write_text("".join(f"{' '.join(label.split())}\n" for label in labels), encoding="utf-8")

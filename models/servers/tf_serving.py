@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from convmedia.models.servers.protocol_text import field, text
-from convmedia.models.servers.servers import Served, write_labels
+from convmedia.models.servers.served import Served, write_labels
 
 MOUNTED = "/models"  # the folder, in the container
 WAIT_MICROSECONDS = 5000  # that a request may wait for others

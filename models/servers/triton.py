@@ -11,7 +11,7 @@ import numpy as np
 
 from convmedia.models.export.probes import EIGHT
 from convmedia.models.servers.protocol_text import Name, text
-from convmedia.models.servers.servers import Served, write_labels
+from convmedia.models.servers.served import Served, write_labels
 
 WAIT_MICROSECONDS = 5000  # that a request may wait for others
 TYPES = {"uint8": "UINT8", "float32": "FP32"}

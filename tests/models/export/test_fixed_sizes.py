@@ -11,6 +11,7 @@ import tensorflow as tf
 from convmedia.apps.cli.fixed_sizes import Fixed
 from convmedia.apps.verbs import inspect
 from convmedia.data.storage.errors import InputError
+from convmedia.models import shipped
 from convmedia.models.export import probes, quality_loss
 from convmedia.models.export.exporter import export
 from convmedia.models.formats import metadata
@@ -204,3 +205,34 @@ def test_a_folder_is_called_by_the_size(given, suffix):
 def test_a_size_that_is_none_is_one_line(given, kind, words):
     with pytest.raises(InputError, match=words):
         Fixed(given).of(kind)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mnist export --size 96x64",
+        "cats-vs-dogs export --size 160x120",
+        "audio export --seconds 1.5",
+        "super-resolution export --size 48x64",
+        "style-transfer export --size 96x64",
+    ],
+)
+def test_included_weights_answer_eight_in_one_call_as_keras_does(line, tmp_path, run_command):
+    done = run_command(
+        *line.split(), *["--format", "onnx", "--format", "litert", "--for", "triton", "--json", "--out"], tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    parity = json.loads(done.stdout)
+    assert all(parity[name]["max_abs_diff"] <= 1e-4 for name in ("onnx", "litert"))
+    model = shipped(line.split()[0])
+    scale = 255.0 if model.labels is None else 1.0
+    shape = parity["onnx"]["input_shape"]
+    rng = np.random.default_rng(5)
+    batch = [pictures(8, *shape[:2]) if len(shape) == 3 else rng.uniform(-1, 1, (8, *shape)).astype("float32")]
+    batch += [rng.dirichlet(np.ones(number), 8).astype("float32") for number in model.beside]
+    expected = model.outputs(*batch)[0]
+    for runtime in ("onnx", "litert"):
+        [found] = sessions.RUNTIMES[runtime](tmp_path / engines.FILES[runtime]).run(batch)
+        np.testing.assert_allclose(found, expected, atol=1e-4 * scale)
+    assert len(list((tmp_path / "triton").glob("*/config.pbtxt"))) == 1

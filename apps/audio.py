@@ -196,7 +196,9 @@ def evaluated(
     return audio_evaluate.measure(predictor, audio_evaluate.tested(predictor, data, split, fold, group))[0]
 
 
-TASK = Task(APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated, line=figures_line)
+TASK = Task(
+    APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated, line=figures_line, input="sound"
+)
 train.add_train(command, TASK)
 add_export(command, TASK)
 

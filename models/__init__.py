@@ -32,8 +32,9 @@ WITHOUT_KERAS = {
     *("losses", "losses.label_metrics"),
     *("networks", "networks.catalogue"),
     *("saving", "saving.archive", "saving.engines", "saving.places", "saving.safe_archive"),
-    *("export", "export.quality_loss"),
+    *("export", "export.probes", "export.quality_loss"),
     *("formats", "formats.flatbuffer", "formats.formats", "formats.metadata", "formats.runtimes"),
+    *("servers", "servers.protocol_text", "servers.servers"),
 }
 """Modules of this package that load no Keras."""
 

@@ -3,7 +3,7 @@
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,29 +160,40 @@ class Model:
         out: "str | os.PathLike[str] | None" = None,
         data: str | None = None,
         tolerance: float | None = None,
+        size: tuple[int, int] | None = None,
+        seconds: float | None = None,
+        servers: Sequence[str] = (),
     ) -> dict[str, dict[str, Any]]:
         """Write files and prove each in its own runtime, in a child process, to answer as the model does.
 
         Args:
             formats: "saved-model", "onnx", "litert", "onnx-int8", "litert-float16", "litert-int8"; none for the first
-                three.
+                three, or for what `servers` need.
             out: the folder; None for `export` in the run folder, or APPLICATION-export for shipped weights.
             data: the set that gives examples where the model has none beside it, and on whose test split quantised
                 files are measured.
             tolerance: what a quantised file may lose: points of accuracy, dB of PSNR; None for what is usual.
+            size: height and width, px, of the only pictures that the files are to take; None for every size.
+            seconds: of the only sounds that they are to take; None for every length.
+            servers: "tf-serving", "triton", "kserve": the folders that these load are written, too.
 
         Returns:
             The content of `parity.json`: of each format its figures, or {"refused": why}.
 
         Raises:
-            InputError: unknown format, missing packages, no examples.
+            InputError: unknown format or server, a size that is none, missing packages, no examples.
         """
         from convmedia.apps.api.tasks import task_of
+        from convmedia.apps.cli.fixed_sizes import Fixed
         from convmedia.apps.verbs.export import exported
+        from convmedia.models.servers.servers import formats_of
 
-        names = list(formats) or ["saved-model", "onnx", "litert"]
+        fixed = Fixed("x".join(map(str, size)) if size is not None else seconds)
+        needed = formats_of(servers)
+        names = list(dict.fromkeys([*formats, *needed])) or ["saved-model", "onnx", "litert"]
         folder = None if out is None else Path(out)
-        return exported(task_of(self.app), self._in_keras, self.source, names, folder, data, tolerance)[0]
+        task = task_of(self.app)
+        return exported(task, self._in_keras, self.source, names, folder, data, tolerance, fixed, servers)[0]
 
     @cached_property
     def _features(self) -> Callable[[np.ndarray], np.ndarray]:

@@ -14,8 +14,10 @@ from convmedia.apps.cli.early_checks import (
     model_given,
     to_write_in,
 )
+from convmedia.apps.cli.fixed_sizes import LEAST_SECONDS, MOST_SECONDS, pixels
 from convmedia.apps.cli.row_formats import rows_file
 from convmedia.models.formats.formats import plain, quantisations
+from convmedia.models.servers.servers import SERVERS
 
 
 class Arithmetic(StrEnum):
@@ -119,6 +121,35 @@ Quantize = Annotated[
         quantisations,
         "Smaller files, too: of LiteRT both, of ONNX int8. Repeat it for both.",
         "--quantize",
+    ),
+]
+FixedSize = Annotated[
+    str | None,
+    typer.Option(
+        "--size",
+        metavar="HxW",
+        callback=pixels,
+        help="Files for pictures of this height and width alone, px, in batches of any number: for LiteRT in browsers "
+        "and on GPUs, and servers that batch. Default: every size.",
+    ),
+]
+FixedSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--seconds",
+        min=LEAST_SECONDS,
+        max=MOST_SECONDS,
+        help="Files for sounds of this length alone, in batches of any number: for LiteRT in browsers and on GPUs, and "
+        "servers that batch. Default: every length.",
+    ),
+]
+Servers = Annotated[
+    list[str],
+    choice(
+        SERVERS,
+        "Also the folder that this server loads, with labels, a first request and how it batches. Repeat it for "
+        "several; writes what they need where no --format is given.",
+        "--for",
     ),
 ]
 MayLose = Annotated[

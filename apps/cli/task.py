@@ -30,6 +30,7 @@ class Task:
             trial, or what makes one of examples that are held back from calibration; None measures likeness to Keras.
         evaluate: figures of a predictor on the test split of a set, by split; None where nothing can be measured.
         line: says the figures of one split of a complete run; None for those of a classifier.
+        input: "image" or "sound".
         tolerance: largest difference of an exported file, where it is not that of the kind of answer.
     """
 
@@ -41,3 +42,4 @@ class Task:
     evaluate: "Callable[..., dict[str, Any]] | None" = None
     line: Callable[[str, dict[str, Any]], str] | None = None
     tolerance: float | None = None
+    input: str = "image"

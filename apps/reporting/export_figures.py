@@ -11,14 +11,14 @@ def print_parity(parity: dict[str, Any], out: Path) -> None:
     """The verified files and their figures as tables; refusals with their reason."""
     good = {name: figures for name, figures in parity.items() if "refused" not in figures}
     if good:
-        header = ["format", "max difference", "same top label", "bytes", "ms each", "at 32", "MB at most"]
+        header = ["format", "max difference", "same top label", "bytes", "ms each", "in a batch", "MB at most"]
         rows = [
             [
                 name,
                 f"{f['max_abs_diff']:.1e}",
                 "-" if f["same_top1"] is None else share(f, "same_top1"),
                 f["bytes"],
-                *(f"{1e3 * f[cost]:.2f}" if cost in f else "-" for cost in ("seconds_at_1", "seconds_at_32")),
+                *(f"{1e3 * seconds:.2f}" if seconds is not None else "-" for seconds in each_seconds(f)),
                 round(f.get("peak_bytes", 0) / 1e6),
             ]
             for name, f in good.items()
@@ -31,6 +31,11 @@ def print_parity(parity: dict[str, Any], out: Path) -> None:
     for name, figures in parity.items():
         if "refused" in figures:
             tell(f"{name} refused: {figures['refused']}")
+
+
+def each_seconds(figures: dict[str, Any]) -> tuple[float | None, float | None]:
+    """Seconds for each example alone and in a batch, of 32 or, where the size is fixed, of eight."""
+    return figures.get("seconds_at_1"), figures.get("seconds_at_32", figures.get("seconds_at_8"))
 
 
 def worth(figures: dict[str, Any]) -> str:

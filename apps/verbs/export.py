@@ -11,8 +11,20 @@ import typer
 
 from convmedia.apps.cli.backend import use_backend
 from convmedia.apps.cli.early_checks import required
+from convmedia.apps.cli.fixed_sizes import Fixed, require_memory
 from convmedia.apps.cli.inputs import model_of
-from convmedia.apps.cli.options import Examples, ExportOut, Formats, Json, MayLose, Model, Quantize
+from convmedia.apps.cli.options import (
+    Examples,
+    ExportOut,
+    FixedSeconds,
+    FixedSize,
+    Formats,
+    Json,
+    MayLose,
+    Model,
+    Quantize,
+    Servers,
+)
 from convmedia.apps.cli.task import Task
 from convmedia.apps.console.progress import clock
 from convmedia.apps.console.strict_json import to_json
@@ -22,6 +34,7 @@ from convmedia.data.storage import extras
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.text import plural
 from convmedia.models.formats.formats import FORMATS, plain, smaller
+from convmedia.models.servers.servers import SERVERS
 
 if TYPE_CHECKING:
     from convmedia.models.inference.predictor import Predictor
@@ -79,18 +92,26 @@ def add_export(
         tolerance: float | None,
         out: Path | None,
         data: str | None,
+        servers: Sequence[str],
         as_json: bool,
+        size: str | None = None,
+        seconds: float | None = None,
         **choice: Any,
     ) -> int:
         refused(model, **choice)
-        names = with_smaller(format, quantize)
+        needed = [SERVERS[one].format for one in servers]
+        names = with_smaller(list(dict.fromkeys([*format, *needed])), quantize)
         use_backend(None)
         predictor = chosen(model, **choice)
-        parity, folder = exported(task, predictor, model, names, out, data, tolerance)
+        fixed = Fixed(size if seconds is None else seconds)
+        parity, folder = exported(task, predictor, model, names, out, data, tolerance, fixed, servers)
         if as_json:
             tell(to_json(parity, indent=2))
         else:
             print_parity(parity, folder)
+            for one in servers:
+                if "refused" not in parity[SERVERS[one].format]:
+                    tell(f"{one}: {SERVERS[one].start(folder / one)}")
         return int(any("refused" in figures for figures in parity.values()))
 
     model_option = {"model": (Model, None)}
@@ -100,6 +121,8 @@ def add_export(
         "tolerance": (MayLose, None),
         "out": (ExportOut, None),
         "data": (Examples, None),
+        **({"seconds": (FixedSeconds, None)} if task.input == "sound" else {"size": (FixedSize, None)}),
+        "servers": (Servers, []),
         "as_json": (Json, False),
     }
     taken = {**model_option, **(choice or {}), **others}
@@ -121,32 +144,45 @@ def exported(
     out: Path | None = None,
     data: str | None = None,
     loss_tolerance: float | None = None,
+    fixed: Fixed = Fixed(),
+    servers: Sequence[str] = (),
 ) -> tuple[dict[str, dict[str, Any]], Path]:
     """Write files of a model and prove each in a child process, as `exporter.export` does.
 
     Args:
         model: where the model came from: a run folder or a file; None for shipped weights.
         formats: names of `formats.FORMATS`.
-        out: the folder; None for `export` in the run folder, or `APPLICATION-export`.
+        out: the folder; None for `export` in the run folder, or `APPLICATION-export`, of a fixed size with that in its
+            name.
         data: the set that gives examples where the model has none beside it, and on whose test split quantised files
             are measured.
         loss_tolerance: what a quantised file may lose; None for what is usual of the trial's unit.
+        fixed: the size of what the files take.
+        servers: names of `SERVERS`, whose folders are written beside the files; `formats` holds theirs.
 
     Returns:
         The content of `parity.json`, and the folder.
     """
     from convmedia.models.export.exporter import export, read_examples
     from convmedia.models.saving import engines
+    from convmedia.models.servers import servers as folders
 
+    size = fixed.of(predictor.input)
+    require_memory(predictor, size)
     run = None if model is None else Path(model) if Path(model).is_dir() else Path(model).parent
     kept = run / "examples.npz" if run else None
     quantised = any(FORMATS[name].quantised for name in formats)
     examples = read_examples(kept) if kept and kept.exists() else task.examples(predictor, data, quantised)
     trial = task.trial(predictor, model, data, examples) if quantised else None
-    folder = out or (run / "export" if run and (run / "run.json").exists() else Path(f"{predictor.app}-export"))
+    name = f"export{fixed.suffix}"
+    folder = out or (run / name if run and (run / "run.json").exists() else Path(f"{predictor.app}-{name}"))
+    for one in servers:
+        folders.require_ours(one, folder)
     say(f"exporting {', '.join(formats)} and verifying each on {plural(len(examples), 'example')} ...")
     how: dict[str, Any] = {"trial": trial, "loss_tolerance": loss_tolerance, "told": steps_said(formats)}
-    parity = export(predictor, formats, folder, examples, tolerance=task.tolerance, **how)
+    parity = export(predictor, formats, folder, examples, tolerance=task.tolerance, size=size, **how)
+    for one in servers:
+        folders.write(one, folder, predictor, examples, size)
     if predictor.digest is not None and not (run and folder == run / "export"):
         engines.keep(folder, predictor.digest)  # so that they answer for the model, as those of a run's own folder do
     return parity, folder

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from convmedia.models.inference.predictor import Predictor
 from convmedia.models.networks.stylization import StyleNormalization
 from convmedia.models.outputs import Outputs
 
-EXAMPLE_BATCH = 32
+EXAMPLE_BATCH = 32  # of a fixed size, which may be large, `probes.EIGHT`
+FIXED_VALUES = 40_000_000  # of all examples that are brought to a fixed size
 ENCODED_EXAMPLES = 4
 MISTAKEN_EXAMPLES = 8
 ENCODED_VALUES = 600_000  # of a picture or sound: larger examples are cut
@@ -64,19 +66,27 @@ class Evidence:
 
     Attributes:
         predictor: the model.
+        size: of raw inputs, (height, width) or (samples,), where the files are to take no other; else None.
         examples, batches: how many examples there are, and how many batches they make; `plain` holds just these.
         varied: how many batches of `probes` are cut and enlarged examples; they come first.
         inputs: how many arrays a batch has.
         takes_files: whether its SavedModel has `serve_bytes`; then there is `encoded`.
     """
 
-    def __init__(self, predictor: Predictor, examples: Sequence[np.ndarray], folder: Path):
+    def __init__(
+        self,
+        predictor: Predictor,
+        examples: Sequence[np.ndarray],
+        folder: Path,
+        size: tuple[int, ...] | None = None,
+    ):
         """Answer examples, probes and encoded files.
 
         Raises:
             Refused: the model fails on an example, or answers NaN or infinity.
         """
-        self.predictor, self.folder = predictor, folder
+        self.predictor, self.folder, self.size = predictor, folder, size
+        given, examples = examples, at_size(examples, size)
         self.examples, self.inputs = len(examples), len(predictor.model.inputs)
         self._sizes = [tensor.shape[1] for tensor in predictor.model.inputs[1:]]
         self._some = spread(examples, MISTAKEN_EXAMPLES)
@@ -84,7 +94,12 @@ class Evidence:
         self.varied = self._write_probes(examples)
         self.takes_files = serving.takes_files(predictor.model)
         if self.takes_files:
-            self._write_encoded(examples)
+            self._write_encoded(given)
+
+    @property
+    def many(self) -> int:
+        """How many examples a full batch has."""
+        return EXAMPLE_BATCH if self.size is None else probes.EIGHT
 
     @property
     def least_scale(self) -> float:
@@ -120,7 +135,7 @@ class Evidence:
         """Coloured inputs; the answers to each are those to it and to what `probes.mistaken` makes of it."""
         part = self._part("mistaken")
         kind = self.predictor.input["kind"]
-        raw = [*(example[np.newaxis] for example in self._some), *self._drawn[:3]]
+        raw = [*(example[np.newaxis] for example in self._some), *self._fitted(self._drawn[:3])]
         batches = list(map(self._with_others, raw))
         write_arrays(part.batches, itertools.chain.from_iterable(batches))
         changes = [lambda batch: batch, *probes.mistaken(kind).values()]
@@ -131,7 +146,7 @@ class Evidence:
 
     def measured(self, trial: Trial, may_lose: float, calibrating: Sequence[np.ndarray]) -> Measured:
         """Answer a trial's inputs."""
-        batches = map(self._with_others, trial.batches())
+        batches = map(self._with_others, trial.batches(self.many))
         write_arrays(self.tried.batches, itertools.chain.from_iterable(batches))
         self._write_answers(self.tried)
         before = trial.score(*(self.answers_in(self.tried) for _ in range(2)))
@@ -139,7 +154,7 @@ class Evidence:
 
     def batched(self, examples: Sequence[np.ndarray]) -> Iterator[Batch]:
         """Examples as batches of the model."""
-        cut = in_batches(examples, lambda example: example, EXAMPLE_BATCH)
+        cut = in_batches(at_size(examples, self.size), lambda example: example, self.many)
         return (self._with_others(np.stack(batch)) for batch in cut)
 
     def _part(self, name: str) -> Part:
@@ -172,15 +187,26 @@ class Evidence:
         """Probes that the model itself has no answer to, such as one of fewer pixels than it needs, are left out."""
         kept: list[tuple[Batch, Outputs]] = []
         with full_precision():
-            kept += self._answered(probes.varied(examples))
+            kept += self._answered(probes.varied(examples) if self.size is None else [])
             number = len(kept)
-            kept += self._answered(probes.drawn(self.predictor.input))
-            self._drawn = [batch[0] for batch, _ in kept[number:]]
-            if self.predictor.input["kind"] == "image":
+            drawn = list(self._answered(probes.drawn(self.predictor.input)))
+            self._drawn = [batch[0] for batch, _ in drawn]
+            if self.size is not None:
+                fitted = self._fitted(self._drawn)
+                # One after another and eight at once by turns: what an interpreter kept of one must not show.
+                kept += self._answered([probes.eight([*fitted, *(one[np.newaxis] for one in self._some)]), *fitted])
+                kept += self._answered([probes.eight(fitted[:2])])
+            else:
+                kept += drawn
+            if self.predictor.input["kind"] == "image" and self.size is None:
                 kept += self._answered([probes.large(self._seconds_per_pixel([batch for batch, _ in kept]))])
         write_arrays(self.probes.batches, (array for batch, _ in kept for array in batch))
         write_arrays(self.probes.expected, (tensor for _, answer in kept for tensor in answer))
         return number
+
+    def _fitted(self, batches: Iterable[np.ndarray]) -> list[np.ndarray]:
+        """Batches brought to the fixed size, where there is one."""
+        return list(batches) if self.size is None else [np.stack(at_size(batch, self.size)) for batch in batches]
 
     def _answered(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Batch, Outputs]]:
         import tensorflow as tf
@@ -242,6 +268,15 @@ class Evidence:
 def grouped(arrays: Iterable[np.ndarray], number: int) -> Iterator[tuple[np.ndarray, ...]]:
     """Consecutive arrays, so many together: the inputs or the outputs of a batch."""
     return zip(*[iter(arrays)] * number, strict=True)
+
+
+def at_size(examples: Iterable[np.ndarray], size: tuple[int, ...] | None) -> list[np.ndarray]:
+    """Examples brought to a fixed size, of many large ones some; as they are where there is none."""
+    every = list(examples)
+    if size is None:
+        return every
+    most = FIXED_VALUES // math.prod((*size, *every[0].shape[len(size) :]))
+    return [probes.fitted(one, size) for one in spread(every, max(most, probes.EIGHT))]
 
 
 def spread(examples: Sequence[np.ndarray], most: int) -> list[np.ndarray]:

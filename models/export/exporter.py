@@ -4,7 +4,6 @@ import functools
 import json
 import shutil
 import tempfile
-import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,13 +15,11 @@ import numpy as np
 from convmedia.data.storage import arrays, extras
 from convmedia.data.storage.errors import InputError, in_one_line
 from convmedia.data.storage.files import locked, replacing, shown
-from convmedia.data.storage.quiet import silenced
 from convmedia.models.analysis.layer_tree import every_layer
-from convmedia.models.export import comparison, quality_loss
-from convmedia.models.export.evidence import Evidence, Measured
-from convmedia.models.export.parity import Asked, answered, first_line
+from convmedia.models.export import comparison, conversion, quality_loss
+from convmedia.models.export.evidence import Evidence, Measured, at_size
+from convmedia.models.export.parity import Asked, answered
 from convmedia.models.export.quality_loss import LOSS_TOLERANCE, Trial
-from convmedia.models.formats import metadata
 from convmedia.models.formats.formats import FORMATS, Format, Refused
 from convmedia.models.formats.runtimes import read_arrays, write_arrays
 from convmedia.models.inference.predictor import Predictor
@@ -81,6 +78,7 @@ def export(
     trial: Trial | Callable[[Sequence[np.ndarray]], Trial] | None = None,
     loss_tolerance: float | None = None,
     told: Callable[[str], None] | None = None,
+    size: tuple[int, ...] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Export a model and prove each file in a child process with the format's own runtime.
 
@@ -102,11 +100,15 @@ def export(
             calibration; None measures likeness to Keras on such examples.
         loss_tolerance: points or dB, in the trial's unit; None for that of `trials.LOSS_TOLERANCE`.
         told: called with each step before it is begun: "answers", what measures quantised files, each format.
+        size: of raw inputs, (height, width) or (samples,), where the files are to take this one alone, in batches of
+            any number; None for all sizes. Examples are brought to it, as `probes.fitted` does, before anything
+            answers them, and eight of them are answered in one call.
 
     Returns:
         The content of `parity.json`, which is written to `out`: per format {"max_abs_diff", "same_top1" (fraction; None
         without labels), "bytes", "seconds_per_example", "seconds_at_1" and "seconds_at_32" (for each example of such a
-        batch), "peak_bytes" (of the process that answered them), "model_sha256" (of the model file)} or
+        batch), "peak_bytes" (of the process that answered them), "model_sha256" (of the model file)}, of a fixed size
+        "seconds_at_8" in place of the former and "input_shape" (without the batch), or
         {"refused": reason}; of a SavedModel that takes files also "max_abs_diff_bytes", of `serve_bytes` on encoded
         inputs, of pictures beyond their rounding; of a quantised file also "numbers" (which are stored how), "metric",
         "measured_on", "before" (None where that is without bounds), "after".
@@ -129,7 +131,7 @@ def export(
     with locked(out, busy), tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
         parity = {name: entry for name, entry in _earlier(out, predictor).items() if name not in names}
         told("answers")
-        evidence = _or_refused(functools.partial(_evidence, predictor, examples, Path(folder)))
+        evidence = _or_refused(functools.partial(_evidence, predictor, examples, Path(folder), size))
         measured: Measured | Refused | None = None
         if isinstance(evidence, Evidence) and any(FORMATS[name].quantised for name in names):
             told("measure")
@@ -215,10 +217,10 @@ def _settle(beside: Path, final: Path, keep: bool) -> None:
         beside.rename(final)
 
 
-def _evidence(predictor: Predictor, examples: list[np.ndarray], folder: Path) -> Evidence:
+def _evidence(predictor: Predictor, examples: list[np.ndarray], folder: Path, size: tuple[int, ...] | None) -> Evidence:
     """Raises Refused where the model itself augments, or as `Evidence`."""
     _refuse_augmentation(predictor.model)
-    return Evidence(predictor, examples, folder)
+    return Evidence(predictor, examples, folder, size)
 
 
 def _refuse_augmentation(model: keras.Model) -> None:
@@ -236,9 +238,16 @@ def _measured(
     loss_tolerance: float | None,
 ) -> Measured:
     calibrating = examples
+    if isinstance(trial, Trial) and evidence.size is not None:
+        trial = None if trial.number is None else trial.at(evidence.size)
     if not isinstance(trial, Trial):
         calibrating, measuring = held_back(examples)
-        trial = (trial or functools.partial(quality_loss.likeness, evidence.predictor))(measuring)
+        like_keras = functools.partial(quality_loss.likeness, evidence.predictor)
+        trial = (trial or like_keras)(measuring)
+        if evidence.size is not None:
+            # A picture that was resized has no truth that an enlarged one could be compared with.
+            fitting = like_keras(at_size(measuring, evidence.size))
+            trial = fitting if trial.number is None else trial.at(evidence.size)
     may_lose = LOSS_TOLERANCE[trial.unit] if loss_tolerance is None else loss_tolerance
     return evidence.measured(trial, may_lose, calibrating)
 
@@ -275,11 +284,11 @@ def proved(
         Refused: it is not to be kept.
     """
     tolerance = evidence.predictor.kind.tolerance if tolerance is None else tolerance
-    _convert(kind, evidence, path, measured)
+    conversion.convert(kind, evidence, path, measured.calibrating if measured else [])
     inputs = evidence.inputs
     runtimes = (kind.runtime, "entries" if kind.runtime == "saved-model" else kind.runtime)
     asked = {
-        "plain": Asked(runtimes[0], evidence.plain.batches, inputs, "timed"),
+        "plain": Asked(runtimes[0], evidence.plain.batches, inputs, str(evidence.many)),
         "probes": Asked(runtimes[1], evidence.probes.batches, inputs, "once"),
     }
     if kind.runtime == "saved-model" and evidence.takes_files:
@@ -299,49 +308,6 @@ def proved(
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     entry["bytes"] = sum(file.stat().st_size for file in files)
     entry["model_sha256"] = evidence.predictor.digest
+    if evidence.size is not None:
+        entry["input_shape"] = conversion.raw_input(evidence)["shape"]
     return entry
-
-
-def _convert(kind: Format, evidence: Evidence, path: Path, measured: Measured | None) -> None:
-    import tensorflow as tf
-
-    given = []
-    if kind.calibrated:
-        calibrating = measured.calibrating if measured else []
-        if not calibrating:
-            raise Refused("one example cannot both calibrate and measure a file in 8 bits; give --data with more")
-        given = [functools.partial(evidence.batched, calibrating)]
-    try:
-        with silenced(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the converters' own, about their own insides
-            kind.write(evidence.predictor.model, path, *given)
-            _describe(kind, path, description(evidence.predictor))
-    except (ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError) as error:
-        raise Refused(f"the converter failed: {first_line(str(error))}") from error
-
-
-def _describe(kind: Format, path: Path, facts: dict[str, Any]) -> None:
-    """Put the description into a file, and read it again from there."""
-    try:
-        kind.describe(path, json.dumps(facts, allow_nan=False))
-    except Exception as error:  # what the parsers of the three formats let out on a file that is none
-        raise Refused(f"the converter wrote no {kind.runtime} file: {first_line(str(error))}") from error
-    try:
-        found = metadata.exported(path)
-    except InputError as error:
-        raise Refused(f"the converter wrote no {kind.runtime} file: {first_line(str(error))}") from error
-    if found is None or found["format"] != kind.runtime:
-        raise Refused(f"the converter wrote no {kind.runtime} file")
-    said = found["description"]
-    if said is None:
-        raise Refused("the file says nothing of itself: its description is missing")
-    meant = json.loads(json.dumps(facts))
-    wrong = [name for name in meant if not isinstance(said, dict) or said.get(name) != meant[name]]
-    if wrong or said.keys() != meant.keys():
-        raise Refused(f"the file says something else of itself than is meant: {', '.join(wrong) or 'too much'}")
-
-
-def description(predictor: Predictor) -> dict[str, Any]:
-    """What an exported file says of itself: application, kind of answer, labels, raw input, details and digest."""
-    facts = {"app": predictor.app, "kind": predictor.kind.name, "labels": predictor.labels, "input": predictor.input}
-    return {**facts, "details": predictor.details, "model_sha256": predictor.digest}

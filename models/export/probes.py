@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 VARIED = 3  # examples that are also tried in other sizes
 ENLARGED_VALUES = 200_000  # examples above this are only cut
+EIGHT = 8  # examples that a file of a fixed size answers in one call
 LARGE_SIZES = ((384, 512), (192, 256), (96, 128), (48, 64))  # height, width
 LARGE_SECONDS = 0.5  # that the model may take for one picture of such a size
 
@@ -87,6 +89,27 @@ def sounds(sample_rate: int, window_seconds: float | None) -> Iterator[np.ndarra
     ]
     for batch in batches:
         yield np.clip(batch, -1, 1).astype(np.float32)
+
+
+def fitted(example: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """An example brought to a fixed size: a picture resized, a sound cut or repeated.
+
+    Args:
+        example: uint8 (height, width, 3) or float32 (samples,).
+        size: (height, width) or (samples,).
+    """
+    if example.shape[: len(size)] == tuple(size):
+        return example
+    if example.ndim == 1:
+        return np.resize(example, size)
+    height, width = size
+    return np.asarray(Image.fromarray(example).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def eight(drawn: Sequence[np.ndarray]) -> np.ndarray:
+    """A batch of eight of drawn batches of one size, repeated where they are fewer."""
+    every = np.concatenate(drawn)
+    return every[np.arange(EIGHT) % len(every)]
 
 
 def mistaken(kind: str) -> dict[str, Callable[[np.ndarray], np.ndarray]]:

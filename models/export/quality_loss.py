@@ -1,11 +1,13 @@
 """What a quantised file is worth beside its model: a figure before and after, and what may be lost of it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from convmedia.models.export.probes import fitted
+from convmedia.models.formats.formats import shown_size
 from convmedia.models.inference.batching import in_batches
 from convmedia.models.outputs import Outputs, Probabilities
 
@@ -36,9 +38,14 @@ class Trial:
     asked: float | None = None
     number: int | None = None
 
-    def batches(self) -> Iterable[np.ndarray]:
-        """The inputs in batches of one size each, (n, ...)."""
-        return (np.stack(batch) for batch in in_batches(self.inputs(), lambda example: example, BATCH))
+    def batches(self, most: int = BATCH) -> Iterable[np.ndarray]:
+        """The inputs in batches of one size each, (n, ...), n up to `most`."""
+        return (np.stack(batch) for batch in in_batches(self.inputs(), lambda example: example, most))
+
+    def at(self, size: tuple[int, ...]) -> "Trial":
+        """The same measurement of inputs brought to a fixed size, as `probes.fitted` does."""
+        said = f"{self.data}, brought to {shown_size(size)}"
+        return replace(self, inputs=lambda: (fitted(one, size) for one in self.inputs()), data=said)
 
     def lost(self, before: float, after: float) -> float:
         """What was lost, in `unit`; negative where something was gained."""

@@ -52,6 +52,21 @@ def add_buffer(model: Any, content: bytes) -> int:
     return len(model.buffers) - 1
 
 
+def without_free_sizes(content: bytes) -> bytes:
+    """A LiteRT file whose inputs have one free size, the number of examples, as one that takes one example and says so
+    of its answers, too. An interpreter can still be resized to several."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    interpreter.invoke()  # sizes of answers are known then
+    model = read(content)
+    for entry in [*interpreter.get_input_details(), *interpreter.get_output_details()]:
+        tensor = model.subgraphs[0].tensors[entry["index"]]
+        tensor.shape, tensor.shapeSignature = interpreter.get_tensor(entry["index"]).shape, None
+    return packed(model)
+
+
 def shrunk(model: Any) -> None:
     """Share equal buffers; drop those that are not used, and the places for scales where there are none."""
     first: dict[bytes, int] = {b"": 0}

@@ -2,7 +2,7 @@
 names is loaded when it is called.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,11 @@ FORMATS: dict[str, Format] = {
         calibrated=True,
     ),
 }
+
+
+def shown_size(size: Sequence[int]) -> str:
+    """A fixed size of raw inputs for people: "96x64" of (height, width), "8000 samples" of (samples,)."""
+    return "x".join(map(str, size)) if len(size) > 1 else f"{size[0]} samples"
 
 
 def plain() -> list[str]:

@@ -5,7 +5,8 @@
 BATCHES.npz holds, for each batch, an array for each of the model's inputs, which are told apart by their rank; encoded
 files are one array, as `packed` makes it. ANSWERS.npz then holds what the file says that it takes and gives, JSON as
 uint8, and for each batch an array for each output, in the order of the outputs' names. MODE is "once" for these alone,
-"timed" for those of `answers` and for what `costs` gives after them. The five can be given again, for further batches.
+a number for those of `answers` and for what `costs` gives after them of batches of so many. The five can be given
+again, for further batches.
 
 Imports neither Keras nor this package: what runs here is what a user of the exported file has. Started by file name, so
 that the package's own imports do not run either.
@@ -26,7 +27,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Outputs = tuple[np.ndarray, ...]
-BATCHES = (1, 32)  # that are timed
 RUNS, MOST_SECONDS = 9, 1.0  # of each, at most
 
 
@@ -266,8 +266,9 @@ def answers(run: Callable[..., Outputs], arrays: Iterable[np.ndarray], inputs: i
     yield np.max(unequal)  # NaN stays NaN
 
 
-def costs(run: Callable[..., Outputs], example: Sequence[np.ndarray]) -> np.ndarray:
-    """Seconds for each example in batches of 1 and of 32, and the most memory that the process has had by then, bytes.
+def costs(run: Callable[..., Outputs], example: Sequence[np.ndarray], many: int) -> np.ndarray:
+    """Seconds for each example in batches of 1 and of `many`, and the most memory that the process has had by then,
+    bytes.
 
     Args:
         example: for each input (1, ...).
@@ -276,7 +277,7 @@ def costs(run: Callable[..., Outputs], example: Sequence[np.ndarray]) -> np.ndar
         float64 (3,).
     """
     seconds = []
-    for number in BATCHES:
+    for number in (1, many):
         batch = [np.repeat(array, number, axis=0) for array in example]
         run(*batch)
         taken: list[float] = []
@@ -304,7 +305,7 @@ def told(loaded: Loaded, source: str, inputs: int, mode: str) -> Iterator[np.nda
             yield from loaded.outputs(*batch)
         return
     # Before larger batches take memory.
-    last = costs(loaded.outputs, [array[:1] for array in islice(read_arrays(source), inputs)])
+    last = costs(loaded.outputs, [array[:1] for array in islice(read_arrays(source), inputs)], int(mode))
     yield from answers(loaded.outputs, read_arrays(source), inputs)
     yield last
 

@@ -92,6 +92,7 @@ class ExportedPredictor(FilePredictor):
 
     def _answers(self, given: list[np.ndarray]) -> Outputs:
         raw, *others = given
+        require_size(raw, self._session.size, self.file)
         wanted = self._session.takes
         taken = raw.astype(wanted, copy=False) if wanted == np.float32 else whole_numbers(raw, self.file)
         return self._session.run([np.ascontiguousarray(taken), *others])
@@ -99,6 +100,20 @@ class ExportedPredictor(FilePredictor):
     def describe(self) -> dict[str, Any]:
         assert self.digest is not None
         return self.facts.describe(self.digest)
+
+
+def require_size(batch: np.ndarray, size: tuple[int | None, ...], file: Path) -> None:
+    """Refuse what an exported file of a fixed size does not take: brought to its size, it would be another input.
+
+    Args:
+        batch: (n, ...). size: of what goes into the file, without the batch; free sizes are None.
+
+    Raises:
+        InputError: the batch is of another size.
+    """
+    if any(fixed not in (None, found) for fixed, found in zip(size, batch.shape[1:], strict=True)):
+        shapes = [", ".join(map(str, shape)) for shape in (size, batch.shape[1:])]
+        raise InputError(f"{file.name} was exported for inputs ({shapes[0]}) alone; received ({shapes[1]})")
 
 
 def whole_numbers(pictures: np.ndarray, file: Path) -> np.ndarray:

@@ -19,10 +19,12 @@ class Session(NamedTuple):
     Attributes:
         run: an array for each input, raw input first, to an array for each output in the order of their names.
         takes: dtype of the raw input.
+        size: its shape without the batch; free sizes are None.
     """
 
     run: Callable[[list[np.ndarray]], Outputs]
     takes: np.dtype[Any]
+    size: tuple[int | None, ...]
 
 
 def litert(path: Path) -> Session:
@@ -56,7 +58,8 @@ def litert(path: Path) -> Session:
             return tuple(interpreter.get_tensor(index) for index in answers)
 
     raw = max(taken.values(), key=lambda one: len(one["shape"]))
-    return Session(within_memory(run, RuntimeError), np.dtype(raw["dtype"]))
+    size = tuple(None if one < 0 else one for one in raw["shape_signature"].tolist()[1:])
+    return Session(within_memory(run, RuntimeError), np.dtype(raw["dtype"]), size)
 
 
 def onnx(path: Path) -> Session:
@@ -75,7 +78,8 @@ def onnx(path: Path) -> Session:
 
     raw = max(taken, key=lambda one: len(one.shape))
     dtype = np.dtype("float32" if raw.type == "tensor(float)" else raw.type.removeprefix("tensor(").removesuffix(")"))
-    return Session(within_memory(run, errors.RuntimeException, errors.Fail), dtype)
+    size = tuple(one if isinstance(one, int) else None for one in raw.shape[1:])
+    return Session(within_memory(run, errors.RuntimeException, errors.Fail), dtype, size)
 
 
 def within_memory(run: Callable[[list[np.ndarray]], Outputs], *errors: type[Exception]) -> Callable[..., Outputs]:

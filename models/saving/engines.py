@@ -97,9 +97,10 @@ def _record(folder: Path) -> dict[str, Any]:
 
 
 def _proved(folder: Path, name: str, model_sha256: str) -> bool:
-    """Whether the record of a folder says that a file was proved to answer as a model, as closely as is usual."""
+    """Whether the record of a folder says that a file was proved to answer as a model, as closely as is usual, at all
+    sizes."""
     entry = _record(folder).get(name)
-    if not isinstance(entry, dict) or entry.get("model_sha256") != model_sha256:
+    if not isinstance(entry, dict) or entry.get("model_sha256") != model_sha256 or "input_shape" in entry:
         return False
     apart = entry.get("max_abs_diff")
     return isinstance(apart, float | int) and apart <= TOLERANCE

@@ -29,6 +29,17 @@ def of_every_application():
         yield f"{export} --tolerance -1", "give 0 or more"
         yield f"{export} --tolerance nan", "--tolerance nan: give a finite number"
         yield f"{export} --data nowhere", "no data set is named"
+        yield f"{export} --for tensorrt", "is not one of"
+        if kind == "sounds":
+            yield f"{export} --seconds 0.01", "--seconds"
+            yield f"{export} --seconds long", "--seconds"
+            yield f"{export} --size 64x64", "--size"
+        else:
+            yield f"{export} --size 64", "--size is height and width in px, such as 224x224; received '64'"
+            yield f"{export} --size 64x-3", "--size is height and width in px"
+            yield f"{export} --size 4x64", "--size takes sides of 8 to 4096 px; received 4x64"
+            yield f"{export} --size 64x5000", "--size takes sides of 8 to 4096 px; received 64x5000"
+            yield f"{export} --seconds 2", "--seconds"
         yield f"{export} --data {OTHER_KIND[kind]} --quantize int8", OTHER_KIND[kind]
         yield f"{export} --out text.txt", "text.txt is a file; give a folder"
         yield f"{export} --out text.txt/below", "text.txt is a file; give a folder"

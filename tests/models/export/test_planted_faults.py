@@ -19,7 +19,7 @@ import tensorflow as tf
 from keras import ops
 
 from convmedia.models.answer import PICTURE
-from convmedia.models.export import exporter, parity
+from convmedia.models.export import conversion, exporter, parity
 from convmedia.models.export.evidence import Evidence
 from convmedia.models.formats import flatbuffer, picture_decoding, runtimes, serving, writers
 from convmedia.models.formats.formats import FORMATS, Refused
@@ -256,7 +256,8 @@ def prove(subjects, tmp_path, monkeypatch):
             good = tmp_path / "good"
             good.mkdir()
             subject.files[format] = subject.evidence.folder / kind.file
-            exporter._convert(kind, subject.evidence, good / kind.file, measured)
+            calibrating = measured.calibrating if measured else []
+            conversion.convert(kind, subject.evidence, good / kind.file, calibrating)
             shutil.move(good / kind.file, subject.files[format])
         path = tmp_path / kind.file
 

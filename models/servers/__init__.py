@@ -1,0 +1,1 @@
+"""Folders that model servers load, made of proved exports."""

@@ -33,18 +33,20 @@ def in_inference(network: keras.Model) -> Callable[..., Any]:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        @lru_cache(2)
         def traced(number: int | None):
-            """One trace for every size. XLA would compile anew for each: seconds per size, memory that only grows."""
             signature = [tf.TensorSpec((number, *tensor.shape[1:]), tensor.dtype) for tensor in network.inputs]
             # TensorFlow counts traces by the code that is traced and warns of five, which so many models would have. A
             # partial is counted by itself.
             return tf.function(partial(call), input_signature=signature, autograph=False, jit_compile=False)
 
-        finds_ink = any(isinstance(layer, FindInk) for layer in every_layer(network))
+        # One trace for every size. XLA would compile anew for each: seconds per size, memory that only grows.
+        of_any = traced(None)
+        if not any(isinstance(layer, FindInk) for layer in every_layer(network)):
+            return of_any
+        of_many = lru_cache(1)(traced)  # by their number: the ink of many is found faster where that is known
 
         def answer(batch, *others):
-            return traced(len(batch) if finds_ink and len(batch) >= MANY else None)(batch, *others)
+            return (of_many(len(batch)) if len(batch) >= MANY else of_any)(batch, *others)
 
         return answer
     if keras.backend.backend() == "torch":

@@ -78,8 +78,8 @@ def old_rate(folder: Path, batches: int) -> np.ndarray:
 
 
 def ours(folder: Path) -> dict[str, np.ndarray]:
-    """Seconds of each part, of the clock and of the processors, from an
-    empty cache: scan, the first epoch with decoding, all of them, a later one; and pictures in an epoch."""
+    """Seconds of each part, of the clock and of the processors, from an empty cache: scan, the first epoch with
+    decoding, all of them, a later one; and pictures in an epoch."""
     import tensorflow as tf
 
     from convmedia.apps.training.trainer import stream

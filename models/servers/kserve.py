@@ -1,7 +1,6 @@
 """KServe: an InferenceService that has Triton serve a model repository by the Open Inference Protocol (V2)."""
 
 import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,8 @@ def start(folder: Path) -> str:
 def write(folder: Path, served: Served) -> None:
     """Write `inference-service.yaml`, the `repository/` that its storage is to hold, and `request.json`."""
     triton.write(folder / "repository", served)
-    (folder / "inference-service.yaml").write_text("".join(yaml(service(served.name))), encoding="utf-8")
+    said = json.dumps(service(served.name), indent=2)  # which is YAML, too
+    (folder / "inference-service.yaml").write_text(f"{said}\n", encoding="utf-8")
     (folder / "request.json").write_text(json.dumps(request(served)), encoding="utf-8")
 
 
@@ -35,16 +35,6 @@ def service(name: str) -> dict[str, Any]:
         "metadata": {"name": name},
         "spec": {"predictor": {"model": {**model, "storageUri": STORAGE}}},
     }
-
-
-def yaml(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
-    """Lines of maps and strings; a string is written as JSON has it, which YAML takes."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield f"{indent}{name}:\n"
-            yield from yaml(value, indent + "  ")
-        else:
-            yield f"{indent}{name}: {json.dumps(value)}\n"
 
 
 def request(served: Served) -> dict[str, Any]:

@@ -70,8 +70,7 @@ def trained(run, data, network) -> dict[str, Any]:
         monitor=monitored(monitor),
         patience=options["patience"],
         separable=True,
-        optimizer=optimizer(run, options["epochs"] * steps),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.02 if run.record["optimizer"] == "muon" else 0.0),
+        **compiling(run, options["epochs"] * steps),
         metrics=class_balance.watched(keras.metrics.CategoricalAccuracy, len(data.labels), monitor),
     )
     record = finish(run, "Handwritten digits", data, history, pipeline.measure, pipeline.filters_drawn)
@@ -86,17 +85,19 @@ def optimizer_name(run) -> str:
     return ("muon" if run.arguments["weights"] == "none" else "adamw") if run.fresh else recorded
 
 
-def optimizer(run, steps: int):
-    """Of a training of so many steps; its rate falls along a cosine."""
+def compiling(run, steps: int) -> dict[str, Any]:
+    """Optimizer and loss of a training of so many steps; its rate falls along a cosine."""
     import keras
 
     from convmedia.models.losses.optimizers import ConvolutionMuon, warm_cosine
 
+    entropy = keras.losses.CategoricalCrossentropy
     if run.record["optimizer"] == "muon":
-        return ConvolutionMuon(warm_cosine(4e-3, steps, min(steps // 10, 500)), weight_decay=0.01)
+        rate = warm_cosine(4e-3, steps, min(steps // 10, 500))
+        return {"optimizer": ConvolutionMuon(rate, weight_decay=0.01), "loss": entropy(label_smoothing=0.02)}
     peak = 2e-3 if run.arguments["weights"] == "none" else 1e-3
-    warmup = min(steps // run.arguments["epochs"], 500)
-    return keras.optimizers.AdamW(warm_cosine(peak, steps, warmup), weight_decay=0.01)
+    rate = warm_cosine(peak, steps, min(steps // run.arguments["epochs"], 500))
+    return {"optimizer": keras.optimizers.AdamW(rate, weight_decay=0.01), "loss": entropy()}
 
 
 def prepared_examples(run, data):

@@ -225,7 +225,7 @@ def test_what_trains_is_recorded_and_stays(fresh, record, weights, name):
     run = SimpleNamespace(fresh=fresh, record=record, arguments=arguments)
     assert train.optimizer_name(run) == name
     run.record = {**record, "optimizer": name}
-    chosen = train.optimizer(run, 1000)
+    chosen = train.compiling(run, 1000)["optimizer"]
     assert name in type(chosen).__name__.lower()
     peak = {"muon": 4e-3, "adamw": 1e-3 if weights == "mnist" else 2e-3}[name]
     assert float(chosen._learning_rate(100)) == pytest.approx(peak, rel=0.01)

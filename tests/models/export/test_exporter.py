@@ -25,7 +25,6 @@ from convmedia.models.inference import predictor as inference_predictor
 from convmedia.models.saving import assembly, files
 
 IMAGE = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
-SOUND = {"kind": "sound", "dtype": "float32", "shape": [None], "sample_rate": 8000}
 
 
 def classifier(*layers: keras.layers.Layer, seed: int = 0) -> inference_predictor.Predictor:
@@ -367,27 +366,16 @@ def test_probabilities_for_each_pixel_are_no_pictures(tmp_path, replace_writer):
     assert parity["litert"]["same_top1"] == 1.0
 
 
-def test_sound_goes_the_same_way(tmp_path):
-    keras.utils.set_random_seed(0)
-    network = keras.Sequential(
-        [
-            keras.layers.Reshape((-1, 1)),
-            keras.layers.Conv1D(4, 9, strides=4, padding="same", activation="relu"),
-            keras.layers.GlobalAveragePooling1D(),
-            keras.layers.Dense(3, activation="softmax"),
-        ]
-    )
-    model = assembly.assemble(network, app="audio", labels=["a", "b", "c"], input=SOUND, details={})
-    predictor = inference_predictor.Predictor(model)
+def test_sound_goes_the_same_way(tmp_path, hears):
     random = np.random.default_rng(0)
     clips = [random.uniform(-1, 1, samples).astype("float32") for samples in (400, 400, 90, 1)]
-    parity = export(predictor, ["onnx", "litert"], tmp_path, clips)
+    parity = export(hears, ["onnx", "litert"], tmp_path, clips)
     assert [entry["same_top1"] for entry in parity.values()] == [1.0] * 2
     batch = random.uniform(-1, 1, (3, 777)).astype("float32")
     import onnxruntime
 
     answer = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, {"sound": batch})[0]
-    np.testing.assert_allclose(answer, predictor(batch), atol=1e-5)
+    np.testing.assert_allclose(answer, hears(batch), atol=1e-5)
 
 
 def test_a_second_call_keeps_what_was_proved_of_the_same_file_only(tmp_path):

@@ -140,24 +140,14 @@ def test_a_file_of_one_size_answers_for_no_model_and_says_what_it_takes(exported
     require_size(pictures(5, 3, 4), (None, None, 3), out / "model.onnx")
 
 
-def test_sounds_have_a_number_of_samples(tmp_path):
-    keras.utils.set_random_seed(0)
-    network = keras.Sequential(
-        [
-            keras.layers.Reshape((-1, 1)),
-            keras.layers.Conv1D(4, 9, strides=4, padding="same", activation="relu"),
-            keras.layers.GlobalAveragePooling1D(),
-            keras.layers.Dense(3, activation="softmax"),
-        ]
-    )
-    model = Predictor(assembly.assemble(network, app="audio", labels=["a", "b", "c"], input=SOUND, details={}))
+def test_sounds_have_a_number_of_samples(tmp_path, hears):
     clips = [np.random.default_rng(n).uniform(-1, 1, n).astype("float32") for n in (400, 90, 5000)]
-    parity = export(model, ["onnx", "litert"], tmp_path, clips, size=Fixed(0.25).of(SOUND))
+    parity = export(hears, ["onnx", "litert"], tmp_path, clips, size=Fixed(0.25).of(hears.input))
     assert [entry["input_shape"] for entry in parity.values()] == [[2000], [2000]]
     batch = np.random.default_rng(0).uniform(-1, 1, (8, 2000)).astype("float32")
     for runtime in ("onnx", "litert"):
         [found] = sessions.RUNTIMES[runtime](tmp_path / engines.FILES[runtime]).run([batch])
-        np.testing.assert_allclose(found, model(batch), atol=1e-5)
+        np.testing.assert_allclose(found, hears(batch), atol=1e-5)
 
 
 def test_pictures_out_of_a_fixed_size_are_measured_by_their_likeness(tmp_path):

@@ -11,11 +11,13 @@ import keras
 
 from convmedia.apps.console.terminal import say
 from convmedia.apps.runs.run_folder import Run, versions
+from convmedia.apps.training.averaging import Averages
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown
 from convmedia.data.storage.text import plural
 
 Figures = dict[str, float]
+Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -93,16 +95,16 @@ def kept_epoch(run: Run) -> int | None:
     return run.record.get("kept", {}).get("epoch")
 
 
-def restore(network: keras.Model, run: Run) -> list[Figures]:
-    """Set weights and optimizer to the last complete epoch; its history, empty before the first.
+def restore(network: keras.Model, run: Run, averages: Averages | None = None) -> list[Figures]:
+    """Set weights, optimizer and averages to the last complete epoch; its history, empty before the first.
 
     Raises:
         InputError: the checkpoint is damaged, was written by other versions, or is of another network.
     """
     state, history, facts = run.load_checkpoint()
-    variables = state_variables(network)
+    variables = state_variables(network, averages)
     if state:
-        check(run, network, facts, {name: values.shape for name, values in state.items()})
+        check(run, network, averages, facts, {name: values.shape for name, values in state.items()})
     for name, variable in variables.items() if state else ():
         variable.assign(state[name])
     if history:
@@ -110,13 +112,13 @@ def restore(network: keras.Model, run: Run) -> list[Figures]:
     return history
 
 
-def check(run: Run, network: keras.Model, facts: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> None:
+def check(run: Run, network: keras.Model, averages: Averages | None, facts: dict[str, Any], shapes: Shapes) -> None:
     """Refuse a checkpoint that other versions wrote, or that is of other variables. Older ones do not say their names.
 
     Raises:
         InputError: it is such a checkpoint.
     """
-    here = facts_of(network)
+    here = facts_of(network, averages)
     before = facts.get("versions", {})
     for name, version in here["versions"].items():
         if before.get(name, version) != version:
@@ -124,7 +126,7 @@ def check(run: Run, network: keras.Model, facts: dict[str, Any], shapes: dict[st
                 f"--resume: {shown(run.folder)} was trained with {name} {before[name]}, here is {version}: install "
                 "that version, or start anew in another --out"
             )
-    needed = {name: tuple(variable.shape) for name, variable in state_variables(network).items()}
+    needed = {name: tuple(variable.shape) for name, variable in state_variables(network, averages).items()}
     if shapes != needed or facts.get("variables", here["variables"]) != here["variables"]:
         raise InputError(
             f"--resume: the checkpoint of {shown(run.folder)} is of another network or optimizer than its arguments "
@@ -132,10 +134,10 @@ def check(run: Run, network: keras.Model, facts: dict[str, Any], shapes: dict[st
         )
 
 
-def facts_of(network: keras.Model) -> dict[str, Any]:
+def facts_of(network: keras.Model, averages: Averages | None) -> dict[str, Any]:
     """What a checkpoint says of itself: versions, and the paths of all variables without the numbers that Keras adds
     to names which it has given before."""
-    paths = [variable.path for variable in state_variables(network).values()]
+    paths = [variable.path for variable in state_variables(network, averages).values()]
     found = {
         name: version for name, version in versions().items() if name in VERSIONS or name == keras.backend.backend()
     }
@@ -145,20 +147,23 @@ def facts_of(network: keras.Model) -> dict[str, Any]:
 VERSIONS = ("convmedia", "keras")  # of which, and of the backend's, the numbers of a training depend
 
 
-def state_variables(network: keras.Model) -> dict[str, Any]:
+def state_variables(network: keras.Model, averages: Averages | None) -> dict[str, Any]:
     """Every variable that the next epoch depends on. Seed generators are set anew at each epoch's start."""
     return {
         **{f"weight{i}": variable for i, variable in enumerate(network.weights)},
         **{f"optimizer{i}": variable for i, variable in enumerate(network.optimizer.variables)},
+        **(averages.variables() if averages else {}),
     }
 
 
 class Checkpoints(keras.callbacks.Callback):
     """After each epoch: the best model, then the state to continue from; then whether to stop."""
 
-    def __init__(self, run: Run, history: list[Figures], choice: Choice, keep: Callable[[], None]):
+    def __init__(
+        self, run: Run, history: list[Figures], choice: Choice, keep: Callable[[], None], averages: Averages | None
+    ):
         super().__init__()
-        self.run, self.history, self.choice, self.keep = run, history, choice, keep
+        self.run, self.history, self.choice, self.keep, self.averages = run, history, choice, keep, averages
 
     def on_epoch_begin(self, epoch, logs=None):
         self.began = time.perf_counter()
@@ -170,8 +175,11 @@ class Checkpoints(keras.callbacks.Callback):
         self.history.append({"epoch": epoch + 1, **figures, "learning_rate": rate, "seconds": seconds})
         if self.choice.best(self.history) == len(self.history):
             self.keep()  # first: a kill between the two repeats this epoch and writes the same file again
-        state = {name: keras.ops.convert_to_numpy(value) for name, value in state_variables(self.model).items()}
-        self.run.save_state(state, self.history, facts_of(self.model))
+        if self.averages:
+            self.averages.put_back()
+        variables = state_variables(self.model, self.averages)
+        state = {name: keras.ops.convert_to_numpy(value) for name, value in variables.items()}
+        self.run.save_state(state, self.history, facts_of(self.model, self.averages))
         if self.choice.stopped(self.history):
             say(f"stopping early: no better {self.choice.monitor} for {plural(self.choice.patience or 0, 'epoch')}")
             self.model.stop_training = True

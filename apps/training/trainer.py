@@ -12,6 +12,7 @@ from convmedia.apps.console.progress import said_if_long
 from convmedia.apps.console.terminal import say
 from convmedia.apps.runs.run_folder import Run
 from convmedia.apps.training import distributed
+from convmedia.apps.training.averaging import Averages
 from convmedia.apps.training.callbacks import Diverged, Divergence, EpochSeeds, Progress, between_steps
 from convmedia.apps.training.checkpoints import Checkpoints, Choice, restore
 from convmedia.apps.training.mixed_precision import precision_here, scoring_layer, twin
@@ -152,6 +153,7 @@ def fit(
     beat: dict[str, float] | None = None,
     settled: int = 0,
     separable: bool = False,
+    average: float = 0.0,
     **compiling: Any,
 ) -> list[dict[str, float]]:
     """Train a network to `epochs`, from the run's last complete epoch if it has one.
@@ -175,6 +177,7 @@ def fit(
         keep: called when `monitor` is at its best: writes `model.keras`.
         monitor, patience, beat, settled: as of `checkpoints.Choice`.
         separable: an example of a batch is made without the others, so that of several processes each makes its own.
+        average: decay of the average of the weights that is validated and kept (`averaging.Averages`); 0: none.
         compiling: optimizer, loss, metrics: what `keras.Model.compile` takes.
 
     Returns:
@@ -193,13 +196,14 @@ def fit(
             trained = twin(network, run.record["precision"])
             trained.compile(**compiling)
             trained.optimizer.build(trained.trainable_variables)
-            history = restore(trained, run)
+            averages = Averages(trained, average) if average else None
+            history = restore(trained, run, averages)
         if history:
             say(f"continuing after epoch {len(history)}")
 
         def keep_best():
             with distributed.apart():
-                network.set_weights(trained.get_weights())
+                network.set_weights(weights_of(trained, averages))
                 keep()
 
         if "diverged" in run.record:
@@ -209,10 +213,11 @@ def fit(
             part = (distributed.rank(), distributed.processes())
             batches, steps = stream(number, batch_size, example, seed=seed, epochs=left, part=part, separable=separable)
             callbacks = [EpochSeeds(seed), *devices, Progress(epochs, steps), Divergence()]
-            callbacks.append(Checkpoints(run, history, choice, keep_best))
+            callbacks += [averages] if averages else []
+            callbacks.append(Checkpoints(run, history, choice, keep_best, averages))
             history = train_on(trained, run, batches, history, left, steps, validation, callbacks)
     if history:
-        network.set_weights(trained.get_weights())
+        network.set_weights(weights_of(trained, averages))
     kept = choice.kept(history)
     if kept is None:
         raise InputError(f"{diverged_at(run)}, and no epoch before was good: {AGAINST_DIVERGENCE}")
@@ -240,10 +245,20 @@ def train_on(
     except Diverged as error:
         run.write(diverged={"epoch": error.epoch, "step": error.step, "loss": str(error.loss)})
         say(f"{error}; it goes no further, and what was good before is kept")
-        return restore(network, run)
+        averages = next((one for one in callbacks if isinstance(one, Averages)), None)
+        if averages:
+            averages.put_back()
+        return restore(network, run, averages)
     finally:
         silence(callbacks)
     return history
+
+
+def weights_of(network: keras.Model, averages: Averages | None) -> list[np.ndarray]:
+    """What is kept of a network: its weights, or their averages where there are some."""
+    if averages:
+        averages.put_in()
+    return network.get_weights()
 
 
 def silence(callbacks: Sequence[keras.callbacks.Callback]) -> None:

@@ -1,4 +1,5 @@
-"""The pretrained networks that `transfer` builds on: every classifier of keras.applications, and SqueezeNet.
+"""The pretrained networks that `transfer` builds on: two that come with the package, SqueezeNet, and every classifier
+of keras.applications.
 
     network = backbone("vgg16")     # prepared picture to maps
     preparation("vgg16")            # layers from RGB 0..255 to the prepared picture
@@ -22,6 +23,7 @@ import numpy as np
 from keras import ops
 
 from convmedia.data.storage import arrays
+from convmedia.data.storage.deferred import Deferred
 from convmedia.data.storage.errors import InputError, in_one_line
 from convmedia.data.storage.files import shown
 from convmedia.models.backbones import squeezenet
@@ -29,7 +31,11 @@ from convmedia.models.preprocessing.resize import Resize
 
 TIMEOUT_SECONDS = 30.0  # without a byte from the server; Keras sets none
 BGR_MEANS = (103.939, 116.779, 123.68)  # of ImageNet, 0..255 (Simonyan and Zisserman 2014)
+LITE_MEAN, LITE_SCALE = 127.0, 128.0  # of the pictures of EfficientNet-Lite
 RGB_MEANS, RGB_DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, 0..1
+HERE = "convmedia.models.backbones"
+INVERTED = f"{HERE}.inverted_residuals"
+SHIPPED = Path(__file__).parents[1] / "weights"
 TF_KERNELS = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
 
@@ -38,10 +44,11 @@ class Backbone:
     """One pretrained network.
 
     Attributes:
-        builder: its name in keras.applications; "" for SqueezeNet.
+        builder: its name in keras.applications, or the "module:function" of one of ours.
         style: how its input is prepared, as `BackboneInput` has it, or "inside" where the network does that itself.
         side: px, of the pictures it was trained on.
-        file: name of its ImageNet weights, without classifier, in Keras's cache.
+        file: name of its ImageNet weights, without classifier, in Keras's cache; of those that come with the package,
+            ending in .npz, in `models/weights/`.
         least: px, the smallest side that it takes.
     """
 
@@ -51,11 +58,23 @@ class Backbone:
     file: str
     least: int = 32
 
+    @property
+    def ours(self) -> Deferred | None:
+        """The builder in this package; None for those of keras.applications."""
+        return Deferred(self.builder) if ":" in self.builder else None
+
+    @property
+    def shipped(self) -> Path | None:
+        """The file that comes with the package; None where the weights do not."""
+        return SHIPPED / self.file if self.file.endswith(".npz") else None
+
 
 BACKBONES: dict[str, Backbone] = {
+    "efficientnet-lite0": Backbone(f"{INVERTED}:efficientnet_lite0", "lite", 224, "efficientnet-lite0.npz"),
+    "mobilenet-v2": Backbone(f"{INVERTED}:mobilenet_v2", "torch", 224, "mobilenet-v2.npz"),
     "vgg16": Backbone("VGG16", "caffe", 224, f"vgg16{TF_KERNELS}"),
     "vgg19": Backbone("VGG19", "caffe", 224, f"vgg19{TF_KERNELS}"),
-    "squeezenet": Backbone("", "caffe", 227, f"squeezenet{TF_KERNELS}"),
+    "squeezenet": Backbone(f"{HERE}.squeezenet:squeezenet", "caffe", 227, f"squeezenet{TF_KERNELS}"),
     "resnet50": Backbone("ResNet50", "caffe", 224, f"resnet50{TF_KERNELS}"),
     "resnet101": Backbone("ResNet101", "caffe", 224, f"resnet101{TF_KERNELS}"),
     "resnet152": Backbone("ResNet152", "caffe", 224, f"resnet152{TF_KERNELS}"),
@@ -69,7 +88,7 @@ BACKBONES: dict[str, Backbone] = {
     "inception-resnet-v2": Backbone("InceptionResNetV2", "tf", 299, f"inception_resnet_v2{TF_KERNELS}", least=75),
     "xception": Backbone("Xception", "tf", 299, f"xception{TF_KERNELS}", least=71),
     "mobilenet": Backbone("MobileNet", "tf", 224, "mobilenet_1_0_224_tf_no_top.h5"),
-    "mobilenet-v2": Backbone(
+    "keras-mobilenet-v2": Backbone(
         "MobileNetV2", "tf", 224, "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
     ),
     "mobilenet-v3-small": Backbone(
@@ -109,19 +128,21 @@ class BackboneInput(keras.layers.Layer):
 
     Args:
         style: "caffe", BGR minus the means of ImageNet; "tf", -1..1; "torch", 0..1, normalised by ImageNet's means and
-            deviations. The numbers are those of keras.applications' `preprocess_input`.
+            deviations: the numbers of keras.applications' `preprocess_input`. "lite": (x - 127) / 128.
     """
 
     def __init__(self, style: str, **kwargs):
         kwargs.setdefault("dtype", "float32")  # preparation stays exact whatever precision the network computes in
         super().__init__(**kwargs)
-        if style not in ("caffe", "tf", "torch"):
-            raise ValueError(f"style is caffe, tf or torch; received {style!r}")
+        if style not in ("caffe", "tf", "torch", "lite"):
+            raise ValueError(f"style is caffe, tf, torch or lite; received {style!r}")
         self.style = style
 
     def call(self, inputs):
         if self.style == "tf":
             return inputs / 127.5 - 1.0
+        if self.style == "lite":
+            return (inputs - LITE_MEAN) / LITE_SCALE
         if self.style == "torch":
             return (inputs / 255.0 - _channels(RGB_MEANS)) / _channels(RGB_DEVIATIONS)
         red, green, blue = ops.split(inputs, 3, axis=-1)
@@ -147,6 +168,8 @@ def as_input(name: str, batch):
     style = row_of(name).style
     if style == "tf":
         return batch / 127.5 - 1.0
+    if style == "lite":
+        return (batch - LITE_MEAN) / LITE_SCALE
     if style == "torch":
         means, deviations = (np.array(values, np.float32) for values in (RGB_MEANS, RGB_DEVIATIONS))
         return (batch / 255.0 - means) / deviations
@@ -175,8 +198,8 @@ def backbone(name: str, weights: str | Path = "imagenet") -> keras.Model:
 
     Args:
         name: a key of `BACKBONES`.
-        weights: "imagenet", from Keras's cache or else by Keras's download into it; "none", random ones; or a file:
-            HDF5 that fits the network without classifier, as in Keras's cache, or its `.weights.h5`.
+        weights: "imagenet", those that come with the package, else from Keras's cache or by Keras's download into it;
+            "none", random ones; or a file: .npz as what comes with the package, or HDF5 that fits the network without classifier, as in Keras's cache, or its `.weights.h5`.
 
     Returns:
         Uncompiled functional model, (batch, height, width, 3) as `preparation` gives it to (batch, h, w, maps).
@@ -212,8 +235,8 @@ def cache_folder() -> Path:
 
 
 def _build(row: Backbone, weights: str | None) -> keras.Model:
-    if not row.builder:
-        return squeezenet.squeezenet()
+    if row.ours:
+        return row.ours()
     with warnings.catch_warnings():
         # MobileNets tell that weights for 224 px are taken where the side is free; they serve every side.
         warnings.filterwarnings("ignore", "`input_shape` is undefined")
@@ -222,9 +245,11 @@ def _build(row: Backbone, weights: str | None) -> keras.Model:
 
 def _pretrained(name: str, row: Backbone) -> keras.Model:
     """ImageNet weights. What fails is the network, which Keras tells by a bare Exception, or the cached file."""
+    if row.shipped:
+        return _with_arrays(_build(row, None), name, row.shipped)
     try:
         with _timeout(), contextlib.redirect_stdout(sys.stderr):  # Keras shows its progress on standard output
-            if row.builder:
+            if not row.ours:
                 return _build(row, "imagenet")
             network = _build(row, None)
             squeezenet.load_weights(network, _squeezenet_file(row))
@@ -261,7 +286,10 @@ def _timeout() -> Iterator[None]:
 def _load(network: keras.Model, name: str, row: Backbone, path: Path) -> None:
     if not path.is_file():
         raise InputError(f"there is no weights file {shown(path)}; give a file, or --weights imagenet or none")
-    if not row.builder and not path.name.endswith(".weights.h5"):
+    if path.suffix == ".npz":
+        _with_arrays(network, name, path)
+        return
+    if name == "squeezenet" and not path.name.endswith(".weights.h5"):
         squeezenet.load_weights(network, path)
         return
     try:
@@ -273,6 +301,18 @@ def _load(network: keras.Model, name: str, row: Backbone, path: Path) -> None:
             f"{shown(path)} holds no weights of {name} without its classifier ({in_one_line(error)}); "
             f"give a file such as {row.file}"
         ) from error
+
+
+def _with_arrays(network: keras.Model, name: str, path: Path) -> keras.Model:
+    """Set a network's weights from an .npz of `LAYER/VARIABLE`; all is looked at before anything is set."""
+    advice = f"give an .npz of {name} such as comes with the package, or --weights imagenet"
+    with arrays.undamaged(path, advice):
+        given = arrays.read(path)
+    values = [given.get(f"{layer.name}/{weight.name}") for layer in network.layers for weight in layer.weights]
+    if [np.shape(value) for value in values] != [tuple(weight.shape) for weight in network.weights]:
+        raise InputError(f"{shown(path)} holds no weights of {name}, or of other shapes; {advice}")
+    network.set_weights(values)
+    return network
 
 
 def _portable(network: keras.Model, mended: bool) -> keras.Model:

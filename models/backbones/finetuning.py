@@ -28,10 +28,12 @@ BLOCKS = {
     "inception-v3": r"mixed\d+$",
     "inception-resnet": r"mixed_\d\w|block\d+|conv_7b",
     "xception": r"block\d+",
-    "mobilenet-v2": r"Conv1|expanded_conv|block_\d+|Conv_1",
+    "keras-mobilenet-v2": r"Conv1|expanded_conv|block_\d+|Conv_1",
+    "mobilenet-v2": r"stem|stage\d|top",
     "mobilenet-v3": r"expanded_conv_\d+|expanded_conv|conv_1|conv",
     "mobilenet": r"conv1|(conv)_[dp]w(_\d+)",
     "nasnet": r"_((?:stem|reduce)_\d+|\d+)$",
+    "efficientnet-lite": r"stem|stage\d|top",
     "efficientnet": r"stem|block\d|top",
     "convnext": r"stem|downsampling_block_\d|stage_\d",
 }

@@ -46,7 +46,7 @@ class Backbone:
     Attributes:
         builder: its name in keras.applications, or the "module:function" of one of ours.
         style: how its input is prepared, as `BackboneInput` has it, or "inside" where the network does that itself.
-        side: px, of the pictures it was trained on.
+        side: px, of the pictures that it is given; what it was trained on, or larger where that proved better.
         file: name of its ImageNet weights, without classifier, in Keras's cache; of those that come with the package,
             ending in .npz, in `models/weights/`.
         least: px, the smallest side that it takes.
@@ -70,7 +70,7 @@ class Backbone:
 
 
 BACKBONES: dict[str, Backbone] = {
-    "efficientnet-lite0": Backbone(f"{INVERTED}:efficientnet_lite0", "lite", 224, "efficientnet-lite0.npz"),
+    "efficientnet-lite0": Backbone(f"{INVERTED}:efficientnet_lite0", "lite", 256, "efficientnet-lite0.npz"),
     "mobilenet-v2": Backbone(f"{INVERTED}:mobilenet_v2", "torch", 224, "mobilenet-v2.npz"),
     "vgg16": Backbone("VGG16", "caffe", 224, f"vgg16{TF_KERNELS}"),
     "vgg19": Backbone("VGG19", "caffe", 224, f"vgg19{TF_KERNELS}"),

@@ -62,7 +62,9 @@ def summary(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def line(_: str, figures: Mapping[str, Any]) -> str:
     """The figures of one split for a person: "accuracy 0.9917 (0.9893 to 0.9941)"."""
     names = [name for name in figures if f"{name}_between_seeds" in figures]
-    return f"mean of {figures['seeds']} seeds: " + ", ".join(f"{name.replace('_', ' ')} {cell(figures, name)}" for name in names)
+    return f"mean of {figures['seeds']} seeds: " + ", ".join(
+        f"{name.replace('_', ' ')} {cell(figures, name)}" for name in names
+    )
 
 
 def cell(figures: Mapping[str, Any], name: str) -> str:

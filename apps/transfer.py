@@ -60,7 +60,7 @@ class Options(PhotoOptions):
             help="Answer with the mean of a picture and its mirror image, twice the work, where validation is better."
         ),
     ] = False
-    epochs: Annotated[int, typer.Option(min=0, max=4096, help="Of stage 2; 0 leaves it out.")] = 4
+    epochs: Annotated[int, typer.Option(min=0, max=4096, help="Of stage 2; 0 leaves it out.")] = 2
     augment: Augment = "light"
     rate: Annotated[float, typer.Option(min=0, help="Stage 2's greatest learning rate; --find-lr helps.")] = 3e-5
     find_lr: Annotated[

@@ -18,9 +18,10 @@ from PIL import Image
 from convmedia.apps import transfer
 from convmedia.apps.cli import entry as cli_entry
 from convmedia.apps.console import terminal
-from convmedia.apps.tasks.transfer import feature_cache
+from convmedia.apps.tasks.transfer import feature_cache, flips
 from convmedia.data.datasets import photos
 from convmedia.models import load
+from convmedia.models.analysis.layer_tree import every_layer
 
 AS_IT_IS = "efficientnet-b0"  # takes pixels as they are
 QUICK = ["--backbone", "squeezenet", "--weights", "none", "--side", "64", "--precision", "float32", "--batch-size", "8"]
@@ -173,9 +174,36 @@ def test_predict_export_and_explain(trained, folder, tmp_path, capsys):
     assert (tmp_path / "explained" / "0000-4-grad-cam.png").is_file()
 
 
+@pytest.mark.parametrize("better", [True, False])
+def test_flips_are_in_the_file_where_validation_is_better(better, folder, tmp_path, capsys, monkeypatch):
+    figures = iter([{"val_accuracy": 0.5}, {"val_accuracy": 0.75 if better else 0.25}])
+    monkeypatch.setattr(flips, "validated", lambda *_: next(figures))
+    arguments = ("--epochs", 0, "--monitor", "accuracy", "--flips", "--out", tmp_path / "run")
+    code, out, err = run(capsys, "train", "--data", folder, *QUICK, *arguments)
+    assert code == 0, err
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert [stage["kept"] for stage in record["stages"]] == [not better, better]
+    assert "test-time flips" in out
+    predictor = load(tmp_path / "run")
+    rng = np.random.default_rng(0)
+    picture = rng.uniform(0, 255, (1, 64, 64, 3)).astype("float32")
+    mirrored = np.ascontiguousarray(picture[:, :, ::-1])
+    assert np.allclose(predictor(picture), predictor(mirrored), atol=1e-6) == better
+    if better:  # the head's answer to the mean of the features of both
+        layers = {layer.name: layer for layer in every_layer(predictor.model)}
+        backbone, standardise, scores = (layers[name] for name in ("squeezenet", "standardise", "scores"))
+        both = np.concatenate([picture, mirrored])[..., ::-1] - np.array([103.939, 116.779, 123.68], "float32")
+        mean = np.asarray(backbone(both)).mean(axis=(1, 2)).mean(axis=0)
+        shift, spread = standardise.get_weights()
+        kernel, bias = scores.get_weights()
+        logit = (mean - shift) / np.sqrt(spread + 1e-12) @ kernel + bias
+        np.testing.assert_allclose(predictor(picture)[0, 1], 1 / (1 + np.exp(-logit[0])), atol=1e-5)
+
+
 @pytest.mark.slow  # 14.7 million weights are trained and written
 def test_vgg16_runs_whole_without_weights(folder, tmp_path, capsys):
-    arguments = ("--weights", "none", "--side", 32, "--epochs", 1, "--blocks", 1, "--batch-size", 16)
+    arguments = ("--backbone", "vgg16", "--weights", "none", "--side", 32, "--epochs", 1, "--blocks", 1)
+    arguments += ("--batch-size", 16)
     code, out, err = run(capsys, "train", "--data", folder, *arguments, "--out", tmp_path / "run")
     assert code == 0, err
     assert "fine-tuning of block5" in out

@@ -16,9 +16,9 @@ from convmedia.data.splits import registration
 from convmedia.data.splits.registration import Registered, Small
 from convmedia.data.storage.parallel import in_order
 
-NEAREST, FIRST, FURTHER = 4, 0.35, 0.6
-"""Of each picture the nearest is compared from a similarity of 0.35 on, the next three from 0.6 on. Measured on altered
-copies of photos, which are nearest from one side at least: 0.39 and more."""
+NEAREST, FIRST, FURTHER = 4, 0.3, 0.6
+"""Of each picture the nearest is compared from a similarity of 0.3 on, the next three from 0.6 on. Measured on altered
+copies of photos, which are nearest from one side at least: 0.34 and more."""
 
 FEW = 64
 """So few pictures say too little of what they have in common: their nearest are compared whatever the similarity."""
@@ -112,10 +112,10 @@ def same(one: Registered) -> bool:
 
 
 def words(one: Registered) -> str:
-    """What was done to one of two pictures: "mirrored, turned by 6°, cut to 76 %"."""
+    """What was done to one of two pictures: "mirrored, turned by 6°, cut to 76 % of its area"."""
     parts = ["mirrored"] * one.mirrored
     if one.degrees >= 1:
         parts.append(f"turned by {one.degrees:.0f}°")
     if min(one.shares) < 0.97:
-        parts.append(f"cut to {100 * min(one.shares):.0f} %")
+        parts.append(f"cut to {100 * min(one.shares):.0f} % of its area")
     return ", ".join(parts) or "the same view"

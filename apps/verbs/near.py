@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convmedia.apps.cli.backend import use_backend
 from convmedia.apps.console.progress import progress, said_if_long
 from convmedia.apps.console.terminal import percent
 from convmedia.data.storage.errors import InputError
@@ -92,7 +93,7 @@ def looked_closely(data: str, found: "Scan | Labelled") -> Odd:
     left_out = [one.path for one in found.near if one.left_out]
     files = [*(one.path for one in found.examples), *left_out]
     with progress("features") as update:
-        vectors, failed = features.of_files(features.Pretrained(NETWORK), files, update)
+        vectors, failed = features.of_files(features.Pretrained(NETWORK, partial(use_backend, None)), files, update)
     if failed:
         index, reason = next(iter(failed.items()))
         raise InputError(f"{shown(files[index])} changed while it was looked at: {reason}")

@@ -58,13 +58,14 @@ class Pretrained:
 
     Args:
         name: a key of `BACKBONES`.
+        loading: called before Keras is loaded, where that is needed.
 
     Raises:
         InputError: no such name; when it is built, as `catalogue.backbone`.
     """
 
-    def __init__(self, name: str):
-        self.name, self.row = name, row_of(name)
+    def __init__(self, name: str, loading: Callable[[], object] | None = None):
+        self.name, self.row, self.loading = name, row_of(name), loading
 
     @cached_property
     def key(self) -> str:
@@ -80,15 +81,18 @@ class Pretrained:
         return decoding.resized(path, (self.row.side, self.row.side))
 
     def features(self, pictures: list[np.ndarray]) -> np.ndarray:
+        answer = self._answer
         from keras import ops
 
         from convmedia.models.backbones.catalogue import as_input
 
         prepared = as_input(self.name, np.stack(pictures).astype("float32"))
-        return ops.convert_to_numpy(self._answer(np.ascontiguousarray(prepared)))
+        return ops.convert_to_numpy(answer(np.ascontiguousarray(prepared)))
 
     @cached_property
     def _network(self) -> "keras.Model":
+        if self.loading:
+            self.loading()
         import keras
 
         from convmedia.models.backbones.catalogue import backbone
@@ -98,9 +102,10 @@ class Pretrained:
 
     @cached_property
     def _answer(self) -> Callable[..., Any]:
+        network = self._network
         from convmedia.models.inference.predictor import in_inference
 
-        return in_inference(self._network)
+        return in_inference(network)
 
 
 class Trained:

@@ -31,7 +31,7 @@ WITHOUT_KERAS = {
     *("inference", "inference.batching", "inference.exported", "inference.features", "inference.file_predictor"),
     *("inference.sessions", "inference.sound_predictor", "inference.tiling"),
     *("losses", "losses.label_metrics"),
-    *("networks", "networks.catalogue"),
+    *("networks", "networks.catalogue", "networks.facts"),
     *("saving", "saving.archive", "saving.engines", "saving.places", "saving.safe_archive"),
     *("export", "export.probes", "export.quality_loss"),
     *("formats", "formats.flatbuffer", "formats.formats", "formats.metadata", "formats.runtimes"),

@@ -22,7 +22,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 FINE_PX, MIDDLE_PX, COARSE_PX = 96, 48, 32
 """The longer side of a picture where it is looked at closely, less closely, and first."""
 
-DEGREES = (-7.0, 0.0, 7.0)
+DEGREES = (-8.0, -4.0, 0.0, 4.0, 8.0)
 SCALES = tuple(0.87**step for step in range(5))
 """Of one picture to lie on the other: down to 0.57, of either."""
 

@@ -38,6 +38,7 @@ from convmedia.apps.runs.given import Given
 from convmedia.apps.verbs import classifier
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown
+from convmedia.data.storage.text import plural
 
 APP = "transfer"
 EXAMPLES = {
@@ -125,7 +126,8 @@ def evaluate(
 @command.command()
 def embed(
     out: Annotated[
-        Path, typer.Option("--out", callback=features_file, help="The file to write: .npz, or .parquet (extra parquet).")
+        Path,
+        typer.Option("--out", callback=features_file, help="The file to write: .npz, or .parquet (extra parquet)."),
     ],
     inputs: InputsOrList = None,
     files_from: FilesFrom = None,
@@ -150,8 +152,8 @@ def embed(
     summary = embedding.embed(network, files, out)
     for row in summary["errors"]:
         say(f"left out: {row['error']}")
-    line = f"{summary['files']:,} vectors of {summary['size']:,} numbers in {shown(out)}, {len(summary['errors'])} left out"
-    tell(to_json(summary, indent=2) if as_json else line)
+    written = f"{plural(summary['files'], 'vector')} of {summary['size']:,} numbers in {shown(out)}"
+    tell(to_json(summary, indent=2) if as_json else f"{written}, {len(summary['errors'])} left out")
     return int(bool(summary["errors"]))
 
 

@@ -1,7 +1,7 @@
 """Measure what `convmedia networks` shows: every network is built once, its parameters and operations are counted.
 
 python docs/network_facts.py                    # writes models/weights/networks.json; minutes, 3 GB of memory
-python docs/network_facts.py backbone/vgg16     # measures some anew
+python docs/network_facts.py transfer/vgg16     # measures some anew
 """
 
 import json
@@ -111,14 +111,14 @@ def built(name: str) -> tuple[keras.Model, tuple[int, ...]]:
 
 def main() -> None:
     chosen = sys.argv[1:] or names()
-    facts = json.loads(FACTS.read_text("utf-8")) if sys.argv[1:] else {}
+    facts = json.loads(FACTS.read_text("utf-8")) if FACTS.exists() else {}
     for name in chosen:
         facts[name] = measured(name)
         print(name, facts[name], flush=True)
         keras.backend.clear_session()
-    with replacing(FACTS) as beside:
-        rows = ",\n".join(f" {json.dumps(name)}: {json.dumps(facts[name])}" for name in names() if name in facts)
-        beside.write_text("{\n" + rows + "\n}\n", "utf-8")
+        with replacing(FACTS) as beside:
+            rows = ",\n".join(f" {json.dumps(one)}: {json.dumps(facts[one])}" for one in names() if one in facts)
+            beside.write_text("{\n" + rows + "\n}\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ the likeliest other one, the "normalized margin" there.
 """
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,15 +45,15 @@ class Suspect:
         return self.score - self.suggested_score
 
 
-def suspects(vectors: np.ndarray, labels: np.ndarray, groups: Sequence[int]) -> list[Suspect]:
+def suspects(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> list[Suspect]:
     """Files whose label neither the regression nor most of the neighbours would give, the most suspicious first.
 
     Args:
         vectors: features, float32 (n, size), not negative.
         labels: int (n,). Labels with less than two groups are left out: nothing else would tell them.
-        groups: of each file; copies of one picture share theirs and never speak for each other.
+        groups: int (n,), of each file; copies of one picture share theirs and never speak for each other.
     """
-    of_group = np.asarray(groups)
+    of_group = groups
     enough = {label for label in np.unique(labels) if len(np.unique(of_group[labels == label])) >= 2}
     chosen = np.flatnonzero([label in enough for label in labels])
     if len(enough) < 2:

@@ -69,7 +69,7 @@ def check(
         bool,
         typer.Option(
             "--near",
-            help="Of pictures, also altered copies (cut, mirrored, turned, recoloured ...) and labels that are probably "
+            help="Of pictures, also altered copies (cut, mirrored, turned ...) and labels that are probably "
             "wrong, by a network that was trained on ImageNet.",
         ),
     ] = False,

@@ -172,7 +172,9 @@ def page(data: str, odd: Odd, out: Path) -> None:
     with progress("writing the page") as update:
         items = []
         for row in map(odd.copy, copies):
-            items.append((picture(row["file"]), picture(row["like"]), captioned(odd, [row["file"], row["like"]], how(row))))
+            items.append(
+                (picture(row["file"]), picture(row["like"]), captioned(odd, [row["file"], row["like"]], how(row)))
+            )
             update(len(items), len(copies) + len(doubts))
         note = "Pictures that show the same, the most alike first. Keep them in one split, or keep one of them."
         report.pairs("Altered copies", items, cut(note, len(odd.copies)))

@@ -8,12 +8,14 @@ from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import table, tell
 
 command = application("networks", "List every network with its size, cost, source and where its weights are.")
-HEADER = ["application", "network", "parameters", "multiply-adds", "input", "field px", "weights", "MB", "source"]
+HEADER = ["application", "network", "parameters", "multiply-adds", "input", "field", "weights", "MB", "source"]
 
 
 @command.command()
 def networks(as_json: Json = False) -> None:
     """List every network: parameters, multiply-adds for its usual input, receptive field, source and weights.
+
+    Input and field are in pixels, of sounds in frames and bands.
 
     Networks of transfer are counted without a classifier. Weights come with the package, or are in Keras's cache, or
     missing there, where a training downloads them; or there are none, and a training starts from random ones.

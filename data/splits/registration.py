@@ -9,7 +9,6 @@ mirroring, angle and scale at 32 px by Fourier transforms (masked normalised cor
 as affine maps by Gauss-Newton steps (Lucas and Kanade 1981).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -106,8 +105,8 @@ def registered(one: Small, other: Small) -> Registered | None:
     """How two pictures lie on each other; None where they nowhere do."""
     places = [*_coarse(one, other), *((score, _inverse(affine)) for score, affine in _coarse(other, one))]
     best = sorted((place for place in places if place[0] >= COARSE), key=lambda place: -place[0])[:TRIED]
-    tried = [_refined(one.middle, other.middle, affine, 8) for _, affine in best]
-    tried = [found for found in tried if found is not None]
+    every = (_refined(one.middle, other.middle, affine, 8) for _, affine in best)
+    tried = [found for found in every if found is not None]
     if not tried:
         return None
     affine = max(tried, key=lambda found: found[0])[1]
@@ -168,9 +167,9 @@ def _spectra(maps: np.ndarray) -> np.ndarray:
 def _coarse(still: Small, moved: Small) -> list[tuple[float, np.ndarray]]:
     """The best place of each variant of `moved` on `still`: correlation, and affine from `still` to `moved`."""
     one, variants = still.coarse, moved.variants
-    detail_, inside, energy = _spectra(np.stack([one, np.ones_like(one), one**2]))
+    sharp, inside, energy = _spectra(np.stack([one, np.ones_like(one), one**2]))
     of_moved, of_mask, of_energy = variants.spectra
-    products = np.stack([detail_ * of_moved, energy * of_mask, inside * of_energy, inside * of_mask])
+    products = np.stack([sharp * of_moved, energy * of_mask, inside * of_energy, inside * of_mask])
     agreement, still_energy, moved_energy, overlap = irfft2(products, (_TRANSFORM, _TRANSFORM))
     least = LEAST_SHARE * np.minimum(one.size, variants.areas)[:, None, None]
     spread = np.sqrt(np.maximum(still_energy, 0) * np.maximum(moved_energy, 0))
@@ -209,7 +208,9 @@ def _refined(one: np.ndarray, other: np.ndarray, affine: np.ndarray, steps: int)
         inside = ((at > -0.5) & (at < np.array(other.shape)[:, None] - 0.5)).all(0)
         if inside.sum() < LEAST_SHARE * min(one.size, other.size * abs(np.linalg.det(_inverse(affine)[:, :2]))):
             return best
-        values, dx, dy = (map_coordinates(image, at[:, inside], order=1, mode="nearest") for image in (other, across, down))
+        values, dx, dy = (
+            map_coordinates(image, at[:, inside], order=1, mode="nearest") for image in (other, across, down)
+        )
         wanted = one.ravel()[inside]
         wanted, values = wanted - wanted.mean(), values - values.mean()
         spread = float(np.sqrt((wanted**2).sum() * (values**2).sum()))
@@ -222,7 +223,9 @@ def _refined(one: np.ndarray, other: np.ndarray, affine: np.ndarray, steps: int)
         if gain <= 0:
             return best
         x, y = places[:, inside]
-        slopes = px * gain * np.stack([dx * x, dx * y, dx, dy * x, dy * y, dy, values / (px * gain), 1 / px / gain + 0 * x])
+        slopes = (
+            px * gain * np.stack([dx * x, dx * y, dx, dy * x, dy * y, dy, values / (px * gain), 1 / px / gain + 0 * x])
+        )
         change = np.linalg.lstsq(slopes @ slopes.T + 1e-6 * np.eye(8), slopes @ (wanted - gain * values), rcond=None)[0]
         affine = affine + change[:6].reshape(2, 3)
         if abs(np.linalg.det(affine[:, :2])) < 0.1:

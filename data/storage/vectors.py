@@ -1,4 +1,4 @@
-"""Vectors of contents that a network was asked about, kept in the user's cache: a file for each network, which grows."""
+"""Vectors that a network made of contents, kept in the user's cache: a file for each network, which grows."""
 
 import zlib
 from collections.abc import Collection, Mapping

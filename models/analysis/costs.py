@@ -9,6 +9,7 @@ import keras
 
 from convmedia.models.keras_internals import calls
 from convmedia.models.networks.photos import BothWays
+from convmedia.models.networks.stylization import StyleNormalization
 from convmedia.models.preprocessing.upsampling import DepthToSpace
 
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
@@ -22,7 +23,8 @@ EVERYWHERE = (
 
 def multiply_adds(network: keras.Model, *shape: int) -> int:
     """Multiply-add operations of convolutions and dense layers for one input of a shape without the batch, as papers
-    count: without biases, normalisations, sums and filters that are not learned. Where a network looks at a picture both ways, for both.
+    count: without biases, normalisations, sums and filters that are not learned. Where a network looks at a picture
+    both ways, for both.
 
     Raises:
         ValueError: a layer with a matrix of weights whose operations are not known.
@@ -50,7 +52,7 @@ def _of_call(call: Any) -> int:
         return math.prod(output[1:-1]) * sum(math.prod(weight.shape) for weight in matrices)
     if isinstance(layer, keras.layers.Dense):
         return math.prod(output[1:-1]) * math.prod(layer.kernel.shape)
-    if matrices:
+    if matrices and not isinstance(layer, StyleNormalization):
         raise ValueError(f"the operations of a {type(layer).__name__} are not known: layer {layer.name}")
     return 0
 
@@ -69,23 +71,17 @@ class Field:
 
 
 def receptive_field(network: keras.Model) -> tuple[int, ...]:
-    """Sides of the part of the input that one value of the last maps depends on, px, rounded up: of the maps before
-    they are pooled or flattened. What weighs whole maps (squeeze and excitation) is left out.
+    """Sides of the greatest part of the input that one value of a map depends on, px, rounded up: of the last maps
+    before they are pooled or flattened. What weighs whole maps (squeeze and excitation) is left out.
     """
-    last = None
-    for fields in _fields(network, None):
-        last = fields or last
-    if last is None:
-        raise ValueError(f"{network.name} has no maps")
-    return tuple(math.ceil(field.size) for field in last)
+    sizes = [tuple(math.ceil(field.size) for field in fields) for fields in _fields(network, None) if fields]
+    return max(sizes, key=math.prod)
 
 
 def _fields(network: keras.Model, start: tuple[Field, ...] | None) -> Iterator[tuple[Field, ...] | None]:
     """The fields of the output of each call, in order; None where a value has no place."""
     axes = len(network.inputs[0].shape) - 2
-    places: dict[int, tuple[Field, ...] | None] = {
-        id(tensor): start or (Field(),) * axes for tensor in network.inputs
-    }
+    places: dict[int, tuple[Field, ...] | None] = {id(tensor): start or (Field(),) * axes for tensor in network.inputs}
     for call in calls(network):
         given = [found for tensor in call.input_tensors if (found := places[id(tensor)]) is not None]
         fields = tuple(_widest(axis) for axis in zip(*given, strict=True)) if given else None

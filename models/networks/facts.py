@@ -29,9 +29,7 @@ def rows() -> list[dict[str, Any]]:
         application, name = key.split("/")
         place, files = weights(application, name)
         size = files[0].stat().st_size if files else None
-        found.append(
-            {"application": application, "name": name, **row, "weights": place, "files": files, "bytes": size}
-        )
+        found.append({"application": application, "name": name, **row, "weights": place, "files": files, "bytes": size})
     return found
 
 

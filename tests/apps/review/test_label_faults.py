@@ -23,7 +23,9 @@ def test_wrong_labels_come_first_with_the_right_one_suggested():
     found = suspects(vectors, given, np.arange(len(given)))
     assert {row.file for row in found[:4]} == set(wrong.tolist())
     assert all(row.suggested == truth[row.file] and row.label == given[row.file] for row in found[:4])
-    assert all(row.neighbours.get(int(truth[row.file]), 0) >= 8 and sum(row.neighbours.values()) == 10 for row in found[:4])
+    assert all(
+        row.neighbours.get(int(truth[row.file]), 0) >= 8 and sum(row.neighbours.values()) == 10 for row in found[:4]
+    )
     assert all(given[row.nearest] == row.suggested for row in found)
     margins = [row.margin for row in found]
     assert margins == sorted(margins) and margins[0] < 0
@@ -40,7 +42,9 @@ def test_copies_do_not_speak_for_each_other(together):
     copies = 12  # of one picture, all with the same wrong label
     given = np.concatenate([truth, np.full(copies, 1)])
     vectors = np.concatenate([vectors, np.repeat(vectors[:1], copies, axis=0)])
-    groups = np.concatenate([np.arange(len(truth)), np.full(copies, len(truth)) if together else np.arange(copies) + 99])
+    groups = np.concatenate(
+        [np.arange(len(truth)), np.full(copies, len(truth)) if together else np.arange(copies) + 99]
+    )
     found = {row.file for row in suspects(vectors, given, groups)}
     assert (set(range(len(truth), len(given))) <= found) == together
 

@@ -53,7 +53,9 @@ def test_a_cut_is_measured_from_either_side(swapped):
     shares = found.shares[::-1] if swapped else found.shares
     assert found.likeness > 0.9
     assert shares == pytest.approx((240 * 180 / (320 * 240), 1), abs=0.03)
-    affine = [[240 / 320, 0, 64 / 320], [0, 240 / 320, 24 / 320]] if swapped else [[4 / 3, 0, -64 / 240], [0, 4 / 3, -0.1]]
+    affine = (
+        [[240 / 320, 0, 64 / 320], [0, 240 / 320, 24 / 320]] if swapped else [[4 / 3, 0, -64 / 240], [0, 4 / 3, -0.1]]
+    )
     np.testing.assert_allclose(found.affine, affine, atol=0.02)
 
 

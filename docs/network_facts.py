@@ -16,7 +16,7 @@ from convmedia.models.analysis.costs import multiply_adds, receptive_field
 from convmedia.models.backbones.catalogue import BACKBONES, backbone
 from convmedia.models.networks import stylization
 from convmedia.models.networks.catalogue import NETWORKS, EnlargingNetwork
-from convmedia.models.networks.facts import FACTS
+from convmedia.models.saving.network_facts import FACTS
 
 SOUNDS = {"compact": (81, 40), "piczak": (101, 60), "speech": (101, 40), "tagger": (216, 64)}
 """Frames and bands of a window of a second at 8 kHz, or as the network's paper has them."""

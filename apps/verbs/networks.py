@@ -20,9 +20,9 @@ def networks(as_json: Json = False) -> None:
     Networks of transfer are counted without a classifier. Weights come with the package, or are in Keras's cache, or
     missing there, where a training downloads them; or there are none, and a training starts from random ones.
     """
-    from convmedia.models.networks import facts
+    from convmedia.models.saving import network_facts
 
-    rows = facts.rows()
+    rows = network_facts.rows()
     tell(to_json(rows, indent=2) if as_json else table(HEADER, [shown_row(row) for row in rows]))
 
 

@@ -11,8 +11,8 @@ import pytest
 from convmedia.apps.cli.entry import exit_code
 from convmedia.apps.verbs.networks import amount, command
 from convmedia.models.backbones.rows import BACKBONES
-from convmedia.models.networks import facts
 from convmedia.models.networks.catalogue import NETWORKS
+from convmedia.models.saving import network_facts as facts
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[3] / "docs" / "network_facts.py"))
 FACTS = json.loads(facts.FACTS.read_text("utf-8"))

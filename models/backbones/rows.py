@@ -51,7 +51,7 @@ class Backbone:
 
 BACKBONES: dict[str, Backbone] = {
     "efficientnet-lite0": Backbone(f"{INVERTED}:efficientnet_lite0", "lite", 256, "efficientnet-lite0.npz", maps=1280),
-    "mobilenet-v2": Backbone(f"{INVERTED}:mobilenet_v2", "torch", 224, "mobilenet-v2.npz", maps=1280),
+    "mobilenet-v2": Backbone(f"{INVERTED}:mobilenet_v2", "torch", 256, "mobilenet-v2.npz", maps=1280),
     "vgg16": Backbone("VGG16", "caffe", 224, f"vgg16{TF_KERNELS}"),
     "vgg19": Backbone("VGG19", "caffe", 224, f"vgg19{TF_KERNELS}"),
     "squeezenet": Backbone(f"{HERE}.squeezenet:squeezenet", "caffe", 227, f"squeezenet{TF_KERNELS}"),

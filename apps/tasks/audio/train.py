@@ -32,8 +32,9 @@ def train_one(run) -> dict[str, Any]:
 
     from convmedia.apps.tasks.audio import pipeline
     from convmedia.apps.tasks.audio.sets import loaded
-    from convmedia.apps.training import trainer
+    from convmedia.apps.training import distillation, trainer
     from convmedia.models import load
+    from convmedia.models.networks import sounds as network_sounds
     from convmedia.models.networks.catalogue import SOUNDS
 
     options = run.arguments
@@ -45,28 +46,30 @@ def train_one(run) -> dict[str, Any]:
     network = build(spectrum.frames(size), spectrum.bands, len(data.labels), several=data.several)
     if options["weights"] != "none":
         trainer.start_from(network, load(options["weights"], app=run.record["app"]), data.labels)
-    with run.begin(labels=list(data.labels), data_digest=data.digest):
-        return trained(run, data.limited(options["limit"], options["seed"]), network, spectrum, size)
+    heard = network_sounds.sound(spectrum.sample_rate, size)
+    teacher = distillation.teacher_of(options, data.labels, **heard)
+    with run.begin(labels=list(data.labels), data_digest=data.digest, **distillation.facts(teacher)):
+        return trained(run, data.limited(options["limit"], options["seed"]), network, spectrum, size, teacher)
 
 
-def trained(run, data, network, spectrum, size) -> dict[str, Any]:
+def trained(run, data, network, spectrum, size, teacher=None) -> dict[str, Any]:
     """Fit, report, save: the run's record."""
     import keras
 
     from convmedia.apps.tasks.audio import pipeline, report
     from convmedia.apps.training import class_balance, trainer
     from convmedia.apps.training.checkpoints import monitored
-    from convmedia.models.losses.optimizers import warm_cosine
+    from convmedia.models.losses.optimizers import Recipe
     from convmedia.models.networks import sounds as network_sounds
 
     options = run.arguments
-    examples = pipeline.PreparedClips(data, spectrum, size, options["augment"])
+    examples = pipeline.PreparedClips(data, spectrum, size, options["augment"], teacher)
     details = {name: options[name] for name in ("network", "seed", "split", "fold")}
     model = network_sounds.whole(
         network, spectrum, size, *examples.moments, app=run.record["app"], labels=list(data.labels), details=details
     )
     steps = max(examples.number // options["batch_size"], 1)
-    rate = warm_cosine(2e-3 if options["weights"] == "none" else 5e-4, options["epochs"] * steps, steps)
+    recipe = Recipe(keras.optimizers.AdamW, 2e-3, decay=0.02, warmup_epochs=1, most_warmup=steps)
     monitor = options.get("monitor") or pipeline.monitor(data)
     history = trainer.fit(
         network,
@@ -83,7 +86,7 @@ def trained(run, data, network, spectrum, size) -> dict[str, Any]:
         patience=options["patience"],
         settled=pipeline.settled(options["epochs"]),
         separable=examples.separable,
-        optimizer=keras.optimizers.AdamW(rate, weight_decay=0.02),
+        optimizer=recipe.optimizer(options["epochs"], steps, share=1.0 if options["weights"] == "none" else 0.25),
         **pipeline.compiling(data, monitor),
     )
     return report.finish(run, data, history)

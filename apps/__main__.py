@@ -1,4 +1,4 @@
-"""The `convmedia` command: six applications, `data`, `inspect` and `samples`."""
+"""The `convmedia` command: six applications, `data`, `inspect`, `networks` and `samples`."""
 
 import os
 import signal
@@ -69,12 +69,14 @@ APPLICATIONS = [
 TOOLS = [
     Row("data", "convmedia.apps.verbs.data", "Named data sets, and folders of one's own."),
     Row("inspect", "convmedia.apps.verbs.inspect", "Show what a model takes and gives, its labels, figures and size."),
+    Row("networks", "convmedia.apps.verbs.networks", "List every network: size, cost, source, where its weights are."),
     Row("samples", "convmedia.apps.verbs.samples", "Copy sample files to a folder to try the commands with."),
 ]
 EXAMPLES = {
     "samples": ("samples", "some/folder"),
     "mnist": ("predict samples/seven.jpg",),
     "super-resolution": ("upscale samples/cat.jpg --out enlarged/",),
+    "networks": ("", "--json"),
     "inspect": ("mnist", "runs/mnist --json", "exported/model.onnx"),
 }
 

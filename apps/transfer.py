@@ -6,6 +6,7 @@ convmedia transfer train --data my-photos/ --backbone vgg16 --epochs 4 --out run
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,13 +16,29 @@ from convmedia.apps.cli import entry
 from convmedia.apps.cli.application import application
 from convmedia.apps.cli.backend import load_pipelines, use_backend
 from convmedia.apps.cli.early_checks import required
-from convmedia.apps.cli.options import Backend, Data, EngineRuntime, EngineRuntimeChoice, Fold, Group, Json, Model
+from convmedia.apps.cli.inputs import given as named
+from convmedia.apps.cli.options import (
+    Backend,
+    Data,
+    EngineRuntime,
+    EngineRuntimeChoice,
+    FilesFrom,
+    Fold,
+    Group,
+    InputsOrList,
+    Json,
+    Model,
+)
+from convmedia.apps.cli.row_formats import features_file
 from convmedia.apps.cli.task import Task
 from convmedia.apps.cli.train_options import Augment, BatchSize, PhotoOptions
-from convmedia.apps.console.terminal import tell
+from convmedia.apps.console.strict_json import to_json
+from convmedia.apps.console.terminal import note, say, tell
 from convmedia.apps.runs.given import Given
 from convmedia.apps.verbs import classifier
 from convmedia.data.storage.errors import InputError
+from convmedia.data.storage.files import shown
+from convmedia.data.storage.text import plural
 
 APP = "transfer"
 EXAMPLES = {
@@ -29,6 +46,7 @@ EXAMPLES = {
     "predict": ("samples/cat.jpg --model runs/mine", "photos/ --model runs/mine --out answers.jsonl"),
     "evaluate": ("--data photos/ --model runs/mine", "--data photos/ --model runs/mine --json"),
     "export": ("--model runs/mine", "--model runs/mine --format onnx --out exported/"),
+    "embed": ("photos/ --out features.npz", "photos/ --model runs/mine --out features.parquet"),
     "explain": ("samples/cat.jpg --model runs/mine --out pictures/", "photos/ --model runs/mine --out pictures/"),
 }
 command = application(APP, "Learn any folder of photos with a network that was trained on ImageNet.", EXAMPLES)
@@ -109,6 +127,40 @@ def evaluate(
     from convmedia.apps.classification import photo_pipeline
 
     photo_pipeline.evaluate(APP, data, model, as_json, group, fold, str(engine_runtime))
+
+
+@command.command()
+def embed(
+    out: Annotated[
+        Path,
+        typer.Option("--out", callback=features_file, help="The file to write: .npz, or .parquet (extra parquet)."),
+    ],
+    inputs: InputsOrList = None,
+    files_from: FilesFrom = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="With its ImageNet weights, as of train; default efficientnet-lite0.")
+    ] = None,
+    model: Model = None,
+    as_json: Json = False,
+) -> int:
+    """Write what a network makes of each picture, a vector of float32, for search, clustering and other learners.
+
+    Without --model of a network trained on ImageNet, whose weights come with the package: no training is needed.
+    """
+    from convmedia.data.images.decoding import find
+
+    if model is not None and backbone is not None:
+        raise InputError("--model has a network of its own: give --model or --backbone")
+    files = find(named(inputs, files_from), note)
+    from convmedia.apps.tasks.transfer import embed as embedding
+
+    network = embedding.network_of(backbone or Options.backbone, model)
+    summary = embedding.embed(network, files, out)
+    for row in summary["errors"]:
+        say(f"left out: {row['error']}")
+    written = f"{plural(summary['files'], 'vector')} of {summary['size']:,} numbers in {shown(out)}"
+    tell(to_json(summary, indent=2) if as_json else f"{written}, {len(summary['errors'])} left out")
+    return int(bool(summary["errors"]))
 
 
 TASK = Task(APP, Options, train_run, examples=photos.examples, trial=photos.trial, evaluate=photos.evaluated)

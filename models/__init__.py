@@ -27,11 +27,12 @@ _PLACES = {
 
 WITHOUT_KERAS = {
     *("description", "box_overlap", "outputs", "weights"),
-    *("inference", "inference.batching", "inference.exported", "inference.file_predictor", "inference.sessions"),
-    *("inference.sound_predictor", "inference.tiling"),
+    *("backbones", "backbones.rows"),
+    *("inference", "inference.batching", "inference.exported", "inference.features", "inference.file_predictor"),
+    *("inference.sessions", "inference.sound_predictor", "inference.tiling"),
     *("losses", "losses.label_metrics"),
     *("networks", "networks.catalogue"),
-    *("saving", "saving.archive", "saving.engines", "saving.places", "saving.safe_archive"),
+    *("saving", "saving.archive", "saving.engines", "saving.network_facts", "saving.places", "saving.safe_archive"),
     *("export", "export.probes", "export.quality_loss"),
     *("formats", "formats.flatbuffer", "formats.formats", "formats.metadata", "formats.runtimes"),
     *("servers", "servers.protocol_text", "servers.servers"),

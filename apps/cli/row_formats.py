@@ -7,6 +7,7 @@ from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown, special
 
 CSV, PARQUET, JSON_LINES = ".csv", ".parquet", (".jsonl", ".ndjson", ".json")
+ARRAYS = ".npz"
 """Suffixes of files of rows."""
 
 
@@ -22,6 +23,20 @@ def rows_file(path: Path | None) -> Path | None:
     if suffix not in (CSV, PARQUET, *JSON_LINES):
         formats = "JSON Lines (.jsonl), .csv and .parquet"
         raise InputError(f"--out {shown(path)}: rows are written as {formats}; give one of these suffixes")
+    if suffix == PARQUET:
+        extras.require(shown(path), "parquet", "pyarrow")
+    return path
+
+
+def features_file(path: Path) -> Path:
+    """The file that `embed --out` names.
+
+    Raises:
+        InputError: its suffix is of no format that features are written in, or what writes it is not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (ARRAYS, PARQUET) or path.is_dir():
+        raise InputError(f"--out {shown(path)}: features are written as .npz or .parquet; give a file of that suffix")
     if suffix == PARQUET:
         extras.require(shown(path), "parquet", "pyarrow")
     return path

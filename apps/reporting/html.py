@@ -64,6 +64,7 @@ figcaption{font-size:.85rem;line-height:1.4;white-space:pre-line;overflow-wrap:a
 .gallery figure{min-width:7.5rem;max-width:100%}
 .gallery figcaption{width:0;min-width:100%;margin-top:.3rem}
 .gallery img{display:block;max-width:100%;height:auto;border-radius:3px}
+.pair{display:flex;gap:.3rem;align-items:flex-start}
 .exact{image-rendering:pixelated}
 .facts{display:grid;grid-template-columns:minmax(7rem,max-content) 1fr;gap:.3rem 1.5rem;font-size:.92rem;margin:0}
 .facts dt{color:var(--soft)}
@@ -139,6 +140,21 @@ class Report:
         """
         figures = "".join(_gallery_item(picture, caption, zoom, side_px) for picture, caption in items)
         return self._add(title, f'<div class="gallery">{figures}</div>')
+
+    def pairs(self, title: str, items: Sequence[tuple[np.ndarray, np.ndarray, str]], note: str = "") -> "Report":
+        """A gallery of two pictures side by side each, with a caption below: (first, second, caption).
+
+        Args:
+            items: pictures as of `pictures`; thumbnails of them are shown.
+            note: a paragraph above.
+        """
+        figures = "".join(
+            f'<figure><div class="pair">{_thumbnail(first, caption)}{_thumbnail(second, "")}</div>'
+            f"<figcaption>{_text(caption)}</figcaption></figure>"
+            for first, second, caption in items
+        )
+        above = f"<p>{_text(note)}</p>" if note else ""
+        return self._add(title, f'{above}<div class="gallery">{figures}</div>')
 
     def sounds(self, title: str, items: Sequence[tuple[np.ndarray, str]], sample_rate: int) -> "Report":
         """Sounds to play: (samples, caption) with float samples (n,) in -1..1, kept as 16-bit mono WAV."""
@@ -259,6 +275,13 @@ def _gallery_item(picture: np.ndarray, caption: str, zoom: int | None, side_px: 
         f'<figure><img src="{source}"{kind} {size} alt="{_text(caption)}" loading="lazy">'
         f"<figcaption>{_text(caption)}</figcaption></figure>"
     )
+
+
+def _thumbnail(picture: np.ndarray, alt: str, side_px: int = 144) -> str:
+    image = _image(picture)
+    image.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
+    size = f'width="{image.width}" height="{image.height}"'
+    return f'<img src="{_encoded(image, exact=False)}" {size} alt="{_text(alt)}" loading="lazy">'
 
 
 def _image(picture: np.ndarray) -> Image.Image:

@@ -1,5 +1,6 @@
 """`convmedia data`: which named sets there are, fetch one, look one or a folder through."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,17 +10,26 @@ from convmedia.apps.cli.options import Group, Json
 from convmedia.apps.console.progress import progress
 from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import table, tell
+from convmedia.data.storage.errors import InputError
+from convmedia.data.storage.files import shown
 
 if TYPE_CHECKING:
     from convmedia.data.folders.labelled import Labelled
     from convmedia.data.folders.scan import Scan
 
 EXAMPLES = {
-    "check": ("my-digits/", "photos/ --group '^(\\w+)_' --json"),
+    "check": ("my-digits/", "photos/ --near --out near.html", "photos/ --group '^(\\w+)_' --json"),
     "list": ("", "--json"),
     "fetch": ("mnist", "fsdd"),
 }
 command = application("data", "Named data sets, and folders of one's own.", EXAMPLES)
+
+
+def page_given(path: Path | None) -> Path | None:
+    """The page that `check --out` names. Raises InputError: it cannot be one, or there is a folder of that name."""
+    if path is not None and (path.suffix.lower() not in (".html", ".htm") or path.is_dir()):
+        raise InputError(f"--out {shown(path)}: what is found is written as a page; give a file that ends in .html")
+    return path
 
 
 @command.command("list")
@@ -55,6 +65,18 @@ def check(
         ),
     ],
     group: Group = None,
+    near: Annotated[
+        bool,
+        typer.Option(
+            "--near",
+            help="Of pictures, also altered copies (cut, mirrored, turned ...) and labels that are probably "
+            "wrong, by a network that was trained on ImageNet.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="PAGE", callback=page_given, help="With --near: a page (.html) that shows them."),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Look through a set before training: counts, warnings, duplicates, what would be left out. No file is changed.
@@ -63,22 +85,29 @@ def check(
 
     Exit code 1 tells that some files cannot be used.
     """
+    from convmedia.apps.verbs import near as near_verb
+
+    if out is not None and not near:
+        raise InputError(f"--out {shown(out)}: the page shows what --near finds; give --near, too")
     with progress("scanning") as update:
         found = looked_through(data, group, update)
-    tell(to_json(document(data, found), indent=2) if as_json else text(found))
+    odd = near_verb.looked_closely(data, found) if near else None
+    if odd is not None and out is not None:
+        near_verb.page(data, odd, out)
+    if as_json:
+        tell(to_json(document(data, found) | ({} if odd is None else {"near": odd.document}), indent=2))
+    else:
+        tell("\n".join([text(found), *([] if odd is None else near_verb.lines(odd))]))
     return int(bool(found.bad))
 
 
 def looked_through(data: str, group: str | None, update) -> "Scan | Labelled":
     """What a folder, a table or a named set holds, as a training would take it."""
-    from pathlib import Path
-
     from convmedia.data.audio import decoding
     from convmedia.data.datasets import digits, sounds
     from convmedia.data.folders import csv_tables, scan, tabled
     from convmedia.data.images import decoding as images_decoding
     from convmedia.data.sources import fetch as sources_fetch
-    from convmedia.data.storage.errors import InputError
 
     kind = sources_fetch.SOURCES[data].kind if data in sources_fetch.SOURCES else None
     if kind == "pictures":
@@ -121,7 +150,6 @@ def document(name: str, found: "Scan | Labelled") -> dict[str, Any]:
 def text(found: "Scan | Labelled") -> str:
     """What was found, for people: a table of counts, then one line for each thing to know."""
     from convmedia.data.splits.layouts import SPLITS
-    from convmedia.data.storage.files import shown
 
     counts = found.counts
     rows = [[label, *(numbers[split] for split in SPLITS)] for label, numbers in found.classes.items()]

@@ -36,7 +36,7 @@ CLASSIFIER = {"train", "evaluate", "predict", "export", "explain"}
 VERBS = {
     "mnist": CLASSIFIER | {"compare"},
     "cats-vs-dogs": CLASSIFIER,
-    "transfer": CLASSIFIER,
+    "transfer": CLASSIFIER | {"embed"},
     "audio": CLASSIFIER,
     "style-transfer": {"train", "stylize", "apply", "export"},
     "super-resolution": {"train", "evaluate", "upscale", "export"},
@@ -117,7 +117,7 @@ ROOMS = {
     "data": "storage transforms images audio sources augmentation splits folders datasets samples",
     "models": "keras_internals box_overlap outputs description answer preprocessing networks backbones registered "
     "analysis inference saving losses formats export servers weights",
-    "apps": "console runs cli training reporting batch classification verbs tasks faces api public",
+    "apps": "console runs cli training reporting batch classification review verbs tasks faces api public",
 }
 """Of each floor its rooms, from the ground up: a room imports from those before it only. Modules that lie on a floor
 itself are rooms of their own; the applications' faces are one."""
@@ -184,7 +184,7 @@ def test_modules_are_named_after_what_they_hold():
 def test_every_application_is_a_command_under_its_name(run_command):
     done = run_command("--help")
     listed = re.findall(r"^  ([a-z][a-z-]*)  ", done.stdout.partition("Commands:")[2], re.MULTILINE)
-    assert (done.returncode, sorted(listed)) == (0, sorted([*APPLICATIONS, "data", "inspect", "samples"]))
+    assert (done.returncode, sorted(listed)) == (0, sorted([*APPLICATIONS, "data", "inspect", "networks", "samples"]))
 
 
 def commands(command=None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -1,6 +1,5 @@
 """What a frozen backbone answers to every picture: computed once, kept in the user's cache."""
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from convmedia.data.datasets.photos import EDITION, Decoded, Split
 from convmedia.data.storage import arrays, cache
 from convmedia.data.storage.files import replacing
 from convmedia.models.backbones import catalogue
+from convmedia.models.inference.features import digest
 from convmedia.models.inference.predictor import in_inference
 
 BATCH = 32
@@ -76,11 +76,3 @@ def keep(path: Path, found: np.ndarray) -> None:
         cache.trim(path.parent, CACHE_BYTES)
     except OSError:
         return
-
-
-def digest(network: keras.Model) -> str:
-    """SHA-256 over the weights of a network, and over what its layers are."""
-    sum = hashlib.sha256(network.to_json().encode())
-    for weight in network.get_weights():
-        sum.update(np.ascontiguousarray(weight).tobytes())
-    return sum.hexdigest()

@@ -22,6 +22,7 @@ from convmedia.apps.training.mixed_precision import precision_here, twin
 from convmedia.data.datasets.photos import Decoded, Pictures
 from convmedia.models.answer import PICTURE
 from convmedia.models.backbones import catalogue, finetuning
+from convmedia.models.inference.features import digest
 from convmedia.models.losses.optimizers import warm_cosine
 from convmedia.models.saving.assembly import assemble
 
@@ -105,7 +106,7 @@ def train_one(run: Run) -> dict[str, Any]:
     data = data.required("train", "validation", "test")
     with said_if_long("building the network"):
         parts = Parts(run, data)
-    weights_digest = feature_cache.digest(parts.backbone) if options["weights"] != "none" else ""
+    weights_digest = digest(parts.backbone) if options["weights"] != "none" else ""
     facts = {"labels": list(data.labels), "data_digest": data.digest, **distillation.facts(parts.teacher)}
     with run.begin(**facts, weights_digest=weights_digest):
         limited = data.limited(options["limit"], options["seed"])

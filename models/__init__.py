@@ -26,10 +26,10 @@ _PLACES = {
 }
 
 WITHOUT_KERAS = {
-    *("description", "box_overlap", "outputs", "weights"),
+    *("description", "box_overlap", "kind", "outputs", "weights"),
     *("inference", "inference.batching", "inference.exported", "inference.file_predictor", "inference.sessions"),
     *("inference.sound_predictor", "inference.tiling"),
-    *("losses", "losses.label_metrics"),
+    *("losses", "losses.label_metrics", "losses.resampling"),
     *("networks", "networks.catalogue"),
     *("saving", "saving.archive", "saving.engines", "saving.places", "saving.safe_archive"),
     *("export", "export.probes", "export.quality_loss"),

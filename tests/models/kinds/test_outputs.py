@@ -15,7 +15,8 @@ from convmedia.models.export import exporter
 from convmedia.models.export.exporter import export
 from convmedia.models.formats import metadata
 from convmedia.models.inference.predictor import Predictor
-from convmedia.models.outputs import KINDS, Mismatch, kind_named
+from convmedia.models.kind import Mismatch
+from convmedia.models.outputs import KINDS, kind_named
 from convmedia.models.saving.assembly import assemble
 from convmedia.models.saving.files import save
 
@@ -56,7 +57,7 @@ def test_a_file_that_is_older_than_the_names_has_the_kind_that_its_labels_tell()
     assert config.pop("kind") == "probabilities"
     assert Answer.from_config(config).kind.name == "probabilities"
     assert Answer.from_config({**config, "labels": None}).kind.name == "picture"
-    with pytest.raises(ValueError, match=r"probabilities, picture, mask, boxes\. Received: 'smell'"):
+    with pytest.raises(ValueError, match=r"probabilities, picture, mask, boxes, quantity\. Received: 'smell'"):
         kind_named("smell", None)
 
 

@@ -225,8 +225,9 @@ class Quantity(Kind):
 
     def of(self, details):
         scale = details.get("scale")
-        found = scale.get("deviation") if isinstance(scale, dict) else None
-        return Quantity(found) if _numbers([found], 1) and found > 0 else self
+        found: Any = scale.get("deviation") if isinstance(scale, dict) else None
+        told = isinstance(found, int | float) and math.isfinite(found) and found > 0
+        return Quantity(found) if told else self
 
     def wrong(self, labels, shapes):
         reason = super().wrong(labels, shapes)

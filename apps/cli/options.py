@@ -157,8 +157,8 @@ MayLose = Annotated[
     typer.Option(
         "--tolerance",
         min=0,
-        help="What a quantised file may lose: points of accuracy (default 0.5), dB of PSNR (0.1), of numbers "
-        "percent of their deviation (1).",
+        help="What a quantised file may lose: points of accuracy (default 0.5), dB of PSNR (0.1), of numbers percent "
+        "of their deviation (1).",
     ),
 ]
 Examples = Annotated[

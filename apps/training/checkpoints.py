@@ -68,8 +68,8 @@ LESS_IS_BETTER = ("loss", "error")
 
 
 def best_epoch(history: Sequence[Figures], monitor: str, settled: int = 0) -> int:
-    """Index of the best epoch: the greatest `monitor`, of a loss or an error the least; of equals the lower validation loss. What
-    is no number is worse than all that is one.
+    """Index of the best epoch: the greatest `monitor`, of a loss or an error the least; of equals the lower validation
+    loss. What is no number is worse than all that is one.
 
     Args:
         settled: as of `Choice`.

@@ -219,7 +219,8 @@ def in_splits(
     )
     every_bad = sorted([*bad, *found.conflicting])
     _require_training(name or shown(folder), labels, found.examples, every_bad)
-    warnings = [*notes, *parted, *splitting.few(labels, found.examples), *_odd(folder, found.examples, contents)]
+    few = [] if any(one.value is not None for one in examples) else splitting.few(labels, found.examples)
+    warnings = [*notes, *parted, *few, *_odd(folder, found.examples, contents)]
     return Scan(
         folder,
         labels,

@@ -16,7 +16,6 @@ from convmedia.models.kind import Kind, Mismatch, Output, Outputs
 LIKE_KERAS_DB = 30.0  # asked of pictures that nothing but the model's own can be compared with
 HALF_LEVEL = 0.5 / 255.0  # that rounding may take
 ROWS = 5  # labels that a row names where nothing else is asked
-LINEAR_TOLERANCE = 1e-3  # of the deviation of numbers, whose rounding no softmax or sigmoid makes small
 LIKE_KERAS_SHARE = 0.95  # asked of numbers: their mean difference is a twentieth of their deviation
 
 
@@ -215,7 +214,6 @@ class Quantity(Kind):
     located = False
     explained = True
     outer_kernels = False  # 8 bits would round visibly what comes out
-    tolerance = LINEAR_TOLERANCE
     metric, asked = "likeness_to_keras", LIKE_KERAS_SHARE
     served = {"value": "float32"}  # noqa: RUF012
 

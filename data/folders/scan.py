@@ -218,8 +218,10 @@ def in_splits(
         examples, given=given, validation=validation, likeness=likeness, test=test, fold=fold, labels=labels
     )
     every_bad = sorted([*bad, *found.conflicting])
-    _require_training(name or shown(folder), labels, found.examples, every_bad)
-    few = [] if any(one.value is not None for one in examples) else splitting.few(labels, found.examples)
+    numbers = any(example.value is not None for example in examples)
+    if not numbers:  # what lies in ranges is learned from others, too
+        _require_training(name or shown(folder), labels, found.examples, every_bad)
+    few = [] if numbers else splitting.few(labels, found.examples)
     warnings = [*notes, *parted, *few, *_odd(folder, found.examples, contents)]
     return Scan(
         folder,

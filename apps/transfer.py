@@ -14,7 +14,17 @@ from convmedia.apps.cli import entry
 from convmedia.apps.cli.application import application
 from convmedia.apps.cli.backend import load_pipelines, use_backend
 from convmedia.apps.cli.early_checks import required
-from convmedia.apps.cli.options import Backend, Data, EngineRuntime, EngineRuntimeChoice, Fold, Group, Json, Model
+from convmedia.apps.cli.options import (
+    Backend,
+    Data,
+    EngineRuntime,
+    EngineRuntimeChoice,
+    Fold,
+    Group,
+    Json,
+    Model,
+    Target,
+)
 from convmedia.apps.cli.task import Task
 from convmedia.apps.cli.train_options import (
     Augment,
@@ -22,7 +32,6 @@ from convmedia.apps.cli.train_options import (
     ClassWeights,
     LabelOptions,
     PictureMonitorOption,
-    Target,
 )
 from convmedia.apps.console.terminal import tell
 from convmedia.apps.runs.given import Given

@@ -55,6 +55,10 @@ Group = Annotated[
 Fold = Annotated[
     str | None, typer.Option(help="Test on this fold only: one of the set's own (a speaker), else 1 to 5.")
 ]
+Target = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Numbers instead of labels: the column of a table that has one for each file."),
+]
 Backend = Annotated[str | None, typer.Option(help="Keras backend: tensorflow (default), jax or torch.")]
 Model = Annotated[
     str | None,

@@ -131,12 +131,6 @@ PictureMonitorOption = Annotated[
 ]
 
 
-Target = Annotated[
-    str | None,
-    typer.Option(metavar="COLUMN", help="Learn numbers: the column of the table in --data that has one for each file."),
-]
-
-
 ClassWeights = Annotated[
     bool | None,
     typer.Option("--class-weights/--no-class-weights", help="Rare labels count as much as frequent ones."),

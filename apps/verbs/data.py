@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from convmedia.apps.cli.application import application
-from convmedia.apps.cli.options import Group, Json
+from convmedia.apps.cli.options import Group, Json, Target
 from convmedia.apps.console.progress import progress
 from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import table, tell
@@ -55,6 +55,7 @@ def check(
         ),
     ],
     group: Group = None,
+    target: Target = None,
     as_json: Json = False,
 ) -> int:
     """Look through a set before training: counts, warnings, duplicates, what would be left out. No file is changed.
@@ -64,12 +65,12 @@ def check(
     Exit code 1 tells that some files cannot be used.
     """
     with progress("scanning") as update:
-        found = looked_through(data, group, update)
+        found = looked_through(data, group, update, target)
     tell(to_json(document(data, found), indent=2) if as_json else text(found))
     return int(bool(found.bad))
 
 
-def looked_through(data: str, group: str | None, update) -> "Scan | Labelled":
+def looked_through(data: str, group: str | None, update, target: str | None = None) -> "Scan | Labelled":
     """What a folder, a table or a named set holds, as a training would take it."""
     from pathlib import Path
 
@@ -90,6 +91,8 @@ def looked_through(data: str, group: str | None, update) -> "Scan | Labelled":
         return digits.load(data, update, group)
     if kind == "photos":
         return scan.scan(sources_fetch.fetch(data, update), update, group=group)
+    if target is not None:
+        return tabled.pictures(Path(data), update, group, target=target)
     table = csv_tables.is_table(data) and kind is None and not Path(data).is_dir()
     files = [row.path for row in csv_tables.read(Path(data))[0]] if table else Path(data).rglob("*")
     endings = [path.suffix.lower() for path in files]
@@ -98,7 +101,7 @@ def looked_through(data: str, group: str | None, update) -> "Scan | Labelled":
     heard, shown = sum(end in named for end in endings), sum(end in seen for end in endings)
     if kind == "sounds" or heard > shown or (table and heard == shown):
         return sounds.scan(data, progress=update, group=group)
-    return tabled.pictures(Path(data), update, group)
+    return tabled.pictures(Path(data), update, group, several=True)
 
 
 def document(name: str, found: "Scan | Labelled") -> dict[str, Any]:

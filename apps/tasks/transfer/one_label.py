@@ -19,6 +19,7 @@ class OneLabel(Objective):
 
     monitors = ("balanced-accuracy", "accuracy", "macro-f1", "loss")
     what = "one label for each picture"
+    taught = True
 
     measure = staticmethod(evaluation.measure)
     print_figures = staticmethod(evaluation.print_figures)

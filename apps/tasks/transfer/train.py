@@ -13,9 +13,9 @@ from convmedia.apps.classification.report import finish
 from convmedia.apps.console.progress import said_if_long
 from convmedia.apps.console.terminal import say, table, tell
 from convmedia.apps.runs.run_folder import Run
-from convmedia.apps.tasks.transfer import feature_cache
+from convmedia.apps.tasks.transfer import feature_cache, flips
 from convmedia.apps.tasks.transfer.evaluate import of_run
-from convmedia.apps.training import distributed, trainer
+from convmedia.apps.training import distillation, distributed, trainer
 from convmedia.apps.training.checkpoints import Choice, best_epoch, monitored
 from convmedia.apps.training.mixed_precision import precision_here, twin
 from convmedia.data.datasets.photos import Decoded, Pictures
@@ -44,18 +44,31 @@ class Parts:
         size, activation = self.frozen.output_shape[-1], self.objective.activation
         self.head = finetuning.head(size, len(self.labels), l2=HEAD_L2, activation=activation)
         self.network = finetuning.joined(self.frozen, self.head)
-        details = {"network": options["backbone"], "side": side, "seed": options["seed"], **self.objective.details()}
-        self.model = assemble(
-            finetuning.joined(self.frozen, self.head, self.objective.closing()),
-            preparation=catalogue.preparation(options["backbone"], side),
+        self.details = {"network": options["backbone"], "side": side, "seed": options["seed"]}
+        self.details |= self.objective.details()
+        self.side = side
+        self.model = self.whole(self.network)
+        self.monitor = self.objective.monitor
+        self.teacher = distillation.teacher_of(options, self.labels, kind="image")
+
+    def whole(self, network: keras.Model, **facts: Any) -> keras.Model:
+        """What is saved of a network of prepared pictures.
+
+        Args:
+            facts: further details of it.
+        """
+        answer = network.outputs[0]
+        for layer in self.objective.closing():
+            answer = layer(answer)
+        return assemble(
+            keras.Model(network.inputs[0], answer, name=network.name),
+            preparation=catalogue.preparation(self.details["network"], self.side),
             app="transfer",
             labels=self.labels,
             input=PICTURE,
-            details=details,
+            details={**self.details, **facts},
             kind=self.objective.kind,
         )
-        self.side = side
-        self.monitor = self.objective.monitor
 
     def read(self, data: Pictures) -> None:
         """Take the training and validation pictures; they are decoded when they are first asked for."""
@@ -79,7 +92,7 @@ class Parts:
     def example(self, augment: str):
         """(indices, seed) to prepared inputs, targets and, where they differ, weights of a stage 2 batch."""
         recipe = photo_pipeline.recipe_of(augment)
-        example = photo_pipeline.example_of(self.train, self.targets, self.as_input, recipe)
+        example = photo_pipeline.example_of(self.train, self.targets, self.as_input, recipe, teacher=self.teacher)
         return self.objective.weighted(example)
 
 
@@ -95,7 +108,8 @@ def train_one(run: Run) -> dict[str, Any]:
     with said_if_long("building the network"):
         parts = Parts(run, data)
     weights_digest = feature_cache.digest(parts.backbone) if options["weights"] != "none" else ""
-    with run.begin(labels=list(data.labels), data_digest=data.digest, weights_digest=weights_digest):
+    facts = {"labels": list(data.labels), "data_digest": data.digest, **distillation.facts(parts.teacher)}
+    with run.begin(**facts, weights_digest=weights_digest):
         limited = data.limited(options["limit"], options["seed"])
         parts.read(limited)
         stages = [stage_one(run, parts)]
@@ -104,6 +118,8 @@ def train_one(run: Run) -> dict[str, Any]:
             history = stage_two(run, parts, stages) or history
         else:
             run.write(kept=Choice(monitored(parts.monitor)).kept(history))
+        if options.get("flips"):
+            stages.append(flips.tried(run, parts, stages))
         run.write(stages=stages)
         gained = stage_rows(stages, parts.objective.shown(len(parts.data.validation)))
         if distributed.rank() == 0:
@@ -164,10 +180,11 @@ def trained_head(options: dict[str, Any], parts: Parts) -> dict[str, float]:
     steps_each = -(-len(cached) // HEAD_BATCH)
     epochs = max(HEAD_EPOCHS, -(-HEAD_STEPS // steps_each))
     steps = epochs * steps_each
+    wanted = parts.teacher.on_bank(parts.train, parts.targets) if parts.teacher else parts.targets
     return trainer.fit_at_once(
         parts.head,
         cached,
-        targets,
+        np.concatenate([wanted] * len(turns)),
         None if weights is None else np.tile(weights, len(turns)),
         (held, parts.held_targets),
         epochs=epochs,
@@ -271,7 +288,7 @@ def rates_drawn(run: Run, steps: int = 100, least: float = 1e-7, greatest: float
     schedule = keras.optimizers.schedules.ExponentialDecay(least, steps, greatest / least)
     factors = optimizer_of(run, parts, steps).factors
     losses = trainer.losses_of(
-        twin(parts.network, precision_here(options["precision"])),
+        twin(parts.network, precision_here(options["precision"], parts.network)),
         len(parts.data.train),
         parts.example(options["augment"]),
         steps=steps,

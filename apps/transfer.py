@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from convmedia.apps.classification import photo_task as photos
 from convmedia.apps.cli import entry
 from convmedia.apps.cli.application import application
 from convmedia.apps.cli.backend import load_pipelines, use_backend
@@ -28,10 +27,17 @@ from convmedia.apps.cli.options import (
     InputsOrList,
     Json,
     Model,
+    Target,
 )
 from convmedia.apps.cli.row_formats import features_file
 from convmedia.apps.cli.task import Task
-from convmedia.apps.cli.train_options import Augment, BatchSize, PhotoOptions
+from convmedia.apps.cli.train_options import (
+    Augment,
+    BatchSize,
+    ClassWeights,
+    LabelOptions,
+    PictureMonitorOption,
+)
 from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import note, say, tell
 from convmedia.apps.runs.given import Given
@@ -42,7 +48,11 @@ from convmedia.data.storage.text import plural
 
 APP = "transfer"
 EXAMPLES = {
-    "train": ("--data photos/ --out runs/mine", "--data photos/ --backbone mobilenet-v2 --epochs 0 --out runs/quick"),
+    "train": (
+        "--data photos/ --out runs/mine",
+        "--data photos.csv --target cells --out runs/counted",
+        "--data photos/ --backbone mobilenet-v2 --epochs 0 --out runs/quick",
+    ),
     "predict": ("samples/cat.jpg --model runs/mine", "photos/ --model runs/mine --out answers.jsonl"),
     "evaluate": ("--data photos/ --model runs/mine", "--data photos/ --model runs/mine --json"),
     "export": ("--model runs/mine", "--model runs/mine --format onnx --out exported/"),
@@ -53,9 +63,16 @@ command = application(APP, "Learn any folder of photos with a network that was t
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(PhotoOptions):
-    """Stage 1: a head on the frozen backbone's features. Stage 2: the backbone's upper blocks with it."""
+class Options(LabelOptions):
+    """Stage 1: a head on the frozen backbone's features. Stage 2: the backbone's upper blocks with it.
 
+    A table may give a picture several labels, parted by ; or |, or with --target a number. Labels weigh the same by
+    default where a picture has one; with --class-weights of several labels, too.
+    """
+
+    target: Target = None
+    monitor: PictureMonitorOption = None
+    class_weights: ClassWeights = None
     backbone: Annotated[
         str,
         typer.Option(
@@ -124,9 +141,9 @@ def evaluate(
     required(APP, model)
     if backend is not None:
         use_backend(backend)
-    from convmedia.apps.classification import photo_pipeline
+    from convmedia.apps.tasks.transfer import evaluate as transfer_evaluate
 
-    photo_pipeline.evaluate(APP, data, model, as_json, group, fold, str(engine_runtime))
+    transfer_evaluate.evaluate(APP, data, model, as_json, group, fold, str(engine_runtime))
 
 
 @command.command()
@@ -163,7 +180,35 @@ def embed(
     return int(bool(summary["errors"]))
 
 
-TASK = Task(APP, Options, train_run, examples=photos.examples, trial=photos.trial, evaluate=photos.evaluated)
+def evaluated(predictor, data: str, group: str | None = None, fold: str | None = None) -> dict[str, Any]:
+    """Figures of a predictor on the test pictures of a set."""
+    from convmedia.apps.tasks.transfer import evaluate as transfer_evaluate
+
+    return transfer_evaluate.evaluated(predictor, data, group, fold)
+
+
+def examples(predictor, data: str | None, _):
+    """Raw pictures to prove an export on: of a set, or bundled ones."""
+    from convmedia.apps.tasks.transfer import evaluate as transfer_evaluate
+
+    return transfer_evaluate.examples(predictor, data)
+
+
+def trial(predictor, model: str | None, data: str | None, _):
+    """The truth of a set's test split, to measure quantised files by."""
+    from convmedia.apps.tasks.transfer import evaluate as transfer_evaluate
+
+    return transfer_evaluate.trial(predictor, model, data)
+
+
+def line(split: str, figures: dict[str, Any]) -> str:
+    """The figures of one split for a person."""
+    from convmedia.apps.tasks.transfer import evaluate as transfer_evaluate
+
+    return transfer_evaluate.line(split, figures)
+
+
+TASK = Task(APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated, line=line)
 classifier.add(command, TASK, lambda predictor: None, rates_drawn)
 
 

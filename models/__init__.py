@@ -26,11 +26,11 @@ _PLACES = {
 }
 
 WITHOUT_KERAS = {
-    *("description", "box_overlap", "outputs", "weights"),
+    *("description", "box_overlap", "kind", "outputs", "weights"),
     *("backbones", "backbones.rows"),
     *("inference", "inference.batching", "inference.exported", "inference.features", "inference.file_predictor"),
     *("inference.sessions", "inference.sound_predictor", "inference.tiling"),
-    *("losses", "losses.label_metrics"),
+    *("losses", "losses.label_metrics", "losses.resampling"),
     *("networks", "networks.catalogue"),
     *("saving", "saving.archive", "saving.engines", "saving.network_facts", "saving.places", "saving.safe_archive"),
     *("export", "export.probes", "export.quality_loss"),

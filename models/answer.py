@@ -5,7 +5,8 @@ from typing import Any
 
 import keras
 
-from convmedia.models.outputs import Kind, kind_named
+from convmedia.models.kind import Kind
+from convmedia.models.outputs import kind_named
 
 PICTURE: dict[str, Any] = {"kind": "image", "dtype": "float32", "shape": [None, None, 3]}
 """The input of every file that takes pictures: RGB, 0..255, of any height and width."""
@@ -43,7 +44,7 @@ class Answer(keras.layers.Layer):
     ):
         kwargs.setdefault("dtype", "float32")  # answers stay float32 whatever precision the network computes in
         super().__init__(**kwargs)
-        self.kind: Kind = kind_named(kind, labels)
+        self.kind: Kind = kind_named(kind, labels, details)
         # Kept as text: Keras would wrap lists and dictionaries in tracking types, and a loaded layer must equal this.
         described = {"app": app, "kind": self.kind.name, "labels": labels, "input": input or {}}
         self._description = json.dumps({**described, "details": details or {}}, allow_nan=False)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from convmedia.models.outputs import Kind, kind_named
+from convmedia.models.kind import Kind
+from convmedia.models.outputs import kind_named
 
 RANKS = {"image": 3, "sound": 1}
 """Axes of the raw input of each kind, without the batch."""
@@ -46,9 +47,9 @@ class Description:
             ValueError: no such kind of answer.
             KeyError: something is missing.
         """
-        labels = said["labels"]
-        kind = kind_named(said.get("kind"), labels)
-        return cls(said["app"], labels, said["input"] or {}, said["details"] or {}, kind)
+        labels, details = said["labels"], said["details"] or {}
+        kind = kind_named(said.get("kind"), labels, details)
+        return cls(said["app"], labels, said["input"] or {}, details, kind)
 
 
 def wrong_description(answer: Described, shapes: list[tuple[int | None, ...]]) -> str | None:

@@ -1,154 +1,31 @@
 """The kinds of answers that models give: one class and one row of `KINDS` for each.
 
-A saved file names its kind. Saving, exporting, quantising, serving, predicting, inspecting and explaining ask here what
-that means: what the tensors are, on which scale two answers are compared, when they are the same, what a file in fewer
-bits may cost, what encoded files are answered with, and what a row of `predict` holds.
+A saved file names its kind. What a kind says, and to whom, is told in `kind.Kind`.
 """
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from convmedia.data.storage.errors import InputError
 from convmedia.models.box_overlap import matching_boxes
+from convmedia.models.kind import Kind, Mismatch, Output, Outputs
 
-Outputs = tuple[np.ndarray, ...]
-"""The tensors that a model gives for a batch, in the model's order."""
-
-TOLERANCE = 1e-4  # of an answer on its kind's scale
 LIKE_KERAS_DB = 30.0  # asked of pictures that nothing but the model's own can be compared with
 HALF_LEVEL = 0.5 / 255.0  # that rounding may take
 ROWS = 5  # labels that a row names where nothing else is asked
-
-
-class Mismatch(Exception):
-    """Two answers that cannot be compared; the message says why, in one line."""
-
-
-@dataclass(frozen=True)
-class Output:
-    """One of the tensors of an answer.
-
-    Attributes:
-        rank: of a batch.
-        scale: what a difference is divided by before it is compared; for each place of the last axis, or one for all.
-    """
-
-    rank: int
-    scale: float | tuple[float, ...] = 1.0
-
-    def difference(self, answer: np.ndarray, expected: np.ndarray) -> float:
-        """The largest difference, in fractions of the scale.
-
-        Raises:
-            Mismatch: another shape, NaN or infinity.
-        """
-        if answer.shape != expected.shape:
-            raise Mismatch(f"answers {answer.shape} where Keras answers {expected.shape}")
-        if not np.isfinite(answer).all():
-            raise Mismatch("answers NaN or infinity")
-        return float(np.max(np.abs(answer.astype(np.float64) - expected) / self.scale, initial=0.0))
-
-
-class Kind:
-    """What all kinds have.
-
-    Attributes:
-        name: as saved files, `run.json` and exported files have it.
-        outputs: the tensors of an answer.
-        labelled: whether it speaks of labels.
-        located: whether it has places in the picture, which must then go in as it is.
-        amplifies: whether the model may turn rounding of its input into large differences.
-        explained: whether Grad-CAM can say what speaks for a label.
-        outer_kernels: whether a file in 8 bits has the first and the last kernel in 8 bits, too.
-        tolerance: largest difference of an exported file's answers, in fractions of the scale.
-        metric, unit, asked: of a quantised file's likeness to Keras: its name, "points" (hundredths) or "dB", and the
-            figure that is asked; None for that of Keras's own answers.
-        served: names of what `serve_bytes` gives, with their dtypes.
-    """
-
-    name: str
-    outputs: tuple[Output, ...]
-    labelled = True
-    located = True
-    amplifies = False
-    explained = False
-    outer_kernels = True
-    tolerance = TOLERANCE
-    metric, unit = "agreement", "points"
-    asked: float | None = None
-    served: dict[str, str]
-
-    def wrong(self, labels: Sequence[str] | None, shapes: Sequence[tuple[int | None, ...]]) -> str | None:
-        """Why tensors of such shapes, batch first, are no answer of this kind about such labels; None if they are."""
-        if (labels is not None) != self.labelled:
-            return f"an answer of {self.name} has {'labels' if self.labelled else 'no labels'}"
-        if [len(shape) for shape in shapes] != [output.rank for output in self.outputs]:
-            return f"an answer of {self.name} has other tensors than {', '.join(map(str, shapes))}"
-        return None
-
-    def difference(self, answer: Outputs, expected: Outputs) -> float:
-        """The largest difference of two answers to a batch, in fractions of the scale.
-
-        Raises:
-            Mismatch: other shapes, NaN or infinity.
-        """
-        compared = zip(self.outputs, answer, expected, strict=True)
-        return max(output.difference(one, other) for output, one, other in compared)
-
-    def same(self, answer: Outputs, expected: Outputs) -> np.ndarray | None:
-        """Which parts of two answers say the same, bool (n,); None of a kind in which every value counts."""
-        raise NotImplementedError
-
-    def likeness(self, answers: Iterable[Outputs], expected: Iterable[Outputs]) -> float:
-        """How like Keras's answers others are, as `metric` has it: a share in 0..1 of what is the same, or dB."""
-        pairs = zip(answers, expected, strict=True)
-        return float(np.concatenate([self.agreeing(*pair) for pair in pairs]).mean())
-
-    def agreeing(self, answer: Outputs, expected: Outputs) -> np.ndarray:
-        """As `same`, of a kind that has it."""
-        found = self.same(answer, expected)
-        assert found is not None
-        return found
-
-    def row(self, answer: Outputs, labels: Sequence[str], size: tuple[int, int], top: int | None) -> dict[str, Any]:
-        """What `predict` says of one file.
-
-        Args:
-            answer: the tensors, without the batch.
-            size: width and height of the picture, px.
-            top: how many entries a list has at most; None for what is usual.
-
-        Raises:
-            InputError: an answer of this kind is no row.
-        """
-        raise InputError(f"an answer of {self.name} is no row of words; see the other commands of the application")
-
-    def gives(self, labels: Sequence[str] | None) -> str:
-        """What comes out, for people."""
-        raise NotImplementedError
-
-    def as_served(self, answer: Sequence[Any]) -> Any:
-        """Tensors of TensorFlow for one file to what `serve_bytes` gives of it, without `names`."""
-        raise NotImplementedError
-
-    def served_difference(self, given: Outputs, expected: Sequence[Outputs], labels: Sequence[str] | None) -> float:
-        """The largest difference between what `serve_bytes` gave for some files and Keras's answers to them.
-
-        Args:
-            given: by their names in order; strings as bytes, object (n, ...).
-            expected: of each file, a batch of one.
-
-        Raises:
-            Mismatch: other numbers or labels, no PNG.
-        """
-        raise NotImplementedError
+LIKE_KERAS_SHARE = 0.95  # asked of numbers: their mean difference is a twentieth of their deviation
 
 
 class Probabilities(Kind):
-    """One for each label, (n, labels), 0..1: which of them a picture or a sound is, or which it has."""
+    """One for each label, (n, labels), 0..1: which of them a picture or a sound is, or which it has.
+
+    Args:
+        thresholds: of a model for several labels, float for each: from which score on a label is answered; None where
+            the labels exclude each other.
+    """
 
     name = "probabilities"
     outputs = (Output(2),)
@@ -156,19 +33,37 @@ class Probabilities(Kind):
     explained = True
     served = {"labels": "string", "scores": "float32"}  # noqa: RUF012
 
+    def __init__(self, thresholds: Sequence[float] | None = None):
+        self.thresholds = thresholds
+
+    def of(self, details):
+        thresholds = details.get("thresholds")
+        return self if thresholds is None else Probabilities(thresholds)
+
     def wrong(self, labels, shapes):
         reason = super().wrong(labels, shapes)
         if reason is None and shapes[0][-1] != len(labels):
             reason = f"it has {len(labels)} labels for {shapes[0][-1]} scores"
+        given = self.thresholds
+        if reason is None and given is not None and not _numbers(given, len(labels)):
+            reason = f"its thresholds are not {len(labels)} numbers, one for each label"
         return reason
 
     def same(self, answer, expected):
-        return answer[0].argmax(-1) == expected[0].argmax(-1)
+        """Where the best label is the same; of several labels for each whether both, or neither, answer it."""
+        if self.thresholds is None:
+            return answer[0].argmax(-1) == expected[0].argmax(-1)
+        one, other = (scores[0] >= np.asarray(self.thresholds, np.float32) for scores in (answer, expected))
+        return (one == other).ravel()
 
     def row(self, answer, labels, size, top):
         order = np.argsort(-answer[0], kind="stable")[: ROWS if top is None else top]
         best = [{"label": labels[index], "score": float(answer[0][index])} for index in order]
-        return {**best[0], "top": best}
+        if self.thresholds is None:
+            return {**best[0], "top": best}
+        every = np.argsort(-answer[0], kind="stable")
+        chosen = [index for index in every if answer[0][index] >= self.thresholds[index]]
+        return {"labels": [{"label": labels[i], "score": float(answer[0][i])} for i in chosen], "top": best}
 
     def gives(self, labels):
         return f"{len(labels)} probabilities: {', '.join(labels)}"
@@ -308,11 +203,65 @@ class Boxes(Kind):
         )
 
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (Probabilities(), Picture(), Mask(), Boxes())}
+class Quantity(Kind):
+    """A number for each picture, (n, 1), in the unit of the column that it was learned from, which is its one label.
+
+    Args:
+        deviation: of the numbers that it was learned from: what differences are measured in.
+    """
+
+    name = "quantity"
+    located = False
+    explained = True
+    outer_kernels = False  # 8 bits would round visibly what comes out
+    metric, asked = "likeness_to_keras", LIKE_KERAS_SHARE
+    served = {"value": "float32"}  # noqa: RUF012
+
+    def __init__(self, deviation: float = 1.0):
+        self.deviation = deviation
+        self.outputs = (Output(2, deviation),)
+
+    def of(self, details):
+        scale = details.get("scale")
+        found: Any = scale.get("deviation") if isinstance(scale, dict) else None
+        told = isinstance(found, int | float) and math.isfinite(found) and found > 0
+        return Quantity(found) if told else self
+
+    def wrong(self, labels, shapes):
+        reason = super().wrong(labels, shapes)
+        if reason is None and (len(labels), shapes[0][-1]) != (1, 1):
+            reason = f"a quantity is one number with one name; it has {shapes[0][-1]} and {len(labels)}"
+        return reason
+
+    def same(self, answer, expected):
+        return None
+
+    def likeness(self, answers, expected):
+        """1 less the mean difference in deviations, at least 0."""
+        apart = [np.abs(one[0].astype(np.float64) - other[0]) for one, other in zip(answers, expected, strict=True)]
+        return max(1.0 - float(np.concatenate(apart).mean()) / self.deviation, 0.0)
+
+    def row(self, answer, labels, size, top):
+        return {"target": labels[0], "value": float(answer[0][0])}
+
+    def gives(self, labels):
+        return f"a number: {labels[0]}"
+
+    def as_served(self, answer):
+        return answer[0][0]
+
+    def served_difference(self, given, expected, labels):
+        return _each(self, [(np.reshape(one, (1, 1)),) for one in given[0]], expected)
 
 
-def kind_named(name: str | None, labels: Any) -> Kind:
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (Probabilities(), Picture(), Mask(), Boxes(), Quantity())}
+
+
+def kind_named(name: str | None, labels: Any, details: Any = None) -> Kind:
     """The kind of that name; of a file older than the names what its labels tell.
+
+    Args:
+        details: of the file, which may say more of it: as of `Kind.of`.
 
     Raises:
         ValueError: there is no such kind.
@@ -321,7 +270,13 @@ def kind_named(name: str | None, labels: Any) -> Kind:
         name = "picture" if labels is None else "probabilities"
     if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"a kind of answer is one of {', '.join(KINDS)}. Received: {name!r}")
-    return KINDS[name]
+    return KINDS[name].of(details) if isinstance(details, dict) else KINDS[name]
+
+
+def _numbers(values: Any, number: int) -> bool:
+    """Whether values that a file tells are a list of so many finite numbers."""
+    told = isinstance(values, list) and len(values) == number
+    return told and all(type(value) in (int, float) and math.isfinite(value) for value in values)
 
 
 def _each(kind: Kind, given: Sequence[Outputs], expected: Sequence[Outputs]) -> float:

@@ -90,7 +90,7 @@ class Model:
 
     @property
     def labels(self) -> list[str] | None:
-        """The labels in the order of the scores; None of a model that gives pictures."""
+        """The labels in the order of the scores, of a number its one name; None of a model that gives pictures."""
         return self.predictor.labels
 
     @property

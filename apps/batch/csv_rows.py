@@ -1,7 +1,7 @@
 """Rows of `predict` as CSV: file, label, score and error, then what else there is, a column for each part.
 
-Further labels are label_2, score_2 and so on; of sounds with several labels `labels` names them, parted by ;, and
-`windows` holds JSON.
+Further labels are label_2, score_2 and so on; where a file may have several labels `labels` names them, parted by ;.
+`windows` of sounds hold JSON; of a number, `target` names what it is of and `value` is it.
 """
 
 import csv

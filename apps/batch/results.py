@@ -178,7 +178,7 @@ def schema():
     scores = pa.list_(pa.struct(score))
     window = pa.struct([("start", pa.float64()), ("end", pa.float64()), *score, ("labels", scores)])
     columns = [("file", pa.string()), *score, ("top", scores), ("labels", scores), ("windows", pa.list_(window))]
-    return pa.schema([*columns, ("error", pa.string())])
+    return pa.schema([*columns, ("error", pa.string()), ("target", pa.string()), ("value", pa.float64())])
 
 
 def pack(lines: Path, out: Path) -> None:
@@ -226,7 +226,8 @@ def _unpack_parquet(packed: Path, lines: Path) -> None:
 
     try:
         with pq.ParquetFile(packed) as file, replacing(lines) as beside, beside.open("w", encoding="utf-8") as stream:
-            if not file.schema_arrow.equals(schema()):
+            columns = list(file.schema_arrow)
+            if not columns or columns != list(schema())[: len(columns)]:  # a file of before has fewer of them
                 raise InputError(f"{shown(packed)} holds something else than rows about files; give another --out")
             for batch in file.iter_batches(PARQUET_ROWS):
                 stream.writelines(to_json(_without_null(row)) + "\n" for row in batch.to_pylist())

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.apps.console.terminal import percent, say
-from convmedia.apps.reporting.shares import with_interval
+from convmedia.apps.console.terminal import say
+from convmedia.apps.reporting.shares import COUNTED, said, with_interval
 from convmedia.apps.runs.opening import open_part
 from convmedia.apps.runs.run_folder import Run
 
@@ -21,7 +21,8 @@ def on_pictures(run: Run, train: Callable[[Run], dict[str, Any]]) -> dict[str, A
     from convmedia.data.datasets import photos
 
     if wanted(run.arguments):
-        return each(run, photos.folds(run.arguments["data"]), train, "picture")
+        names = photos.folds(run.arguments["data"], run.arguments.get("target"))
+        return each(run, names, train, "picture")
     return train(run)
 
 
@@ -69,8 +70,8 @@ def numbers(figures: dict[str, Any]) -> list[str]:
 
 
 def cell(figures: dict[str, Any], name: str) -> Any:
-    """A figure; a share that has an interval with that and its counts."""
-    ends = figures.get(f"{name}_interval")
+    """A figure; a share that was counted with its counts and interval."""
+    ends = figures.get(f"{name}_interval") if name in COUNTED else None
     return with_interval(figures[name], figures["examples"], ends) if ends else figures[name]
 
 
@@ -84,8 +85,8 @@ def write_report(run: Run, names: list[str], metrics: dict[str, Any], noun: str)
     report = Report(f"{noun.capitalize()}s, fold by fold", f"{network} trained on {run.arguments['data']}")
     report.headline(
         {
-            f"mean {main.replace('_', ' ')}": f"{percent(metrics['test'][main])} ({number})",
-            "spread": percent(metrics["test"][f"{main}_spread"]),
+            f"mean {main.replace('_', ' ')}": f"{said(main, metrics['test'][main])} ({number})",
+            "spread": said(main, metrics["test"][f"{main}_spread"]),
             "folds": len(names),
         }
     )

@@ -8,7 +8,7 @@ import numpy as np
 from convmedia.apps.console.progress import progress
 from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import percent, say, say_left_out, table, tell
-from convmedia.apps.reporting.shares import doubts, interval, with_counts, with_interval
+from convmedia.apps.reporting.shares import doubts, interval, said, with_counts, with_interval
 from convmedia.apps.runs.device import device_of
 from convmedia.data.folders.labelled import Labelled, truth_in
 from convmedia.data.images.views import in_rgb, reduced
@@ -56,10 +56,10 @@ def accuracy_line(_: str, figures: dict[str, Any]) -> str:
 
 
 def shares_line(figures: dict[str, Any]) -> str:
-    """All shares among figures: of several folds their means and spreads."""
+    """All figures but losses: of several folds their means and spreads."""
     kept = {name: value for name, value in figures.items() if isinstance(value, int | float) and name != "examples"}
     shares = {name: value for name, value in kept.items() if not name.startswith("loss")}
-    return ", ".join(f"{name.replace('_', ' ')} {percent(value)}" for name, value in shares.items())
+    return ", ".join(f"{name.replace('_', ' ')} {said(name, value)}" for name, value in shares.items())
 
 
 def accuracy_said(figures: dict[str, Any]) -> str:

@@ -14,10 +14,16 @@ from convmedia.data.augmentation.catalogue import PHOTOS
 from convmedia.data.datasets import photos
 
 
-def loaded(data: str, group: str | None = None, fold: str | None = None) -> photos.Pictures:
-    """The set that `--data`, `--group` and `--fold` name; what was left out of it is said."""
+def loaded(
+    data: str, group: str | None = None, fold: str | None = None, *, several: bool = False, target: str | None = None
+) -> photos.Pictures:
+    """The set that `--data`, `--group` and `--fold` name; what was left out of it is said.
+
+    Args:
+        several, target: as of `photos.load`.
+    """
     with progress("reading pictures") as update:
-        found = photos.load(data, update, group, fold)
+        found = photos.load(data, update, group, fold, several=several, target=target)
     say_problems(found)
     return found
 

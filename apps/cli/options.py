@@ -55,6 +55,10 @@ Group = Annotated[
 Fold = Annotated[
     str | None, typer.Option(help="Test on this fold only: one of the set's own (a speaker), else 1 to 5.")
 ]
+Target = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Numbers instead of labels: the column of a table that has one for each file."),
+]
 Backend = Annotated[str | None, typer.Option(help="Keras backend: tensorflow (default), jax or torch.")]
 Model = Annotated[
     str | None,
@@ -155,7 +159,10 @@ Servers = Annotated[
 MayLose = Annotated[
     float | None,
     typer.Option(
-        "--tolerance", min=0, help="What a quantised file may lose: points of accuracy (default 0.5), dB of PSNR (0.1)."
+        "--tolerance",
+        min=0,
+        help="What a quantised file may lose: points of accuracy (default 0.5), dB of PSNR (0.1), of numbers percent "
+        "of their deviation (1).",
     ),
 ]
 Examples = Annotated[

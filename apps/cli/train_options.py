@@ -35,6 +35,15 @@ class SoundMonitor(StrEnum):
     average_precision = "average-precision"
 
 
+class PictureMonitor(StrEnum):
+    accuracy = "accuracy"
+    balanced_accuracy = "balanced-accuracy"
+    macro_f1 = "macro-f1"
+    loss = "loss"
+    average_precision = "average-precision"
+    mean_absolute_error = "mean-absolute-error"
+
+
 Out = Annotated[Path, typer.Option(help="The run folder to write.")]
 
 
@@ -124,6 +133,16 @@ SoundMonitorOption = Annotated[
 ]
 
 
+PictureMonitorOption = Annotated[
+    PictureMonitor | None,
+    typer.Option(
+        "--monitor",
+        help="The validation figure that chooses the epoch that is kept; default balanced-accuracy, or "
+        "average-precision where a picture may have several labels, or with --target mean-absolute-error.",
+    ),
+]
+
+
 ClassWeights = Annotated[
     bool | None,
     typer.Option("--class-weights/--no-class-weights", help="Rare labels count as much as frequent ones."),
@@ -147,7 +166,7 @@ Distribute = Annotated[
     typer.Option("--distribute", help="Train with JAX on all devices, and on the machines that the environment names."),
 ]
 
-FIRST = ("styles", "out", "data", "group", "folds", "fold")  # on a help page: what is learned from
+FIRST = ("styles", "out", "data", "target", "group", "folds", "fold")  # on a help page: what is learned from
 HOW = ("resume", "overwrite", "backend", "distribute")  # a run is made, not what is made
 
 

@@ -42,7 +42,9 @@ def worth(figures: dict[str, Any]) -> str:
     """What a quantised file is worth, before and after."""
 
     def written(name: str) -> str:
-        return f"{figures[name]:.2f} dB" if "psnr" in figures["metric"] else share(figures, name)
+        if "psnr" in figures["metric"]:
+            return f"{figures[name]:.2f} dB"
+        return f"{figures[name]:.4g}" if figures["metric"].endswith("error") else share(figures, name)
 
     before = "" if figures["before"] is None else f"{written('before')} before, "
     metric = figures["metric"].replace("_", " ")

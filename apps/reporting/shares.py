@@ -10,8 +10,20 @@ UNSURE = 0.2
 """A 95 % interval that is wider, of 100 times the share in points 20, tells too little: so it is of 18 files with 15
 right answers (60.8 to 94.2 %), and of 80 with 72 it is not (81.5 to 94.8 %)."""
 
+COUNTED = ("accuracy", "exact")
+"""The shares that are so many of all examples."""
+
+NO_SHARES = ("error", "loss", "r2")
+"""How figures begin or end that are no shares."""
+
 LISTED = 10
 """Most labels that a doubt names."""
+
+
+def said(name: str, value: float) -> str:
+    """A figure by its name: a share in percent, another number as it is."""
+    plain = name.startswith(NO_SHARES) or name.removesuffix("_spread").endswith(NO_SHARES)
+    return f"{value:.4g}" if plain else percent(value)
 
 
 def counts(share: float, number: int) -> str:
@@ -48,7 +60,10 @@ def doubts(metrics: dict[str, dict[str, Any]]) -> list[str]:
     for split, figures in metrics.items():
         if "only_answer" in figures:
             found.append(f"{split}: {figures['only_answer']!r} is answered to every file; nothing was learned")
-        name = next((name for name in ("accuracy", "exact") if f"{name}_interval" in figures), None)
+        if figures.get("mean_absolute_error_interval", (0.0, 0.0))[1] >= figures.get("baseline_error", 1.0):
+            baseline = f"{figures['baseline_error']:.4g}"
+            found.append(f"{split}: the error may be no smaller than {baseline}, that of always answering the median")
+        name = next((name for name in COUNTED if f"{name}_interval" in figures), None)
         if name is None:
             continue
         low, high = figures[f"{name}_interval"]

@@ -25,7 +25,7 @@ class Choice:
     """How the epoch whose weights are kept is chosen.
 
     Attributes:
-        monitor: the figure that is compared, greater is better, of a loss less; such as "val_accuracy".
+        monitor: the figure that is compared, greater is better, of a loss or an error less; such as "val_accuracy".
         patience: stop after this many epochs without a better one.
         beat: figures of what was there before: an epoch that is not better is not kept.
         settled: after so many epochs only later ones are compared: with few validation examples, one of the first
@@ -63,15 +63,19 @@ def monitored(name: str) -> str:
     return "val_" + name.replace("-", "_")
 
 
+LESS_IS_BETTER = ("loss", "error")
+"""How figures end of which less is better."""
+
+
 def best_epoch(history: Sequence[Figures], monitor: str, settled: int = 0) -> int:
-    """Index of the best epoch: the greatest `monitor`, of a loss the least; of equals the lower validation loss. What
-    is no number is worse than all that is one.
+    """Index of the best epoch: the greatest `monitor`, of a loss or an error the least; of equals the lower validation
+    loss. What is no number is worse than all that is one.
 
     Args:
         settled: as of `Choice`.
     """
     first = settled if any(math.isfinite(row[monitor]) for row in history[settled:]) else 0
-    sign = -1.0 if monitor.endswith("loss") else 1.0
+    sign = -1.0 if monitor.endswith(LESS_IS_BETTER) else 1.0
     order = [
         (comparable(sign * row[monitor]), comparable(-row.get("val_loss", 0.0)), -place)
         for place, row in enumerate(history)

@@ -26,6 +26,40 @@ def class_weights(truth: np.ndarray, labels: int, wanted: bool = True) -> np.nda
     return np.where(there, len(truth) / (there.sum() * np.maximum(counts, 1)), 1.0).astype("float32")
 
 
+MOST_WEIGHT = 10.0  # of what few examples say of a label: a single one must not lead
+
+
+def label_weights(truth: np.ndarray) -> np.ndarray:
+    """The weights of labels of which an example may have several, with which each label's absence counts as much as its
+    presence: n / (2 examples with it), and n / (2 examples without it), at most `MOST_WEIGHT`.
+
+    Args:
+        truth: (n, labels), 1 for each label that an example has.
+
+    Returns:
+        float32 (2, labels): of absence and presence.
+    """
+    present = np.asarray(truth, np.float64).sum(0)
+    counts = np.maximum([len(truth) - present, present], 1.0)
+    return np.minimum(len(truth) / (2.0 * counts), MOST_WEIGHT).astype(np.float32)
+
+
+def weighted_crossentropy(weights: np.ndarray) -> Callable:
+    """Binary cross-entropy in nats whose labels have weights: (n, labels) truth and scores in 0..1 to (n,).
+
+    Args:
+        weights: of `label_weights`.
+    """
+    absent, present = weights
+
+    def loss(truth, scores):
+        scores = keras.ops.clip(scores, keras.config.epsilon(), 1.0 - keras.config.epsilon())
+        of_labels = present * truth * keras.ops.log(scores) + absent * (1.0 - truth) * keras.ops.log(1.0 - scores)
+        return -keras.ops.mean(of_labels, axis=-1)
+
+    return loss
+
+
 def weighted(example: Callable, weights: np.ndarray | None) -> Callable:
     """An `example` of tf.data, as `trainer.stream` takes it, that gives the weight of each example too.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from convmedia.apps.cli.application import application
-from convmedia.apps.cli.options import Group, Json
+from convmedia.apps.cli.options import Group, Json, Target
 from convmedia.apps.console.progress import progress
 from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import table, tell
@@ -65,6 +65,7 @@ def check(
         ),
     ],
     group: Group = None,
+    target: Target = None,
     near: Annotated[
         bool,
         typer.Option(
@@ -89,8 +90,10 @@ def check(
 
     if out is not None and not near:
         raise InputError(f"--out {shown(out)}: the page shows what --near finds; give --near, too")
+    if near and target is not None:
+        raise InputError("--near looks for wrong labels, and --target reads numbers: leave one of them out")
     with progress("scanning") as update:
-        found = looked_through(data, group, update)
+        found = looked_through(data, group, update, target)
     odd = near_verb.looked_closely(data, found) if near else None
     if odd is not None and out is not None:
         near_verb.page(data, odd, out)
@@ -101,7 +104,7 @@ def check(
     return int(bool(found.bad))
 
 
-def looked_through(data: str, group: str | None, update) -> "Scan | Labelled":
+def looked_through(data: str, group: str | None, update, target: str | None = None) -> "Scan | Labelled":
     """What a folder, a table or a named set holds, as a training would take it."""
     from convmedia.data.audio import decoding
     from convmedia.data.datasets import digits, sounds
@@ -119,6 +122,8 @@ def looked_through(data: str, group: str | None, update) -> "Scan | Labelled":
         return digits.load(data, update, group)
     if kind == "photos":
         return scan.scan(sources_fetch.fetch(data, update), update, group=group)
+    if target is not None:
+        return tabled.pictures(Path(data), update, group, target=target)
     table = csv_tables.is_table(data) and kind is None and not Path(data).is_dir()
     files = [row.path for row in csv_tables.read(Path(data))[0]] if table else Path(data).rglob("*")
     endings = [path.suffix.lower() for path in files]
@@ -127,7 +132,7 @@ def looked_through(data: str, group: str | None, update) -> "Scan | Labelled":
     heard, shown = sum(end in named for end in endings), sum(end in seen for end in endings)
     if kind == "sounds" or heard > shown or (table and heard == shown):
         return sounds.scan(data, progress=update, group=group)
-    return tabled.pictures(Path(data), update, group)
+    return tabled.pictures(Path(data), update, group, several=True)
 
 
 def document(name: str, found: "Scan | Labelled") -> dict[str, Any]:

@@ -60,9 +60,14 @@ def printed(rows: Iterable[dict[str, Any]], as_json: bool, line: Callable[[dict[
 
 
 def line_of(row: dict[str, Any]) -> str:
-    """One row of predictions for a person: file, label, probability, runners-up."""
+    """One row of predictions for a person: file, label, probability, runners-up; or its labels; or its number."""
     if "error" in row:
         return f"{shown(row['file'])}\terror: {row['error']}"
     file = shown(row["file"])
+    if "value" in row:
+        return f"{file}\t{shown(row['target'])}\t{row['value']:.6g}"
+    if "labels" in row:
+        named = ", ".join(f"{shown(entry['label'])} {percent(entry['score'])}" for entry in row["labels"])
+        return f"{file}\t{named or 'no label'}"
     others = ", ".join(f"{shown(entry['label'])} {percent(entry['score'])}" for entry in row["top"][1:3])
     return f"{file}\t{shown(row['label'])}\t{percent(row['score'])}" + (f"\t({others})" if others else "")

@@ -23,11 +23,13 @@ import numpy as np
 
 from convmedia.data.folders import tabled
 from convmedia.data.folders.labelled import Labelled, Split
+from convmedia.data.folders.scan import Scan
 from convmedia.data.images import decoding
 from convmedia.data.sources import fetch
 from convmedia.data.sources.catalogue import require_kind
 from convmedia.data.sources.download import Progress
 from convmedia.data.splits import stratifying
+from convmedia.data.splits.layouts import SPLITS
 from convmedia.data.storage import cache
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import replacing
@@ -71,7 +73,36 @@ class Pictures(Labelled):
     """A set of labelled pictures in files."""
 
 
-def load(data: str, progress: Progress | None = None, group: str | None = None, fold: str | None = None) -> Pictures:
+class Measured(Pictures):
+    """A set of pictures with a number each: `labels` is the name of what they are numbers of, alone, and the splits'
+    `truth` is float64 (n,)."""
+
+    @classmethod
+    def of_target(cls, name: str, target: str, scan: Scan) -> "Measured":
+        """The set that a scan of numbers found."""
+        found = cls.of(name, scan)
+        splits = {split: replace(getattr(found, split), truth=scan.values_of(split)) for split in SPLITS}
+        return replace(found, labels=(target,), **splits)
+
+    def limited(self, limit: int | None, seed: int) -> "Measured":
+        """The same set with at most `limit` training pictures, drawn with `seed` evenly over their numbers."""
+        if limit is None or limit >= len(self.train):
+            return self
+        order = np.argsort(self.train.truth, kind="stable")
+        first, step = np.random.default_rng(seed).uniform(), len(order) / limit
+        chosen = order[((first + np.arange(limit)) * step).astype(int)]
+        return replace(self, train=self.train.take(np.sort(chosen)))
+
+
+def load(
+    data: str,
+    progress: Progress | None = None,
+    group: str | None = None,
+    fold: str | None = None,
+    *,
+    several: bool = False,
+    target: str | None = None,
+) -> Pictures:
     """The named set `dogs-vs-cats`, or a folder or table as `tabled.pictures` reads it.
 
     Args:
@@ -80,30 +111,44 @@ def load(data: str, progress: Progress | None = None, group: str | None = None, 
         group: as of `folders.scan`.
         fold: tests on this fold of `folds`, trains on the others; None takes the splits that are told or that contents
             decide, of a table with folds the first one.
+        several, target: as of `tabled.pictures`.
 
     Raises:
         InputError: unknown name, missing folder, set that cannot be had, fewer than two classes, a pattern for groups
-            that matches nothing, no such fold.
+            that matches nothing, no such fold; a picture with several labels, or no numbers, where these are wanted.
     """
     if not data.strip():
         raise InputError("--data is empty: give dogs-vs-cats or a folder of class folders, or a CSV file")
     require_kind(data, "photos")
     if data not in fetch.SOURCES and (Path(data).exists() or any(mark in data for mark in "/\\.")):
-        return from_folder(Path(data), progress, group, fold)
+        return from_folder(Path(data), progress, group, fold, several=several, target=target)
     folder = fetch.fetch(data, progress)  # no such name: says what there is
-    return replace(from_folder(folder, progress, group, fold), name=data)
+    return replace(from_folder(folder, progress, group, fold, target=target), name=data)
 
 
-def folds(data: str) -> list[str]:
-    """The folds of a named set, a folder or a table: its own where it has some, else five stratified ones."""
-    return [*stratifying.FOLDS] if data in fetch.SOURCES else tabled.picture_folds(Path(data))
+def folds(data: str, target: str | None = None) -> list[str]:
+    """The folds of a named set, a folder or a table: its own where it has some, else five stratified ones.
+
+    Args:
+        target: as of `load`.
+    """
+    return [*stratifying.FOLDS] if data in fetch.SOURCES else tabled.picture_folds(Path(data), target)
 
 
 def from_folder(
-    folder: Path, progress: Progress | None = None, group: str | None = None, fold: str | None = None
+    folder: Path,
+    progress: Progress | None = None,
+    group: str | None = None,
+    fold: str | None = None,
+    *,
+    several: bool = False,
+    target: str | None = None,
 ) -> Pictures:
     """The pictures of a folder or table; those that cannot be used are left out, named."""
-    return Pictures.of(str(folder), tabled.pictures(folder, progress, group, fold))
+    found = tabled.pictures(folder, progress, group, fold, several=several, target=target)
+    if target is not None:
+        return Measured.of_target(str(folder), target, found)
+    return Pictures.of(str(folder), found)
 
 
 class Decoded:

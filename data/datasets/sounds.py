@@ -37,11 +37,6 @@ class Sounds(Labelled):
 
     noun = "sound"
 
-    @property
-    def several(self) -> bool:
-        """Whether a sound may have several labels."""
-        return self.train.truth.ndim == 2
-
 
 def folds(data: str, split: str = OFFICIAL) -> list[str]:
     """The folds of a set: its own, with `split` "speaker" the speakers, else five stratified ones."""

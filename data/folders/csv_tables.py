@@ -1,9 +1,11 @@
-"""Tables that name files and their labels: columns file and labels, if wanted split or fold, and group.
+"""Tables that name files and their labels, or a number for each: columns file and labels (or the one of the numbers),
+if wanted split or fold, and group.
 
 CSV parted by commas, semicolons, tabs or |, in UTF-8 or UTF-16, whatever the case of the columns' names.
 """
 
 import csv
+import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -39,8 +41,8 @@ DELIMITERS = ",;\t|"
 
 @dataclass(frozen=True)
 class Row:
-    """One file of a table: its labels, its split where it is told, its fold, the name of its group, and where it is
-    said."""
+    """One file of a table: its labels, its split where it is told, its fold, the name of its group, where it is said,
+    and its number, where a column of numbers is read instead of labels."""
 
     path: Path
     labels: tuple[str, ...]
@@ -48,6 +50,7 @@ class Row:
     fold: str = ""
     group: str = ""
     where: str = field(default="", compare=False)
+    value: float | None = None
 
 
 class Unusable(ValueError):
@@ -59,7 +62,7 @@ def is_table(path: str | Path) -> bool:
     return Path(path).suffix.lower() in SUFFIXES
 
 
-def read(path: Path) -> tuple[list[Row], list[tuple[Path, str]]]:
+def read(path: Path, target: str | None = None) -> tuple[list[Row], list[tuple[Path, str]]]:
     """The rows of a table, and the files whose rows cannot be used, with reasons.
 
     Several labels of one file are parted by ; or |, or by commas without a space behind them. Files with the same text
@@ -69,16 +72,21 @@ def read(path: Path) -> tuple[list[Row], list[tuple[Path, str]]]:
     A file that is listed again in the same way counts once; one that is listed with other labels, or in another split,
     is left out.
 
+    Args:
+        target: the column of numbers that is read instead of labels; rows have no labels then. A decimal comma counts
+            as a point.
+
     Raises:
-        InputError: no such file, no table in UTF-8 or UTF-16, no column for files or labels, no usable row, labels that
-            differ in case only.
+        InputError: no such file, no table in UTF-8 or UTF-16, no column for files, labels or numbers, no usable row,
+            labels that differ in case only.
     """
     name = shown(path)
-    header, lines = _content(path)
+    header, lines = _content(path, target)
     folder = Folder(path.parent)
     found: dict[Path, tuple[int, Row]] = {}
     bad: list[tuple[Path, str]] = []
-    alone = {_text(cells[header["labels"]]) for _, cells in lines if header["labels"] < len(cells)}
+    labelled = header.get("labels")
+    alone = {_text(cells[labelled]) for _, cells in lines if labelled is not None and labelled < len(cells)}
     first: dict[str, tuple[int, str]] = {}
     for number, cells in lines:
         values = {column: cells[at].strip() if at < len(cells) else "" for column, at in header.items()}
@@ -88,7 +96,9 @@ def read(path: Path) -> tuple[list[Row], list[tuple[Path, str]]]:
             row = _row(file, values, alone, where)
             known = found.get(file)
             if known and known[1] != row:
-                what = "other labels" if known[1].labels != row.labels else "another split, fold or group"
+                same = (known[1].labels, known[1].value) == (row.labels, row.value)
+                told = "other labels" if target is None else "another number"
+                what = "another split, fold or group" if same else told
                 raise Unusable(f"is listed twice, with {what} in row {known[0]} than")
         except Unusable as error:
             bad.append((file, f"{error} in {where}"))
@@ -104,11 +114,12 @@ def read(path: Path) -> tuple[list[Row], list[tuple[Path, str]]]:
     rows = [row for row in rows if row.path not in contradicted]
     if not rows:
         why = f"; the first reason: {shown(bad[0][0].name)} {bad[0][1]}" if bad else ""
-        raise InputError(f"{name} has no row with a file and a label that can be used{why}; fill in these two columns")
+        what = "a label" if target is None else f"a number in the column {target}"
+        raise InputError(f"{name} has no row with a file and {what} that can be used{why}; fill in these two columns")
     return rows, bad
 
 
-def _content(path: Path) -> tuple[dict[str, int], list[tuple[int, list[str]]]]:
+def _content(path: Path, target: str | None) -> tuple[dict[str, int], list[tuple[int, list[str]]]]:
     """Where the columns are that matter, and the rows with their numbers, as a spreadsheet counts them."""
     name = shown(path)
     try:
@@ -132,7 +143,7 @@ def _content(path: Path) -> tuple[dict[str, int], list[tuple[int, list[str]]]]:
         ]
     except csv.Error as error:
         raise InputError(f"{name} is no CSV file ({error}); save it as one") from error
-    return _columns(name, rows[0][1] if rows else []), rows[1:]
+    return _columns(name, rows[0][1] if rows else [], target), rows[1:]
 
 
 def _kept_ends(lines: Sequence[str]) -> Iterator[str]:
@@ -155,9 +166,10 @@ def _names(cells: Sequence[str]) -> list[str]:
     return [re.sub(r"[\s-]+", "_", _text(cell).casefold()) for cell in cells]
 
 
-def _columns(name: str, cells: Sequence[str]) -> dict[str, int]:
+def _columns(name: str, cells: Sequence[str], target: str | None) -> dict[str, int]:
     names = _names(cells)
-    wanted = {"file": FILE_COLUMNS, "labels": LABEL_COLUMNS, "split": ("split",), "fold": ("fold",)}
+    learned = {"labels": LABEL_COLUMNS} if target is None else {"target": tuple(_names([target]))}
+    wanted = {"file": FILE_COLUMNS, **learned, "split": ("split",), "fold": ("fold",)}
     columns = {}
     for column, spellings in {**wanted, "group": GROUP_COLUMNS}.items():
         found = next((one for one in spellings if one in names), None)
@@ -166,6 +178,9 @@ def _columns(name: str, cells: Sequence[str]) -> dict[str, int]:
         elif column in ("file", "labels"):
             received = ", ".join(map(_text, cells)) or "none"
             raise InputError(f"{name} has no column {column}; its columns are {received}; name one {column} in row 1")
+        elif column == "target":
+            received = ", ".join(map(_text, cells)) or "none"
+            raise InputError(f"{name} has no column {target}; its columns are {received}; give --target one of numbers")
     return columns
 
 
@@ -182,14 +197,28 @@ def _row(file: Path, values: dict[str, str], alone: set[str], where: str) -> Row
     """
     if not values["file"]:
         raise Unusable("has no file")
-    labels = _labels(_text(values["labels"]), alone)
+    value = _number(values["target"]) if "target" in values else None
+    labels = () if "target" in values else _labels(_text(values["labels"]), alone)
     split = values.get("split", "")
-    if not labels:
+    if not labels and value is None:
         raise Unusable("has no label")
     if split and split.casefold() not in split_names.WORDS:
         raise Unusable(f"has the split {split!r}, not one of {', '.join(SPLITS)}")
     fold, group = values.get("fold", ""), values.get("group", "")
-    return Row(file, labels, split_names.WORDS.get(split.casefold(), ""), fold, group, where)
+    return Row(file, labels, split_names.WORDS.get(split.casefold(), ""), fold, group, where, value)
+
+
+def _number(cell: str) -> float:
+    """A cell as a number."""
+    if not cell:
+        raise Unusable("has no number")
+    try:
+        value = float(cell if "." in cell else cell.replace(",", "."))
+    except ValueError as error:
+        raise Unusable(f"has {cell!r} where a number is wanted,") from error
+    if not math.isfinite(value):
+        raise Unusable(f"has {cell!r} where a finite number is wanted,")
+    return value
 
 
 def _labels(cell: str, alone: set[str]) -> tuple[str, ...]:

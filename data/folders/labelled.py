@@ -30,8 +30,8 @@ class Files(Sequence):
 
 @dataclass(frozen=True)
 class Split:
-    """Files of one split with the SHA-256 of each content, and their truth: int64 (n,), or uint8 (n, labels) where a
-    file may have several."""
+    """Files of one split with the SHA-256 of each content, and their truth: int64 (n,), uint8 (n, labels) where a file
+    may have several, or of numbers float64 (n,)."""
 
     paths: tuple[Path, ...]
     truth: np.ndarray
@@ -97,6 +97,11 @@ class Labelled:
             given=scan.given,
             groups=scan.groups,
         )
+
+    @property
+    def several(self) -> bool:
+        """Whether a file may have several labels."""
+        return bool(self.train.truth.ndim == 2)
 
     def limited(self, limit: int | None, seed: int) -> Self:
         """The same set with at most `limit` training examples, drawn with `seed`; labels keep their shares, and every

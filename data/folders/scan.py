@@ -65,6 +65,10 @@ class Scan:
             row[list(example.labels)] = 1
         return truth
 
+    def values_of(self, split: str) -> np.ndarray:
+        """The number of each of `files(split)`, float64 (files,), where numbers were read."""
+        return np.array([example.value for example in self._of(split)], np.float64)
+
     def digests(self, split: str) -> list[str]:
         """SHA-256 of the content of each of `files(split)`."""
         return [example.digest for example in self._of(split)]
@@ -98,11 +102,14 @@ class Scan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over labels, contents and splits; names and places of files do not matter."""
-        lines = sorted(
-            f"{example.split}\t{';'.join(self.labels[label] for label in example.labels)}\t{example.digest}"
-            for example in self.examples
-        )
+        """SHA-256 over labels (or numbers), contents and splits; names and places of files do not matter."""
+
+        def told(example: Example) -> str:
+            if example.value is not None:
+                return repr(example.value)
+            return ";".join(self.labels[label] for label in example.labels)
+
+        lines = sorted(f"{example.split}\t{told(example)}\t{example.digest}" for example in self.examples)
         return hashlib.sha256("\n".join([*self.labels, "", *lines]).encode()).hexdigest()
 
     def _of(self, split: str) -> list[Example]:
@@ -211,8 +218,11 @@ def in_splits(
         examples, given=given, validation=validation, likeness=likeness, test=test, fold=fold, labels=labels
     )
     every_bad = sorted([*bad, *found.conflicting])
-    _require_training(name or shown(folder), labels, found.examples, every_bad)
-    warnings = [*notes, *parted, *splitting.few(labels, found.examples), *_odd(folder, found.examples, contents)]
+    numbers = any(example.value is not None for example in examples)
+    if not numbers:  # what lies in ranges is learned from others, too
+        _require_training(name or shown(folder), labels, found.examples, every_bad)
+    few = [] if numbers else splitting.few(labels, found.examples)
+    warnings = [*notes, *parted, *few, *_odd(folder, found.examples, contents)]
     return Scan(
         folder,
         labels,

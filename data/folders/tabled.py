@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from convmedia.data.folders import csv_tables, file_checks
 from convmedia.data.folders import scan as folders_scan
 from convmedia.data.folders.csv_tables import Row
@@ -15,9 +17,18 @@ from convmedia.data.splits.splitting import Example, hashed
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown
 
+RANGES = 5
+"""Of the numbers of a table, by which splits are stratified."""
+
 
 def pictures(
-    data: Path, progress: file_checks.Progress | None = None, group: str | None = None, fold: str | None = None
+    data: Path,
+    progress: file_checks.Progress | None = None,
+    group: str | None = None,
+    fold: str | None = None,
+    *,
+    several: bool = False,
+    target: str | None = None,
 ) -> Scan:
     """The pictures of a folder as `folders.scan` reads it, or of a table as `tables.read` does.
 
@@ -25,14 +36,22 @@ def pictures(
 
     Args:
         fold: the one of `picture_folds` that is tested on.
+        several: whether a picture may have several labels.
+        target: the column of numbers that is read instead of labels; the ranges that hold a fifth of the numbers each
+            are the labels then, by which splits are stratified.
 
     Raises:
-        InputError: as they do; a picture with several labels; no such fold.
+        InputError: as they do; a picture with several labels where it may have one; no such fold; a folder, where
+            numbers are wanted, or all numbers are the same.
     """
     if not csv_tables.is_table(data) or data.is_dir():
+        if target is not None:
+            raise InputError(f"--target {target} is for a table with a column of numbers; received {shown(data)}")
         return folders_scan.scan(data, progress, group=group, fold=known_fold(str(data), fold, []))
-    rows, bad = csv_tables.read(data)
-    for row in rows:
+    rows, bad = csv_tables.read(data, target)
+    if target is not None:
+        rows = in_ranges(shown(data), target, rows)
+    for row in rows if not several else ():
         if len(row.labels) > 1:
             raise InputError(
                 f"{shown(data)} gives {shown(row.path)} several labels ({', '.join(row.labels)}); a picture has one"
@@ -54,10 +73,30 @@ def pictures(
     )
 
 
-def picture_folds(data: Path) -> list[str]:
+def picture_folds(data: Path, target: str | None = None) -> list[str]:
     """The folds of a folder or table of pictures: those that the table tells, else five stratified ones."""
-    rows = csv_tables.read(data)[0] if csv_tables.is_table(data) and not data.is_dir() else []
+    rows = csv_tables.read(data, target)[0] if csv_tables.is_table(data) and not data.is_dir() else []
     return own_folds(rows) or [*stratifying.FOLDS]
+
+
+def in_ranges(name: str, target: str, rows: Sequence[Row]) -> list[Row]:
+    """Rows with numbers, each with the range as a label that its number lies in: five of them that hold a fifth of the
+    rows each, or fewer where many rows have one number.
+
+    Raises:
+        InputError: all numbers are the same.
+    """
+    values = np.array([row.value for row in rows], np.float64)
+    if values.min() == values.max():
+        raise InputError(f"{name} has {values[0]:g} in every row of the column {target}: there is nothing to learn")
+    edges = np.unique(np.quantile(values, np.arange(1, RANGES) / RANGES, method="lower"))
+    edges = edges[edges < values.max()]
+    edges = edges if len(edges) else values.min(keepdims=True)
+    place = np.digitize(values, edges, right=True)
+    ends = {at: (values[place == at].min(), values[place == at].max()) for at in np.unique(place)}
+    width = len(str(len(edges)))
+    names = {at: f"{target}, range {at + 1:0{width}}: {low:g} to {high:g}" for at, (low, high) in ends.items()}
+    return [replace(row, labels=(names[at],)) for row, at in zip(rows, place, strict=True)]
 
 
 def own_folds(rows: Iterable[Row]) -> list[str]:
@@ -127,7 +166,8 @@ def scan(
         marks = tuple(index[label] for label in row.labels)
         split = row.split or ("train" if told else "")
         place = hashed(row.path.name) if by_name else ""
-        examples.append(Example(row.path, marks, content.digest, split, row.group, content.fingerprint, place))
+        known = content.digest, split, row.group, content.fingerprint, place
+        examples.append(Example(row.path, marks, *known, value=row.value))
     return folders_scan.in_splits(
         root,
         labels,

@@ -47,6 +47,7 @@ class Example:
         group: name of what its relatives share, "" for none.
         fingerprint: of `fingerprints`, b"" for none.
         place: SHA-256 that decides its split instead of `digest`.
+        value: the number that is learned; then `labels` hold the range of numbers that it lies in.
     """
 
     path: Path
@@ -56,10 +57,16 @@ class Example:
     group: str = ""
     fingerprint: bytes = b""
     place: str = ""
+    value: float | None = None
 
     @property
     def label(self) -> int:
         return self.labels[0]
+
+    @property
+    def truth(self) -> tuple[tuple[int, ...], float | None]:
+        """What is said of it: labels and number."""
+        return self.labels, self.value
 
     @property
     def decides(self) -> str:
@@ -173,13 +180,14 @@ def _unique(examples: Iterable[Example]) -> tuple[list[Example], list[tuple[Path
     kept, duplicates, conflicting = [], [], []
     for copies in same.values():
         copies.sort(key=lambda example: (-_rank(example), example.path))
-        if len({example.labels for example in copies}) == 1:
+        if len({example.truth for example in copies}) == 1:
             kept.append(copies[0])
             duplicates += [(example.path, copies[0].path) for example in copies[1:]]
             continue
         for example in copies:
-            other = next(member.path for member in copies if member.labels != example.labels)
-            conflicting.append((example.path, f"has the content of {shown(other)}, which has another label"))
+            other = next(member.path for member in copies if member.truth != example.truth)
+            what = "another label" if example.value is None else "another number"
+            conflicting.append((example.path, f"has the content of {shown(other)}, which has {what}"))
     return kept, duplicates, conflicting
 
 

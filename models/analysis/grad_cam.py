@@ -86,7 +86,8 @@ def grad_cam(model: keras.Model, picture: np.ndarray, label_index: int | None = 
 
     The maps are those of the last layer that still has positions: its output is 4-D with more than one position,
     and it is neither pooling nor what follows pooling. The score is the label's logit, as in the paper, reached by
-    taking the softmax or sigmoid off the network's last layer. The probability would not do: where a network is
+    taking the softmax or sigmoid off the network's last layer; of a file that answers a number, that: the heat is what
+    makes it greater. The probability would not do: where a network is
     certain it rounds to 1 in float32 and its gradient to 0. A last layer that is neither is taken as it answers;
     the logarithm of a probability would give the same picture, its gradient differs by a positive factor only.
 
@@ -110,7 +111,8 @@ def grad_cam(model: keras.Model, picture: np.ndarray, label_index: int | None = 
         raise InputError(f"label_index must be from 0 to {len(answer) - 1}; received {label_index}")
     network, _ = inner_network(model)
     seen = _seen(model, picture)
-    heat = _heat(network, seen, _scorer(network, label, seen))
+    one_number = isinstance(last, Answer) and len(answer) == 1
+    heat = _heat(network, seen, _scorer(network, 1 if one_number else label, seen))
     return heat, float(answer[label])
 
 

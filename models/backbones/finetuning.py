@@ -56,13 +56,17 @@ def features(network: keras.Model, side: int | None = None, flips: bool = False)
     return keras.Model(inputs, MeanOfWays(name="mean_of_ways")(pooled), name="features")
 
 
-def head(size: int, classes: int, hidden: int = 0, dropout: float = 0.0, l2: float = 0.0) -> keras.Model:
+def head(
+    size: int, classes: int, hidden: int = 0, dropout: float = 0.0, l2: float = 0.0, activation: str | None = None
+) -> keras.Model:
     """A classifier of features: Sequential, (batch, size) to (batch, classes) probabilities, of two classes (batch, 1).
 
     Args:
         hidden: units of a dense layer with ReLU before the last one; 0 for none: logistic regression.
         dropout: share of the last layer's input that is dropped in training.
         l2: added to the loss, times the sum of the squares of each kernel.
+        activation: of the last layer, which then has a unit for each of `classes`: "sigmoid" for labels of which a
+            picture may have several, "linear" for numbers.
     """
     # Standardising is a batch normalisation that stays in inference: as weights it is copied, saved and fused.
     x = [layers.BatchNormalization(center=False, scale=False, epsilon=1e-12, trainable=False, name="standardise")]
@@ -70,7 +74,8 @@ def head(size: int, classes: int, hidden: int = 0, dropout: float = 0.0, l2: flo
     if hidden:
         x.append(layers.Dense(hidden, activation="relu", kernel_regularizer=penalty, name="hidden"))
     x.append(layers.Dropout(dropout, name="dropout"))
-    units, activation = (1, "sigmoid") if classes == 2 else (classes, "softmax")
+    units, excluding = (1, "sigmoid") if classes == 2 else (classes, "softmax")
+    units, activation = (units, excluding) if activation is None else (classes, activation)
     x.append(layers.Dense(units, activation=activation, kernel_regularizer=penalty, name="scores"))
     return keras.Sequential([keras.Input((size,)), *x], name="head")
 

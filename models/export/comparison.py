@@ -13,8 +13,8 @@ from convmedia.models.export.evidence import Evidence, Measured, Part, grouped
 from convmedia.models.formats.formats import Refused
 from convmedia.models.formats.runtimes import read_arrays, unpacked
 from convmedia.models.formats.writers import promised
+from convmedia.models.kind import Kind, Mismatch, Outputs
 from convmedia.models.losses.label_metrics import wilson_interval
-from convmedia.models.outputs import Kind, Mismatch, Outputs
 
 REPEAT_TOLERANCE = 1e-5  # between two runs of one file on one input: rounding of threads, no random numbers
 REORDERED: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # along the last axis: labels, or channels of pictures

@@ -21,8 +21,8 @@ from convmedia.models.formats.formats import Refused
 from convmedia.models.formats.runtimes import packed, read_arrays, unpacked, write_arrays
 from convmedia.models.inference.batching import in_batches
 from convmedia.models.inference.predictor import Predictor
+from convmedia.models.kind import Outputs
 from convmedia.models.networks.stylization import StyleNormalization
-from convmedia.models.outputs import Outputs
 
 EXAMPLE_BATCH = 32  # of a fixed size, which may be large, `probes.EIGHT`
 FIXED_VALUES = 40_000_000  # of all examples that are brought to a fixed size

@@ -10,7 +10,7 @@ from convmedia.data.storage.errors import InputError
 from convmedia.models.description import Described
 from convmedia.models.inference.file_predictor import FilePredictor
 from convmedia.models.inference.sessions import RUNTIMES, Session
-from convmedia.models.outputs import Outputs
+from convmedia.models.kind import Outputs
 
 
 class Facts(Protocol):

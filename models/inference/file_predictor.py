@@ -20,7 +20,7 @@ from convmedia.data.storage.parallel import THREADS, in_order
 from convmedia.data.transforms import resampling
 from convmedia.models.description import Described
 from convmedia.models.inference.batching import in_batches
-from convmedia.models.outputs import Kind, Outputs
+from convmedia.models.kind import Kind, Outputs
 
 MOST_PIXELS = 16_000_000
 """A larger picture is averaged over squares of pixels before a network that shrinks it to a small one anyway."""

@@ -14,7 +14,7 @@ from convmedia.models.analysis.layer_tree import every_layer
 from convmedia.models.analysis.receptive_field import reach_px
 from convmedia.models.inference.compiled import rounded_down, with_jax
 from convmedia.models.inference.file_predictor import FilePredictor
-from convmedia.models.outputs import Outputs
+from convmedia.models.kind import Outputs
 from convmedia.models.preprocessing.digit_localization import MANY, FindInk
 from convmedia.models.preprocessing.resize import Resize
 

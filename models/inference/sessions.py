@@ -10,7 +10,7 @@ import numpy as np
 from convmedia.data.storage import extras
 from convmedia.data.storage.parallel import processors
 from convmedia.data.storage.quiet import mute
-from convmedia.models.outputs import Outputs
+from convmedia.models.kind import Outputs
 
 
 class Session(NamedTuple):

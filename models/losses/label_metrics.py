@@ -53,6 +53,31 @@ def label_figures(truth: np.ndarray, answers: np.ndarray, labels: Sequence[str])
     }
 
 
+def average_precisions(scores: np.ndarray, truth: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """Average precision of each label, as scikit-learn has it: the precision at each score from which on a label could
+    be answered, weighted by the recall that this score adds.
+
+    Args:
+        scores: float (n, labels). truth: (n, labels), above 0 for each label that an example has.
+        counts: (resamples, n), how often each example counts; None for once.
+
+    Returns:
+        float64 (labels,), or (resamples, labels); NaN for a label without examples.
+    """
+    times = np.ones((1, len(scores))) if counts is None else np.asarray(counts, np.float64)
+    found = []
+    for column, marks in zip(scores.T, truth.T > 0, strict=True):
+        order = np.argsort(-column, kind="stable")
+        last = np.append(np.flatnonzero(np.diff(column[order])), len(order) - 1)  # of the examples with one score
+        right = np.cumsum(times[:, order] * marks[order], axis=1)[:, last]
+        answered = np.cumsum(times[:, order], axis=1)[:, last]
+        gained = np.diff(right, axis=1, prepend=0.0)
+        with np.errstate(invalid="ignore"):
+            found.append((gained * right / np.maximum(answered, 1.0)).sum(1) / right[:, -1])
+    stacked = np.stack(found, axis=-1)
+    return stacked[0] if counts is None else stacked
+
+
 def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 

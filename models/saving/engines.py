@@ -12,7 +12,7 @@ from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import digest, replacing, shown
 from convmedia.models.inference.exported import ExportedPredictor
 from convmedia.models.inference.sessions import FILES, MODULES, RUNTIMES, installed
-from convmedia.models.outputs import TOLERANCE
+from convmedia.models.kind import TOLERANCE
 from convmedia.models.saving.archive import Archive
 from convmedia.models.saving.places import WEIGHTS, place, require_application, require_shipped
 

@@ -115,7 +115,7 @@ def test_imports_go_one_way():
 
 ROOMS = {
     "data": "storage transforms images audio sources augmentation splits folders datasets samples",
-    "models": "keras_internals box_overlap outputs description answer preprocessing networks backbones registered "
+    "models": "keras_internals box_overlap kind outputs description answer preprocessing networks backbones registered "
     "analysis inference saving losses formats export servers weights",
     "apps": "console runs cli training reporting batch classification review verbs tasks faces api public",
 }

@@ -11,7 +11,7 @@ import numpy as np
 from convmedia.apps.batch.worker import Answering
 from convmedia.apps.cli.options import Engine
 from convmedia.apps.console.strict_json import to_json
-from convmedia.apps.console.terminal import note, percent, say, tell
+from convmedia.apps.console.terminal import note, say, tell
 from convmedia.apps.verbs import predict
 from convmedia.data.audio import decoding
 from convmedia.data.audio.channels import Balance, mixed, opposed
@@ -53,7 +53,7 @@ def predict_stream(
         if not sound.samples and sound.error is None:
             raise InputError("standard input held no samples; pipe raw PCM into it, as ffmpeg -f s16le - does")
         row = listener.row(sound, top, windows=every is not None and as_json)
-        tell(to_json([row], indent=2) if as_json else line_of(row), flush=True)
+        tell(to_json([row], indent=2) if as_json else predict.line_of(row), flush=True)
         return int("error" in row)
     return 0
 
@@ -113,23 +113,12 @@ def remarks(sample_rate: int) -> Callable[[str, int | str], None]:
 
 def lines_of(row: dict[str, Any]) -> str:
     """A row for a person: its windows, if they are listed, and its own line."""
-    return "\n".join([*(window_line(row["file"], window) for window in row.get("windows", [])), line_of(row)])
-
-
-def line_of(row: dict[str, Any]) -> str:
-    """One row of predictions for a person, without its windows."""
-    return labels_line(row) if "labels" in row else predict.line_of(row)
-
-
-def labels_line(row: dict[str, Any]) -> str:
-    """The labels of a sound that may have several."""
-    named = ", ".join(f"{shown(entry['label'])} {percent(entry['score'])}" for entry in row["labels"])
-    return f"{shown(row['file'])}\t{named or 'no label'}"
+    return "\n".join([*(window_line(row["file"], window) for window in row.get("windows", [])), predict.line_of(row)])
 
 
 def window_line(name: str, window: dict[str, Any]) -> str:
     """One window for a person: file, seconds, label and score."""
     if window.get("label", "") is None:
         return f"{shown(name)}\t{window['start']:.2f}-{window['end']:.2f} s\tsilence"
-    answer = line_of({"file": "", "top": [], **window})
+    answer = predict.line_of({"file": "", "top": [], **window})
     return f"{shown(name)}\t{window['start']:.2f}-{window['end']:.2f} s{answer}"

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from convmedia.apps.classification import evaluation
+from convmedia.apps.classification import evaluation, tagging
 from convmedia.apps.console.progress import said_if_long
 from convmedia.apps.console.terminal import percent
 from convmedia.apps.runs.run_folder import Run
-from convmedia.apps.tasks.audio.evaluate import answers, average_precisions, measure, several_in, shares_said, tuned
+from convmedia.apps.tasks.audio.evaluate import answers, measure
 from convmedia.apps.tasks.audio.export import raw_examples
 from convmedia.data.audio import decoding
 from convmedia.data.datasets import sounds
@@ -33,28 +33,14 @@ def finish(run: Run, data: sounds.Sounds, history: list[dict[str, float]]) -> di
 
     predictor = load(run.folder, app=run.record["app"])
     if data.several and predictor.details.get("thresholds") is None:
-        predictor = with_thresholds(run, predictor, data)
+        scores = answers(predictor, data.validation, "thresholds")
+        predictor = tagging.with_thresholds(run, predictor, scores, data.validation.truth)
     listener = Listener(predictor)
     write_examples(run.folder / "examples.npz", raw_examples(data.train, listener.sample_rate))
     metrics, scores = measure(predictor, data)
     write_report(run, predictor, data, history, metrics, scores)
     run.finish(history, input=predictor.input, metrics=metrics, data=data.facts)
     return run.record
-
-
-def with_thresholds(run: Run, predictor: Predictor, data: sounds.Sounds) -> Predictor:
-    """The same file, with the thresholds that the validation sounds ask for."""
-    import keras
-
-    from convmedia.models import load
-    from convmedia.models.answer import Answer
-
-    thresholds = tuned(answers(predictor, data.validation, "thresholds"), data.validation.truth)
-    model = predictor.model
-    details = {**predictor.details, "thresholds": thresholds}
-    answer = Answer(predictor.app, predictor.labels, predictor.input, details, name="answer")
-    run.keep(keras.Model(model.inputs, answer(model.layers[-1].input), name=model.name))
-    return load(run.folder, app=predictor.app)
 
 
 def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, metrics, scores: np.ndarray) -> None:
@@ -71,12 +57,12 @@ def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, m
 
     report = Report("Sounds", f"{predictor.details['network']} trained on {data.name}, {len(data.train):,} sounds")
     learned = parameters(predictor.model.get_layer(predictor.details["network"]))
-    numbers = shares_said(metrics["test"]) if data.several else evaluation.headline(metrics)
+    numbers = tagging.shares_said(metrics["test"]) if data.several else evaluation.headline(metrics)
     report.headline({**numbers, "epochs": len(history), "parameters": f"{learned:,}"})
     series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
     report.figure("Training", curves(series, kept_epoch(run)), "" if data.several else CERTAINTY)
     if data.several:
-        tags(report, predictor, scores, several_in(predictor, data))
+        tagging.tags(report, metrics["test"], data.noun)
     else:
         truth = truth_in(predictor.labels or [], data)
         classification(report, scores, truth, predictor.labels or [])
@@ -84,19 +70,6 @@ def write_report(run: Run, predictor: Predictor, data: sounds.Sounds, history, m
     if has_filters(predictor.model):
         report.figure("First filters", filter_sheet(filters(predictor.model), explain.filters_before(predictor)))
     write_end(report, run, data, metrics, Heard_as=predictor.input)
-
-
-def tags(report, predictor: Predictor, scores: np.ndarray, truth: np.ndarray) -> None:
-    """A row for each label of a model for several labels."""
-    columns = zip(
-        predictor.labels or [],
-        average_precisions(scores, truth),
-        predictor.details["thresholds"],
-        truth.sum(0),
-        strict=True,
-    )
-    rows = [[label, float(precision), threshold, int(number)] for label, precision, threshold, number in columns]
-    report.table("Labels", ("label", "average precision", "threshold", "sounds"), rows)
 
 
 def mistakes(report, predictor: Predictor, data: sounds.Sounds, scores: np.ndarray, truth: np.ndarray) -> None:

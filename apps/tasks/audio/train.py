@@ -5,13 +5,12 @@ from typing import Any
 
 def figures_line(split: str, figures: dict[str, Any]) -> str:
     """The figures of one split or fold for a person."""
-    from convmedia.apps.classification import evaluation
-    from convmedia.apps.tasks.audio import evaluate
+    from convmedia.apps.classification import evaluation, tagging
 
     if "accuracy_interval" in figures:
         return evaluation.accuracy_line(split, figures)
     if "exact_interval" in figures:
-        return ", ".join(f"{name} {said}" for name, said in evaluate.shares_said(figures).items())
+        return ", ".join(f"{name} {said}" for name, said in tagging.shares_said(figures).items())
     return evaluation.shares_line(figures)
 
 

@@ -34,7 +34,8 @@ def tried(run: Run, parts: "Parts", stages: list[dict[str, Any]]) -> dict[str, A
         for stage in stages:
             stage["kept"] = False
     said = "better: they are in the file" if better else "no better: they are left out"
-    say(f"test-time flips  val_accuracy {with_flips['val_accuracy']:.4f}  {said}")
+    name = next(iter(parts.objective.shown(len(parts.data.validation))))
+    say(f"test-time flips  {name} {with_flips[name]:.4f}  {said}")
     seconds = round(time.perf_counter() - began, 2)
     return {"stage": "test-time flips", **with_flips, "seconds": seconds, "kept": better}
 

@@ -11,13 +11,12 @@ import numpy as np
 from convmedia.apps.classification import cross_validation, photo_pipeline
 from convmedia.apps.classification.report import finish
 from convmedia.apps.console.progress import said_if_long
-from convmedia.apps.console.terminal import percent, say, table, tell
-from convmedia.apps.reporting.shares import counted
+from convmedia.apps.console.terminal import say, table, tell
 from convmedia.apps.runs.run_folder import Run
 from convmedia.apps.tasks.transfer import feature_cache, flips
+from convmedia.apps.tasks.transfer.evaluate import of_run
 from convmedia.apps.training import distillation, distributed, trainer
 from convmedia.apps.training.checkpoints import Choice, best_epoch, monitored
-from convmedia.apps.training.class_balance import class_weights, watched, weighted
 from convmedia.apps.training.mixed_precision import precision_here, twin
 from convmedia.data.datasets.photos import Decoded, Pictures
 from convmedia.models.answer import PICTURE
@@ -37,17 +36,20 @@ class Parts:
     def __init__(self, run: Run, data: Pictures):
         options = run.arguments
         keras.utils.set_random_seed(options["seed"])
-        self.labels = list(data.labels)
+        self.objective = of_run(data, options)
+        self.labels = self.objective.labels
         self.backbone = catalogue.backbone(options["backbone"], options["weights"])
         side = options["side"] or catalogue.row_of(options["backbone"]).side
         self.as_input = partial(catalogue.as_input, options["backbone"])
         self.frozen = finetuning.features(self.backbone)
-        self.head = finetuning.head(self.frozen.output_shape[-1], len(self.labels), l2=HEAD_L2)
+        size, activation = self.frozen.output_shape[-1], self.objective.activation
+        self.head = finetuning.head(size, len(self.labels), l2=HEAD_L2, activation=activation)
         self.network = finetuning.joined(self.frozen, self.head)
         self.details = {"network": options["backbone"], "side": side, "seed": options["seed"]}
+        self.details |= self.objective.details()
         self.side = side
         self.model = self.whole(self.network)
-        self.monitor = options.get("monitor", "accuracy")
+        self.monitor = self.objective.monitor
         self.teacher = distillation.teacher_of(options, self.labels, kind="image")
 
     def whole(self, network: keras.Model, **facts: Any) -> keras.Model:
@@ -56,21 +58,25 @@ class Parts:
         Args:
             facts: further details of it.
         """
+        answer = network.outputs[0]
+        for layer in self.objective.closing():
+            answer = layer(answer)
         return assemble(
-            network,
+            keras.Model(network.inputs[0], answer, name=network.name),
             preparation=catalogue.preparation(self.details["network"], self.side),
             app="transfer",
             labels=self.labels,
             input=PICTURE,
             details={**self.details, **facts},
+            kind=self.objective.kind,
         )
 
-    def read(self, data: Pictures, options) -> None:
+    def read(self, data: Pictures) -> None:
         """Take the training and validation pictures; they are decoded when they are first asked for."""
         self.data = data
-        self.targets = photo_pipeline.targets(data.train.truth, len(self.labels))
-        self.held_targets = photo_pipeline.targets(data.validation.truth, len(self.labels))
-        self.weights = class_weights(data.train.truth, len(self.labels), options["class_weights"])
+        self.targets = self.objective.targets(data.train.truth)
+        self.held_targets = self.objective.targets(data.validation.truth)
+        self.objective.read(data.train.truth)
 
     @cached_property
     def train(self) -> Decoded:
@@ -82,16 +88,13 @@ class Parts:
 
     def compiling(self, optimizer) -> dict[str, Any]:
         """What both stages are compiled with, beside the optimizer."""
-        two = len(self.labels) == 2
-        accuracy = keras.metrics.BinaryAccuracy if two else keras.metrics.CategoricalAccuracy
-        loss = keras.losses.BinaryCrossentropy() if two else keras.losses.CategoricalCrossentropy()
-        return {"optimizer": optimizer, "loss": loss, "metrics": watched(accuracy, len(self.labels), self.monitor)}
+        return {"optimizer": optimizer, **self.objective.compiling()}
 
     def example(self, augment: str):
         """(indices, seed) to prepared inputs, targets and, where they differ, weights of a stage 2 batch."""
         recipe = photo_pipeline.recipe_of(augment)
         example = photo_pipeline.example_of(self.train, self.targets, self.as_input, recipe, teacher=self.teacher)
-        return weighted(example, self.weights)
+        return self.objective.weighted(example)
 
 
 def train_run(run: Run) -> dict[str, Any]:
@@ -102,15 +105,14 @@ def train_run(run: Run) -> dict[str, Any]:
 def train_one(run: Run) -> dict[str, Any]:
     """One training; what is wrong with its arguments is said before anything is written."""
     options = run.arguments
-    data = photo_pipeline.loaded(options["data"], options.get("group"), options.get("fold"))
-    data = data.required("train", "validation", "test")
+    data = loaded(options).required("train", "validation", "test")
     with said_if_long("building the network"):
         parts = Parts(run, data)
     weights_digest = digest(parts.backbone) if options["weights"] != "none" else ""
     facts = {"labels": list(data.labels), "data_digest": data.digest, **distillation.facts(parts.teacher)}
     with run.begin(**facts, weights_digest=weights_digest):
         limited = data.limited(options["limit"], options["seed"])
-        parts.read(limited, options)
+        parts.read(limited)
         stages = [stage_one(run, parts)]
         history = [{"epoch": 0, **figures_of(stages[0])}]
         if options["epochs"] and options["blocks"]:
@@ -120,10 +122,26 @@ def train_one(run: Run) -> dict[str, Any]:
         if options.get("flips"):
             stages.append(flips.tried(run, parts, stages))
         run.write(stages=stages)
-        gained = stage_rows(stages, monitored(parts.monitor), len(parts.data.validation))
+        gained = stage_rows(stages, parts.objective.shown(len(parts.data.validation)))
         if distributed.rank() == 0:
             tell(table(*gained))
-        return finish(run, "Transfer learning", limited, history, extra=lambda report, _: stages_told(report, gained))
+        parts.objective.settle(run, limited)
+        return finish(
+            run,
+            "Transfer learning",
+            limited,
+            history,
+            parts.objective.measure,
+            extra=lambda report, _: stages_told(report, gained),
+            headline=parts.objective.headline,
+            drawn=parts.objective.drawn,
+        )
+
+
+def loaded(options: dict[str, Any]) -> Pictures:
+    """The set that a run's arguments name: of several labels a picture, too, or with --target of numbers."""
+    chosen = options["data"], options.get("group"), options.get("fold")
+    return photo_pipeline.loaded(*chosen, several=True, target=options.get("target"))
 
 
 @said_if_long("stage 1: a head on the features of the frozen backbone")
@@ -134,7 +152,8 @@ def stage_one(run: Run, parts: Parts) -> dict[str, Any]:
     if not run.load_state()[1]:
         run.keep(parts.model)
     seconds = round(time.perf_counter() - began, 2)
-    say(f"stage 1: head on frozen features  val_accuracy {figures['val_accuracy']:.4f}  {seconds:.1f} s")
+    name = next(iter(parts.objective.shown(len(parts.data.validation))))
+    say(f"stage 1: head on frozen features  {name} {figures[name]:.4f}  {seconds:.1f} s")
     return {"stage": "head on frozen features", **figures, "seconds": seconds, "kept": True}
 
 
@@ -151,9 +170,14 @@ def trained_head(options: dict[str, Any], parts: Parts) -> dict[str, float]:
         return feature_cache.of(parts.frozen, options["backbone"], split, parts.side, bank, mirrored)
 
     train, validation = parts.data.train, parts.data.validation
+    weights = parts.objective.example_weights(train.truth)
     cached = np.concatenate([features(train, lambda: parts.train, mirrored) for mirrored in turns])
     held = features(validation, lambda: parts.held, False)
     finetuning.standardise(parts.head, cached)
+    targets = np.concatenate([parts.targets] * len(turns))
+    if parts.objective.solved(parts.head, cached, targets, options["seed"]):
+        parts.head.compile(**parts.compiling("sgd"))
+        return figures_on(parts.head, (cached, targets), (held, parts.held_targets))
     steps_each = -(-len(cached) // HEAD_BATCH)
     epochs = max(HEAD_EPOCHS, -(-HEAD_STEPS // steps_each))
     steps = epochs * steps_each
@@ -162,12 +186,19 @@ def trained_head(options: dict[str, Any], parts: Parts) -> dict[str, float]:
         parts.head,
         cached,
         np.concatenate([wanted] * len(turns)),
-        None if parts.weights is None else np.tile(parts.weights[train.truth], len(turns)),
+        None if weights is None else np.tile(weights, len(turns)),
         (held, parts.held_targets),
         epochs=epochs,
         batch_size=HEAD_BATCH,
         **parts.compiling(keras.optimizers.Adam(warm_cosine(HEAD_RATE, steps, steps // 10))),
     )
+
+
+def figures_on(head: keras.Model, train: tuple[Any, Any], validation: tuple[Any, Any]) -> dict[str, float]:
+    """The figures of a compiled network on inputs and targets, those of validation with `val_` before their names."""
+    parts = (("", train), ("val_", validation))
+    found = {prefix: head.evaluate(*given, verbose=0, return_dict=True) for prefix, given in parts}
+    return {prefix + name: float(value) for prefix, figures in found.items() for name, value in figures.items()}
 
 
 def optimizer_of(run: Run, parts: Parts, steps: int):
@@ -215,16 +246,15 @@ def stage_two(run: Run, parts: Parts, stages: list[dict[str, Any]]) -> list[dict
     return history
 
 
-def stage_rows(stages: list[dict[str, Any]], monitor: str, number: int) -> tuple[list[str], list[list[Any]]]:
+def stage_rows(
+    stages: list[dict[str, Any]], shown: dict[str, Callable[[float], str]]
+) -> tuple[list[str], list[list[Any]]]:
     """Header and rows: what each stage reached in its best epoch, and which one is in the file.
 
     Args:
-        monitor: the figure that chose.
-        number: of validation pictures.
+        shown: what says each figure, as of `Objective.shown`; the loss comes last.
     """
-    shown: dict[str, Callable[[float], str]] = {"val_accuracy": partial(counted, number=number)}
-    shown.setdefault(monitor, percent)
-    shown["val_loss"] = "{:.4f}".format
+    shown = {**{name: said for name, said in shown.items() if name != "val_loss"}, "val_loss": "{:.4f}".format}
     header = ["stage", *(name.replace("val_", "validation ").replace("_", " ") for name in shown), "seconds", "kept"]
     rows = [
         [
@@ -251,11 +281,9 @@ def rates_drawn(run: Run, steps: int = 100, least: float = 1e-7, greatest: float
     from convmedia.apps.training.learning_rate import suggested_rate
 
     options = run.arguments
-    data = photo_pipeline.loaded(options["data"], options.get("group"), options.get("fold")).required(
-        "train", "validation"
-    )
+    data = loaded(options).required("train", "validation")
     parts = Parts(run, data)
-    parts.read(data.limited(options["limit"], options["seed"]), options)
+    parts.read(data.limited(options["limit"], options["seed"]))
     trained_head(options, parts)
     finetuning.unfreeze(parts.backbone, options["blocks"])
     schedule = keras.optimizers.schedules.ExponentialDecay(least, steps, greatest / least)

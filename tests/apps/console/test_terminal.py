@@ -23,7 +23,7 @@ ROW = {"file": EVIL, "label": EVIL, "score": 0.5, "top": [{"label": EVIL, "score
     [
         verbs_predict.line_of(ROW),
         verbs_predict.line_of({"file": "a", "error": EVIL}),
-        predict.labels_line({"file": EVIL, "labels": [{"label": EVIL, "score": 0.5}]}),
+        verbs_predict.line_of({"file": EVIL, "labels": [{"label": EVIL, "score": 0.5}]}),
         predict.lines_of({**ROW, "windows": [{"start": 0.0, "end": 1.0, "label": EVIL, "score": 0.5}]}),
         terminal.table(["label", "precision"], [[EVIL, 0.5]]),
     ],

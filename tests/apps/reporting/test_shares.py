@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from convmedia.apps.classification import evaluation
+from convmedia.apps.classification import evaluation, tagging
 from convmedia.apps.reporting import shares
-from convmedia.apps.tasks.audio import evaluate
 
 
 def figures(right, number, labels=("cat", "dog")):
@@ -61,8 +60,8 @@ def test_rows_of_labels_have_counts():
 
 def test_sounds_with_several_labels_are_said_with_counts():
     scores, truth = np.array([[0.9, 0.1], [0.2, 0.8], [0.9, 0.9]]), np.array([[1, 0], [0, 1], [1, 0]])
-    found = evaluate.tagging(scores, truth, [0.5, 0.5])
-    assert evaluate.shares_said(found)["exactly right"] == f"66.67 % (2 of 3, 95 % interval {wilson(2, 3)})"
+    found = tagging.tagging(scores, truth, [0.5, 0.5], ["dog", "wind"])
+    assert tagging.shares_said(found)["exactly right"] == f"66.67 % (2 of 3, 95 % interval {wilson(2, 3)})"
     assert shares.doubts({"test": found})[0].startswith("test: 3 files tell too little: the share that is exactly")
 
 

@@ -216,3 +216,8 @@ def test_a_checkpoint_of_other_shapes_is_refused(train):
     run.save_state({"weight0": np.zeros((7, 7))}, history)
     with pytest.raises(InputError, match="another network or optimizer"):
         train(bad_from(99))
+
+
+def test_of_an_error_the_least_is_best():
+    history = [{"val_mean_absolute_error": value, "val_loss": 1.0} for value in (3.0, 1.5, float("nan"), 2.0)]
+    assert checkpoints.best_epoch(history, "val_mean_absolute_error") == 1

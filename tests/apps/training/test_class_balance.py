@@ -79,3 +79,21 @@ def test_the_figure_that_chooses_is_measured_beside_accuracy():
         "balanced-accuracy": ["accuracy", "balanced_accuracy"],
         "macro-f1": ["accuracy", "macro_f1"],
     }
+
+
+def test_weights_of_several_labels_are_bounded_and_balance_each_label():
+    truth = np.zeros((100, 3))
+    truth[:20, 0], truth[:50, 1], truth[:1, 2] = 1, 1, 1
+    absent, present = class_balance.label_weights(truth)
+    np.testing.assert_allclose(present, [100 / 40, 1.0, class_balance.MOST_WEIGHT])
+    np.testing.assert_allclose(absent, [100 / 160, 1.0, 100 / 198], rtol=1e-6)
+    assert present[0] * 20 == pytest.approx(absent[0] * 80)
+
+
+def test_the_weighted_cross_entropy_of_several_labels_by_hand():
+    truth, scores = np.float32([[1, 0], [0, 1]]), np.float32([[0.8, 0.3], [0.4, 0.5]])
+    loss = class_balance.weighted_crossentropy(np.float32([[0.5, 2.0], [3.0, 1.0]]))
+    wanted = [-(3 * np.log(0.8) + 2 * np.log(0.7)) / 2, -(0.5 * np.log(0.6) + np.log(0.5)) / 2]
+    np.testing.assert_allclose(loss(truth, scores), wanted, rtol=1e-5)
+    plain = class_balance.weighted_crossentropy(np.ones((2, 2), "float32"))
+    np.testing.assert_allclose(plain(truth, scores), keras.losses.binary_crossentropy(truth, scores), rtol=1e-5)

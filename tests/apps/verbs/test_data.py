@@ -105,3 +105,21 @@ def test_a_folder_of_sounds_is_read_as_sounds(tmp_path: Path, capsys: pytest.Cap
     lines = capsys.readouterr().out.splitlines()
     assert lines[3].split()[0] == "all" and sum(map(int, lines[3].split()[1:])) == 24
     assert [line.split("\t")[1].endswith("hiss/text.wav") for line in lines if line.startswith("left out\t")] == [True]
+
+
+def test_tables_of_several_labels_and_of_numbers_are_looked_through(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = ["file,labels,cells"]
+    for number in range(40):
+        picture = np.random.default_rng(number).integers(0, 256, (9, 9, 3), np.uint8)
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+        rows.append(f"{number}.png,{'a;b' if number % 2 else 'a'},{number}")
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    assert exit_code(command, ["check", str(tmp_path / "t.csv"), "--json"]) == 0
+    counted = json.loads(capsys.readouterr().out)["classes"]
+    assert [sum(counted[label].values()) for label in "ab"] == [40, 20]
+    assert exit_code(command, ["check", str(tmp_path / "t.csv"), "--target", "cells", "--json"]) == 0
+    ranges = json.loads(capsys.readouterr().out)["classes"]
+    assert [sum(counts.values()) for counts in ranges.values()] == [8] * 5
+    assert next(iter(ranges)) == "cells, range 1: 0 to 7"

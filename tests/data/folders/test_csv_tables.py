@@ -120,3 +120,40 @@ def test_a_file_that_is_listed_twice_in_the_same_way_counts_once(folder):
 def test_tables_that_cannot_be_used_name_the_row(folder, content, said):
     with pytest.raises(InputError, match=said):
         rows(folder, content)
+
+
+def numbers(folder, content, target="Cells"):
+    (folder / "n.csv").write_text(content)
+    found, bad = csv_tables.read(folder / "n.csv", target)
+    return [(row.path.name, row.value, row.labels, row.split) for row in found], [reason for _, reason in bad]
+
+
+def test_a_column_of_numbers_is_read_instead_of_labels(folder):
+    listed, bad = numbers(folder, "file;cells;labels;split\ns/a.wav;1,5;one;train\ns/b.wav;-2e3;;test\n")
+    assert (listed, bad) == ([("a.wav", 1.5, (), "train"), ("b.wav", -2000.0, (), "test")], [])
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("", "has no number in row 3"),
+        ("many", "has 'many' where a number is wanted, in row 3"),
+        ("nan", "has 'nan' where a finite number is wanted, in row 3"),
+        ("1.000,5", "has '1.000,5' where a number is wanted, in row 3"),
+    ],
+)
+def test_rows_without_a_number_are_named(folder, cell, reason):
+    listed, [said] = numbers(folder, f'file,cells\ns/a.wav,1\ns/b.wav,"{cell}"\n')
+    assert [name for name, *_ in listed] == ["a.wav"]
+    assert said.startswith(reason)
+
+
+def test_a_file_with_two_numbers_is_left_out(folder):
+    listed, [said] = numbers(folder, "file,cells\ns/a.wav,1\ns/b.wav,2\ns/a.wav,3\n")
+    assert [name for name, *_ in listed] == ["b.wav"]
+    assert said == "is listed twice, with another number in row 2 than in row 4 of " + str(folder / "n.csv")
+
+
+def test_a_missing_column_of_numbers_is_named_with_those_there_are(folder):
+    with pytest.raises(InputError, match=r"no column Cells; its columns are file, labels; give --target one of"):
+        numbers(folder, "file,labels\ns/a.wav,one\n")

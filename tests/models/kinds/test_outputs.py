@@ -15,7 +15,8 @@ from convmedia.models.export import exporter
 from convmedia.models.export.exporter import export
 from convmedia.models.formats import metadata
 from convmedia.models.inference.predictor import Predictor
-from convmedia.models.outputs import KINDS, Mismatch, kind_named
+from convmedia.models.kind import Mismatch
+from convmedia.models.outputs import KINDS, kind_named
 from convmedia.models.saving.assembly import assemble
 from convmedia.models.saving.files import save
 
@@ -56,7 +57,7 @@ def test_a_file_that_is_older_than_the_names_has_the_kind_that_its_labels_tell()
     assert config.pop("kind") == "probabilities"
     assert Answer.from_config(config).kind.name == "probabilities"
     assert Answer.from_config({**config, "labels": None}).kind.name == "picture"
-    with pytest.raises(ValueError, match=r"probabilities, picture, mask, boxes\. Received: 'smell'"):
+    with pytest.raises(ValueError, match=r"probabilities, picture, mask, boxes, quantity\. Received: 'smell'"):
         kind_named("smell", None)
 
 
@@ -70,6 +71,9 @@ def test_a_file_that_is_older_than_the_names_has_the_kind_that_its_labels_tell()
         ("mask", ["a", "b"], [(None, 2)], "other tensors"),
         ("boxes", ["a"], [(None, 100, 5), (None,)], "5 numbers and not 6"),
         ("boxes", ["a"], [(None, 100, 6)], "other tensors"),
+        ("quantity", ["a", "b"], [(None, 1)], "one number with one name; it has 1 and 2"),
+        ("quantity", ["a"], [(None, 2)], "one number with one name; it has 2 and 1"),
+        ("quantity", None, [(None, 1)], "has labels"),
     ],
 )
 def test_tensors_that_are_no_answer_of_a_kind(kind, labels, shapes, reason):
@@ -88,6 +92,86 @@ def test_each_kind_is_compared_on_its_own_scale():
     assert KINDS["boxes"].difference((pair[0], pair[1] + 1), pair) == 1.0
     with pytest.raises(Mismatch, match="NaN"):
         KINDS["mask"].difference((np.nan * apart,), (apart,))
+
+
+def test_numbers_are_compared_in_deviations():
+    details = {"scale": {"mean": 100.0, "deviation": 20.0, "median": 90.0}}
+    kind = kind_named("quantity", ["cells"], details)
+    one, other = (np.array([[100.0], [50.0]], np.float32),), (np.array([[104.0], [50.0]], np.float32),)
+    assert kind.difference(one, other) == pytest.approx(4 / 20)
+    assert kind.likeness([one], [other]) == pytest.approx(1 - (4 / 20) / 2)
+    assert kind.served_difference((np.float32([100, 50]),), [(a[None],) for a in other[0]], ["cells"]) == (
+        pytest.approx(4 / 20)
+    )
+    assert kind.row((np.float32([12.5]),), ["cells"], (4, 2), None) == {"target": "cells", "value": 12.5}
+    assert kind.gives(["cells"]) == "a number: cells"
+    assert KINDS["quantity"].difference(one, other) == 4.0  # it stays what it was
+    for odd in ({"deviation": 0}, {"deviation": "2"}, {"deviation": float("nan")}, 3):
+        assert kind_named("quantity", ["cells"], {"scale": odd}).difference(one, other) == 4.0
+
+
+def test_several_labels_are_those_from_their_thresholds_on():
+    kind = kind_named("probabilities", LABELS, {"thresholds": [0.5, 0.2, 0.9]})
+    scores = np.float32([[0.5, 0.3, 0.8], [0.1, 0.1, 0.8]])
+    row = kind.row((scores[0],), LABELS, (4, 2), 1)
+    assert [entry["label"] for entry in row["labels"]] == ["sky", "road"]
+    assert [entry["label"] for entry in row["top"]] == ["tree"]
+    assert kind.row((scores[1],), LABELS, (4, 2), 1)["labels"] == []
+    moved = scores + np.float32([[0, 0, 0.15], [0, 0.05, 0]])  # the first one now has a tree, too
+    assert kind.same((scores,), (moved,)).tolist() == [True, True, False, True, True, True]
+    assert kind.likeness([(scores,)], [(moved,)]) == pytest.approx(5 / 6)
+    for wrong in ([0.5], [0.5, 0.5, "1"], "abc", [0.5, 0.5, float("nan")]):
+        odd = kind_named("probabilities", LABELS, {"thresholds": wrong})
+        assert "thresholds are not 3 numbers" in odd.wrong(LABELS, [(None, 3)])
+
+
+def counting(gain: float = 1.0) -> keras.Model:
+    """A number of a picture, around 100 with a deviation of about 20."""
+    keras.utils.set_random_seed(3)
+    picture = keras.Input((None, None, 3))
+    maps = layers.Conv2D(8, 3, padding="same", activation="relu")(layers.Rescaling(1 / 255)(picture))
+    maps = layers.Conv2D(16, 3, padding="same", activation="relu")(maps)  # the outer kernels stay as they are
+    number = layers.Dense(1)(gain * layers.GlobalAveragePooling2D()(maps))
+    return keras.Model(picture, layers.Rescaling(20.0, 100.0)(number), name="network")
+
+
+def test_a_number_goes_all_the_way(tmp_path):
+    details = {"scale": {"mean": 100.0, "deviation": 20.0, "median": 90.0}}
+    model = assemble(counting(), app="toy", labels=["cells"], input=PICTURE, details=details, kind="quantity")
+    save(model, tmp_path / "model.keras")
+    predictor = load(tmp_path / "model.keras")
+    wanted = counting().predict(EXAMPLES[0][None].astype("float32"), verbose=0)[0, 0]
+    assert predictor.row_of(EXAMPLES[0])["value"] == pytest.approx(float(wanted), rel=1e-6)
+    parity = export(
+        predictor, ["saved-model", "onnx", "litert", "onnx-int8", "litert-int8"], tmp_path / "out", EXAMPLES
+    )
+    for name, entry in parity.items():
+        assert "refused" not in entry, (name, entry)
+    assert parity["saved-model"]["max_abs_diff_bytes"] < 1e-4
+    assert (parity["litert-int8"]["metric"], parity["litert-int8"]["after"] > 0.95) == ("likeness_to_keras", True)
+    said = metadata.exported(tmp_path / "out/model.onnx")["description"]
+    assert (said["kind"], said["details"]) == ("quantity", details)
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(tmp_path / "out/model.onnx"))
+    [given] = session.run(None, {"image": np.stack(EXAMPLES)})
+    np.testing.assert_allclose(given, predictor(np.stack(EXAMPLES)), atol=1e-3)
+
+
+def test_the_heat_of_a_number_is_what_makes_it_greater(tmp_path):
+    """Of a network that answers the mean of red, red places are hot."""
+    picture = keras.Input((None, None, 3))
+    maps = layers.Conv2D(1, 1, name="red")
+    number = layers.Dense(1)
+    network = keras.Model(picture, number(layers.GlobalAveragePooling2D()(maps(picture))), name="network")
+    maps.set_weights([np.float32([1, 0, 0]).reshape(1, 1, 3, 1), np.zeros(1)])
+    number.set_weights([np.ones((1, 1)), np.zeros(1)])
+    model = assemble(network, app="toy", labels=["red"], input=PICTURE, details={}, kind="quantity")
+    seen = np.zeros((8, 8, 3), np.uint8)
+    seen[2, 5, 0] = 200
+    heat, value = grad_cam(model, seen)
+    assert np.unravel_index(heat.argmax(), heat.shape) == (2, 5)
+    assert value == pytest.approx(200 / 64)
 
 
 def test_boxes_are_the_same_where_label_and_place_agree():

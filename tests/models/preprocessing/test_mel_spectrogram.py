@@ -13,7 +13,8 @@ from convmedia.data.audio import decoding, silence
 from convmedia.data.audio.mel import Spectrum
 from convmedia.models.answer import Answer
 from convmedia.models.formats import formats, runtimes
-from convmedia.models.outputs import KINDS, Kind, Output
+from convmedia.models.kind import Kind, Output
+from convmedia.models.outputs import KINDS
 from convmedia.models.preprocessing import mel_spectrogram
 from convmedia.models.saving import files as saving_files
 from convmedia.models.saving import places

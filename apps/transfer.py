@@ -16,7 +16,7 @@ from convmedia.apps.cli.backend import load_pipelines, use_backend
 from convmedia.apps.cli.early_checks import required
 from convmedia.apps.cli.options import Backend, Data, EngineRuntime, EngineRuntimeChoice, Fold, Group, Json, Model
 from convmedia.apps.cli.task import Task
-from convmedia.apps.cli.train_options import Augment, BatchSize, PhotoOptions
+from convmedia.apps.cli.train_options import Augment, BatchSize, NoneOfThese, PhotoOptions
 from convmedia.apps.console.terminal import tell
 from convmedia.apps.runs.given import Given
 from convmedia.apps.verbs import classifier
@@ -53,6 +53,7 @@ class Options(PhotoOptions):
         bool, typer.Option("--find-lr", help="Only draw the loss over learning rates, to OUT-learning-rate.png.")
     ] = False
     batch_size: BatchSize = 32
+    none_of_these: NoneOfThese = "none"
 
 
 def train_run(run) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from convmedia.apps.classification import sureness
 from convmedia.apps.classification.evaluation import headline, measure, raw_examples
 from convmedia.apps.console.progress import said_if_long
 from convmedia.apps.reporting.shares import doubts
@@ -61,6 +62,7 @@ def write_report(run: Run, title, predictor, data: Labelled, history, metrics, p
         report.figure("Training", curves(series, kept_epoch(run)))
     labels = predictor.labels or []
     classification(report, probabilities, truth_in(labels, data), labels, pictures=tested)
+    sureness.told(report, run, labels, probabilities, truth_in(labels, data))
     if extra:
         extra(report, predictor)
     write_end(report, run, data, metrics)

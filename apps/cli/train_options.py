@@ -11,6 +11,7 @@ import typer
 
 from convmedia.apps.cli.choices import choice
 from convmedia.apps.cli.early_checks import (
+    others_given,
     to_begin,
     weights_given,
 )
@@ -103,6 +104,25 @@ ClassWeights = Annotated[
 ]
 
 
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate/--no-calibrate",
+        help="Fit on the validation pictures how sure the answers are: a temperature, in the file.",
+    ),
+]
+
+
+NoneOfThese = Annotated[
+    str,
+    typer.Option(
+        callback=others_given,
+        help="Learn one more label, 'none of these', from pictures of other things: bundled, or a folder of yours. "
+        "none: no such label.",
+    ),
+]
+
+
 Precision = Annotated[
     Arithmetic,
     typer.Option(help="What the training multiplies in; auto: bfloat16 where the hardware does. Files use float32."),
@@ -158,6 +178,7 @@ class PhotoOptions(LabelOptions):
     """What trainings on labelled pictures take."""
 
     monitor: MonitorOption = Monitor.balanced_accuracy
+    calibrate: Calibrate = True
 
 
 def verb(options: type[TrainOptions], body: Callable[[typer.Context], int | None]) -> Callable[..., int | None]:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from convmedia.apps.classification import cross_validation, photo_pipeline
+from convmedia.apps.classification import cross_validation, photo_pipeline, sureness
 from convmedia.apps.classification.report import finish
 from convmedia.apps.console.progress import said_if_long
 from convmedia.apps.console.terminal import percent, say, table, tell
@@ -43,14 +43,9 @@ class Parts:
         self.head = finetuning.head(self.frozen.output_shape[-1], len(self.labels), dropout=HEAD_DROPOUT)
         self.network = finetuning.joined(self.frozen, self.head)
         details = {"network": options["backbone"], "side": side, "seed": options["seed"]}
-        self.model = assemble(
-            self.network,
-            preparation=catalogue.preparation(options["backbone"], side),
-            app="transfer",
-            labels=self.labels,
-            input=PICTURE,
-            details=details,
-        )
+        preparation = catalogue.preparation(options["backbone"], side)
+        self.assembled = partial(assemble, preparation=preparation, app="transfer", input=PICTURE)
+        self.model = self.assembled(self.network, labels=self.labels, details=details)
         self.side = side
         self.monitor = options.get("monitor", "accuracy")
 
@@ -92,10 +87,11 @@ def train_one(run: Run) -> dict[str, Any]:
     options = run.arguments
     data = photo_pipeline.loaded(options["data"], options.get("group"), options.get("fold"))
     data = data.required("train", "validation", "test")
+    labels = sureness.labels_of(options, data.labels)
     with said_if_long("building the network"):
         parts = Parts(run, data)
     weights_digest = feature_cache.digest(parts.backbone) if options["weights"] != "none" else ""
-    with run.begin(labels=list(data.labels), data_digest=data.digest, weights_digest=weights_digest):
+    with run.begin(labels=labels, data_digest=data.digest, weights_digest=weights_digest):
         limited = data.limited(options["limit"], options["seed"])
         parts.read(limited, options)
         stages = [stage_one(run, parts)]
@@ -108,6 +104,7 @@ def train_one(run: Run) -> dict[str, Any]:
         gained = stage_rows(stages, monitored(parts.monitor), len(parts.data.validation))
         if distributed.rank() == 0:
             tell(table(*gained))
+        sureness.settle(run, limited, parts.network, parts.assembled)
         return finish(run, "Transfer learning", limited, history, extra=lambda report, _: stages_told(report, gained))
 
 

@@ -10,7 +10,8 @@ from setuptools import find_namespace_packages, setup
 
 LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?://)[^)]*\)")
 FLOORS = ("apps", "data", "models")
-DATA, WEIGHTS = ["*.jpg", "*.png", "*.wav", "*.md"], ["*.keras", "*.npz", "*.tflite", "*.onnx", "*.json", "*.md"]
+DATA = ["*.jpg", "*.png", "*.wav", "*.md"]
+WEIGHTS = ["*.keras", "*.npz", "*.tflite", "*.onnx", "*.json", "*.md", "*.txt"]
 ELSEWHERE = """
 Pictures, model cards, the guide to deployment and the benchmarks come with the source distribution, in `docs/`,
 `models/weights/` and `benchmarks/`; the model cards with the installed package, too.

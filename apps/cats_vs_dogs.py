@@ -16,7 +16,7 @@ from convmedia.apps.cli.backend import use_backend
 from convmedia.apps.cli.choices import choice
 from convmedia.apps.cli.options import Backend, Data, EngineRuntime, EngineRuntimeChoice, Fold, Group, Json, Model
 from convmedia.apps.cli.task import Task
-from convmedia.apps.cli.train_options import Augment, BatchSize, Epochs, NoneOfThese, PhotoOptions
+from convmedia.apps.cli.train_options import Augment, BatchSize, Ema, Epochs, NoneOfThese, PhotoOptions
 from convmedia.apps.tasks.cats_vs_dogs.train import train_run
 from convmedia.apps.verbs import classifier
 from convmedia.models.networks.catalogue import PHOTOS
@@ -42,6 +42,7 @@ class Options(PhotoOptions):
     mixup: Annotated[float, typer.Option(min=0, help="MixUp's alpha; 0 is off.")] = 0.0
     cutmix: Annotated[float, typer.Option(min=0, help="CutMix's alpha; 0 is off.")] = 0.0
     epochs: Epochs = 190
+    ema: Ema = 0.998
     batch_size: BatchSize = 32
     none_of_these: NoneOfThese = "none"
 

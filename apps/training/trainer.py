@@ -153,7 +153,6 @@ def fit(
     beat: dict[str, float] | None = None,
     settled: int = 0,
     separable: bool = False,
-    average: float = 0.0,
     **compiling: Any,
 ) -> list[dict[str, float]]:
     """Train a network to `epochs`, from the run's last complete epoch if it has one.
@@ -164,6 +163,8 @@ def fit(
     What is trained is the network's twin (`mixed_precision.twin`), compiled with Keras's default, which leaves XLA out
     on a CPU, whose convolutions would do without oneDNN (benchmarks/training_throughput.py). The network has the
     twin's weights whenever `keep` is called, and the last ones at the end.
+
+    With `ema` among the run's arguments, averages of the weights (`averaging.Averages`) are validated and kept.
 
     Which epoch was kept is decided here and recorded in `run.json`: "kept": {"epoch", "monitor", "value"}. At a loss
     that is NaN or infinite the training ends as it was after the last complete epoch; "diverged" in `run.json` then
@@ -177,7 +178,6 @@ def fit(
         keep: called when `monitor` is at its best: writes `model.keras`.
         monitor, patience, beat, settled: as of `checkpoints.Choice`.
         separable: an example of a batch is made without the others, so that of several processes each makes its own.
-        average: decay of the average of the weights that is validated and kept (`averaging.Averages`); 0: none.
         compiling: optimizer, loss, metrics: what `keras.Model.compile` takes.
 
     Returns:
@@ -196,7 +196,8 @@ def fit(
             trained = twin(network, run.record["precision"])
             trained.compile(**compiling)
             trained.optimizer.build(trained.trainable_variables)
-            averages = Averages(trained, average) if average else None
+            decay = run.arguments.get("ema", 0.0)
+            averages = Averages(trained, decay) if decay else None
             history = restore(trained, run, averages)
         if history:
             say(f"continuing after epoch {len(history)}")

@@ -13,6 +13,7 @@ from convmedia.apps.cli.train_options import verb
 from convmedia.apps.console.terminal import note, say, tell
 from convmedia.apps.reporting.shares import doubts
 from convmedia.apps.runs.given import Given, given_in
+from convmedia.apps.verbs import seeds
 
 if TYPE_CHECKING:
     from convmedia.apps.runs.run_folder import Run
@@ -35,7 +36,7 @@ def add_train(
             return code
         run, trained = train(task, given)
         if trained:
-            print_trained(given.out, run.record["metrics"], task.line)
+            print_trained(given.out, run.record["metrics"], seeds.line if seeds.wanted(run.arguments) else task.line)
         return None
 
     command.command("train")(verb(task.options, body))
@@ -58,7 +59,10 @@ def train(task: Task, given: Given) -> "tuple[Run, bool]":
             more = f"it diverged in epoch {at['epoch']} and goes no further" if at else "more --epochs continue it"
             say(f"{given.out} is complete; {more}")
             return run, False
-        task.train(run)
+        if seeds.wanted(run.arguments):
+            seeds.each(run, task.train)
+        else:
+            task.train(run)
         return run, distributed.rank() == 0
 
 

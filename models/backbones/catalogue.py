@@ -46,7 +46,7 @@ class Backbone:
     Attributes:
         builder: its name in keras.applications, or the "module:function" of one of ours.
         style: how its input is prepared, as `BackboneInput` has it, or "inside" where the network does that itself.
-        side: px, of the pictures it was trained on.
+        side: px, of the pictures that it is given; what it was trained on, or larger where that proved better.
         file: name of its ImageNet weights, without classifier, in Keras's cache; of those that come with the package,
             ending in .npz, in `models/weights/`.
         least: px, the smallest side that it takes.
@@ -70,8 +70,8 @@ class Backbone:
 
 
 BACKBONES: dict[str, Backbone] = {
-    "efficientnet-lite0": Backbone(f"{INVERTED}:efficientnet_lite0", "lite", 224, "efficientnet-lite0.npz"),
-    "mobilenet-v2": Backbone(f"{INVERTED}:mobilenet_v2", "torch", 224, "mobilenet-v2.npz"),
+    "efficientnet-lite0": Backbone(f"{INVERTED}:efficientnet_lite0", "lite", 256, "efficientnet-lite0.npz"),
+    "mobilenet-v2": Backbone(f"{INVERTED}:mobilenet_v2", "torch", 256, "mobilenet-v2.npz"),
     "vgg16": Backbone("VGG16", "caffe", 224, f"vgg16{TF_KERNELS}"),
     "vgg19": Backbone("VGG19", "caffe", 224, f"vgg19{TF_KERNELS}"),
     "squeezenet": Backbone(f"{HERE}.squeezenet:squeezenet", "caffe", 227, f"squeezenet{TF_KERNELS}"),
@@ -199,7 +199,8 @@ def backbone(name: str, weights: str | Path = "imagenet") -> keras.Model:
     Args:
         name: a key of `BACKBONES`.
         weights: "imagenet", those that come with the package, else from Keras's cache or by Keras's download into it;
-            "none", random ones; or a file: .npz as what comes with the package, or HDF5 that fits the network without classifier, as in Keras's cache, or its `.weights.h5`.
+            "none", random ones; or a file: .npz as what comes with the package, HDF5 that fits the network without
+            classifier, as in Keras's cache, or its `.weights.h5`.
 
     Returns:
         Uncompiled functional model, (batch, height, width, 3) as `preparation` gives it to (batch, h, w, maps).
@@ -308,10 +309,11 @@ def _with_arrays(network: keras.Model, name: str, path: Path) -> keras.Model:
     advice = f"give an .npz of {name} such as comes with the package, or --weights imagenet"
     with arrays.undamaged(path, advice):
         given = arrays.read(path)
-    values = [given.get(f"{layer.name}/{weight.name}") for layer in network.layers for weight in layer.weights]
-    if [np.shape(value) for value in values] != [tuple(weight.shape) for weight in network.weights]:
+    names = [f"{layer.name}/{weight.name}" for layer in network.layers for weight in layer.weights]
+    shapes = [tuple(weight.shape) for weight in network.weights]
+    if [given[name].shape if name in given else None for name in names] != shapes:
         raise InputError(f"{shown(path)} holds no weights of {name}, or of other shapes; {advice}")
-    network.set_weights(values)
+    network.set_weights([given[name] for name in names])
     return network
 
 

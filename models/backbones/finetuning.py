@@ -73,14 +73,16 @@ def head(size: int, classes: int, hidden: int = 0, dropout: float = 0.0, l2: flo
 def standardise(head: keras.Model, cached: np.ndarray) -> None:
     """Let a head subtract the mean and divide by the deviation of the features of the training pictures.
 
-    Pooled features differ in range by backbone and by map, and a head without this trains as slowly as the smallest.
+    Pooled features differ in range by backbone, and a head without this trains as slowly as the smallest. Of each map's
+    variance and the mean one of all maps the average is taken: of few pictures a variance is a guess, and maps that
+    hardly vary would count as much as those that do.
 
     Args:
-        cached: (n, size) float32. A map that hardly varies counts as varying by a thousandth of the mean variance.
+        cached: (n, size) float32.
     """
     variance = cached.var(axis=0, dtype="float64")
-    floor = max(1e-3 * variance.mean(), 1e-12)
-    head.get_layer("standardise").set_weights([cached.mean(axis=0, dtype="float64"), np.maximum(variance, floor)])
+    shrunk = np.maximum((variance + variance.mean()) / 2, 1e-12)
+    head.get_layer("standardise").set_weights([cached.mean(axis=0, dtype="float64"), shrunk])
 
 
 def joined(features: keras.Model, head: keras.Model) -> keras.Model:

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 and MobileNetV2: networks of inverted residual blocks, whose ImageNet weights come with the package.
+"""EfficientNet-Lite0 and MobileNetV2: networks of inverted residual blocks, whose weights come with the package.
 
 Prepared pictures (batch, height, width, 3), float32, of any side from 32 px up, to (batch, height / 32, width / 32,
 1280) maps. Layers are named stage<s>_block<b>_<part>; `pyramid` gives the maps at each stride.

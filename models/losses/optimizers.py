@@ -1,4 +1,6 @@
-"""The learning-rate schedule of every training, and Muon for convolutions."""
+"""How weights change in every training: optimizer, learning-rate schedule, label smoothing; Muon for convolutions."""
+
+from dataclasses import dataclass
 
 import keras
 
@@ -10,6 +12,42 @@ def warm_cosine(peak: float, steps: int, warmup: int) -> keras.optimizers.schedu
     return keras.optimizers.schedules.CosineDecay(
         peak / 30, max(steps - warmup, 1), alpha=1 / 500, warmup_target=peak, warmup_steps=warmup
     )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the weights of a network change in a training.
+
+    Attributes:
+        kind: of optimizer.
+        rate: greatest learning rate; it falls along a cosine.
+        decay: of the weights, decoupled; None where the optimizer has none.
+        clip: most of the gradient's norm; None for no bound.
+        smoothing: of the labels (Szegedy et al. 2016): this share of each target is spread over all labels.
+        warmup_epochs: in which the rate rises; None: a tenth of the training.
+        most_warmup: steps.
+    """
+
+    kind: type[keras.optimizers.Optimizer]
+    rate: float
+    decay: float | None = None
+    clip: float | None = None
+    smoothing: float = 0.0
+    warmup_epochs: int | None = None
+    most_warmup: int = 500
+
+    def optimizer(self, epochs: int, steps: int, share: float = 1.0) -> keras.optimizers.Optimizer:
+        """The optimizer of a training.
+
+        Args:
+            steps: of an epoch.
+            share: of the rate; below 1 where weights that are there are changed by small steps.
+        """
+        whole = epochs * steps
+        rising = whole // 10 if self.warmup_epochs is None else steps * self.warmup_epochs
+        rate = warm_cosine(self.rate * share, whole, min(rising, self.most_warmup))
+        decay = {} if self.decay is None else {"weight_decay": self.decay}
+        return self.kind(rate, global_clipnorm=self.clip, **decay)
 
 
 class ConvolutionMuon(MatrixMuon):

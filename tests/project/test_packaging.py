@@ -150,12 +150,14 @@ TRAINED_ON = {  # and not only measured on
     "vdsr": ["T91", "BSD200"],
     "carn-m": ["T91", "BSD200"],
     "style-transfer": [],
+    "efficientnet-lite0": [],
+    "mobilenet-v2": [],
 }
 
 
 def test_every_shipped_file_says_the_licence_of_its_data_and_what_that_means():
     weights = ROOT / "models" / "weights"
-    cards = {re.sub(r"_x\d$", "", path.stem) for path in weights.glob("*.keras")}
+    cards = {re.sub(r"_x\d$", "", path.stem) for path in weights.iterdir() if path.suffix in (".keras", ".npz")}
     assert cards == set(TRAINED_ON) == {path.stem for path in weights.glob("*.md")}
     for name, sets in TRAINED_ON.items():
         card = (weights / f"{name}.md").read_text(encoding="utf-8")

@@ -56,7 +56,7 @@ def trained(run, data, network, spectrum, size) -> dict[str, Any]:
     from convmedia.apps.tasks.audio import pipeline, report
     from convmedia.apps.training import class_balance, trainer
     from convmedia.apps.training.checkpoints import monitored
-    from convmedia.models.losses.optimizers import warm_cosine
+    from convmedia.models.losses.optimizers import Recipe
     from convmedia.models.networks import sounds as network_sounds
 
     options = run.arguments
@@ -66,7 +66,7 @@ def trained(run, data, network, spectrum, size) -> dict[str, Any]:
         network, spectrum, size, *examples.moments, app=run.record["app"], labels=list(data.labels), details=details
     )
     steps = max(examples.number // options["batch_size"], 1)
-    rate = warm_cosine(2e-3 if options["weights"] == "none" else 5e-4, options["epochs"] * steps, steps)
+    recipe = Recipe(keras.optimizers.AdamW, 2e-3, decay=0.02, warmup_epochs=1, most_warmup=steps)
     monitor = options.get("monitor") or pipeline.monitor(data)
     history = trainer.fit(
         network,
@@ -83,7 +83,7 @@ def trained(run, data, network, spectrum, size) -> dict[str, Any]:
         patience=options["patience"],
         settled=pipeline.settled(options["epochs"]),
         separable=examples.separable,
-        optimizer=keras.optimizers.AdamW(rate, weight_decay=0.02),
+        optimizer=recipe.optimizer(options["epochs"], steps, share=1.0 if options["weights"] == "none" else 0.25),
         **pipeline.compiling(data, monitor),
     )
     return report.finish(run, data, history)

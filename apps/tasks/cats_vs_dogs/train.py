@@ -15,13 +15,14 @@ def train_run(run) -> dict[str, Any]:
 def train_one(run) -> dict[str, Any]:
     """One training."""
     from convmedia.apps.classification import photo_pipeline, sureness
-    from convmedia.apps.classification.initial_weights import first_network
+    from convmedia.apps.classification.initial_weights import first_network, optimizer_name
 
     options = run.arguments
     data = photo_pipeline.loaded(options["data"], options.get("group"), options.get("fold"))
     data = data.required("train", "validation", "test")
     network = first_network(run, data.labels)
-    with run.begin(labels=sureness.labels_of(options, data.labels), data_digest=data.digest):
+    labels = sureness.labels_of(options, data.labels)
+    with run.begin(labels=labels, data_digest=data.digest, optimizer=optimizer_name(run)):
         return trained(run, data.limited(options["limit"], options["seed"]), network)
 
 
@@ -55,7 +56,6 @@ def trained(run, data, network) -> dict[str, Any]:
     wanted, held_wanted = (photo_pipeline.targets(split.truth, classes) for split in (data.train, data.validation))
     monitor = options.get("monitor", "accuracy")
     weights = class_balance.class_weights(data.train.truth, classes, options.get("class_weights", False))
-    entropy = keras.losses.BinaryCrossentropy if classes == 2 else keras.losses.CategoricalCrossentropy
     accuracy = keras.metrics.BinaryAccuracy if classes == 2 else keras.metrics.CategoricalAccuracy
     history = trainer.fit(
         network,
@@ -71,8 +71,7 @@ def trained(run, data, network) -> dict[str, Any]:
         monitor=monitored(monitor),
         patience=options["patience"],
         separable=mix is None,
-        optimizer=optimizer(options, len(data.train)),
-        loss=entropy(label_smoothing=0.0 if options["network"] == "small" else 0.1),
+        **compiling(run, len(data.train), classes),
         metrics=class_balance.watched(accuracy, classes, monitor),
     )
     sureness.settle(run, data, network, assembled)
@@ -93,16 +92,23 @@ def growing(epochs: int) -> list[int]:
     return [64 if 7 * epoch < 3 * epochs else 96 if 7 * epoch < 6 * epochs else 128 for epoch in range(epochs)]
 
 
-def optimizer(options, number: int):
-    """RMSprop for `small`, as published; AdamW for the others; the rate of both falls along a cosine."""
+def compiling(run, number: int, classes: int) -> dict[str, Any]:
+    """Optimizer and loss: RMSprop for `small`, as published."""
     import keras
 
-    from convmedia.models.losses.optimizers import warm_cosine
+    from convmedia.apps.classification.initial_weights import from_scratch
+    from convmedia.models.losses.optimizers import ConvolutionMuon, Recipe
 
+    recipes = {
+        "muon": Recipe(ConvolutionMuon, 4e-3, decay=0.05, smoothing=0.1, warmup_epochs=3),
+        "adamw": Recipe(keras.optimizers.AdamW, 1.5e-3, decay=0.05, smoothing=0.1, warmup_epochs=3),
+        "small": Recipe(keras.optimizers.RMSprop, 1e-3, warmup_epochs=3),
+    }
+    options = run.arguments
+    recipe = recipes["small" if options["network"] == "small" else run.record["optimizer"]]
     steps = max(number // options["batch_size"], 1)
-    peak = 1.0 if options["weights"] == "none" else 0.3  # fine-tuning changes what is there by small steps
-    greatest = (1e-3 if options["network"] == "small" else 1.5e-3) * peak
-    rate = warm_cosine(greatest, options["epochs"] * steps, min(steps * 3, 500))
-    if options["network"] == "small":
-        return keras.optimizers.RMSprop(rate)
-    return keras.optimizers.AdamW(rate, weight_decay=0.05)
+    entropy = keras.losses.BinaryCrossentropy if classes == 2 else keras.losses.CategoricalCrossentropy
+    return {
+        "optimizer": recipe.optimizer(options["epochs"], steps, share=1.0 if from_scratch(run) else 0.3),
+        "loss": entropy(label_smoothing=recipe.smoothing),
+    }

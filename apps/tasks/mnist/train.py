@@ -15,7 +15,7 @@ def train_run(run) -> dict[str, Any]:
 def train_one(run) -> dict[str, Any]:
     """One training; what is wrong with its arguments is said before anything is written."""
     from convmedia.apps.classification.evaluation import say_problems
-    from convmedia.apps.classification.initial_weights import first_network
+    from convmedia.apps.classification.initial_weights import first_network, optimizer_name
     from convmedia.data.datasets import digits
 
     options = run.arguments
@@ -67,7 +67,7 @@ def trained(run, data, network) -> dict[str, Any]:
         monitor=monitored(monitor),
         patience=options["patience"],
         separable=True,
-        **compiling(run, options["epochs"] * steps),
+        **compiling(run, steps),
         metrics=class_balance.watched(keras.metrics.CategoricalAccuracy, len(data.labels), monitor),
     )
     sureness.settle(run, data, network, assembled)
@@ -76,26 +76,20 @@ def trained(run, data, network) -> dict[str, Any]:
     return record
 
 
-def optimizer_name(run) -> str:
-    """What is recorded as a training begins: "muon" from scratch, "adamw" where it changes weights that are there by
-    small steps. Runs of before this was recorded have AdamW."""
-    recorded = run.record.get("optimizer", "adamw")
-    return ("muon" if run.arguments["weights"] == "none" else "adamw") if run.fresh else recorded
-
-
 def compiling(run, steps: int) -> dict[str, Any]:
-    """Optimizer and loss of a training of so many steps; its rate falls along a cosine."""
+    """Optimizer and loss of a training of so many steps an epoch."""
     import keras
 
-    from convmedia.models.losses.optimizers import ConvolutionMuon, warm_cosine
+    from convmedia.apps.classification.initial_weights import from_scratch
+    from convmedia.models.losses.optimizers import ConvolutionMuon, Recipe
 
-    entropy = keras.losses.CategoricalCrossentropy
-    if run.record["optimizer"] == "muon":
-        rate = warm_cosine(4e-3, steps, min(steps // 10, 500))
-        return {"optimizer": ConvolutionMuon(rate, weight_decay=0.01), "loss": entropy(label_smoothing=0.02)}
-    peak = 2e-3 if run.arguments["weights"] == "none" else 1e-3
-    rate = warm_cosine(peak, steps, min(steps // run.arguments["epochs"], 500))
-    return {"optimizer": keras.optimizers.AdamW(rate, weight_decay=0.01), "loss": entropy()}
+    recipes = {
+        "muon": Recipe(ConvolutionMuon, 4e-3, decay=0.01, smoothing=0.02),
+        "adamw": Recipe(keras.optimizers.AdamW, 2e-3, decay=0.01, warmup_epochs=1),
+    }
+    recipe = recipes[run.record["optimizer"]]
+    optimizer = recipe.optimizer(run.arguments["epochs"], steps, share=1.0 if from_scratch(run) else 0.5)
+    return {"optimizer": optimizer, "loss": keras.losses.CategoricalCrossentropy(label_smoothing=recipe.smoothing)}
 
 
 def prepared_examples(run, data):

@@ -26,14 +26,14 @@ from convmedia.data.storage.files import digest
 from convmedia.models import load
 from convmedia.models.answer import PICTURE
 from convmedia.models.export.exporter import write_examples
-from convmedia.models.losses.optimizers import warm_cosine
+from convmedia.models.losses.optimizers import Recipe
 from convmedia.models.losses.style_losses import Extractor, gram_loss, mean_gram
 from convmedia.models.losses.style_objective import grams_of
 from convmedia.models.networks.stylization import painter
 from convmedia.models.saving.assembly import assemble
 
 APP = "style-transfer"
-RATE = 2e-3  # greatest learning rate of Adam
+RECIPE = Recipe(keras.optimizers.Adam, 2e-3, clip=1.0, most_warmup=100)
 EPOCH = 400  # windows, where the photos are fewer
 SHRINKS = (1.0, 0.75, 0.5)
 LEAST_PX = 64  # smaller photos are left out
@@ -83,7 +83,7 @@ def trained(run: Run, data: patches.HighResolution, paintings: Sequence[np.ndarr
     model = assemble(network, app=APP, labels=None, input=PICTURE, details=details, beside=beside)
     bank = patches.Patches(data.train, [window_recipe.windows(options["side"])], SHRINKS)
     number = options["limit"] or max(len(bank), EPOCH)
-    steps = max(number // options["batch_size"], 1) * options["epochs"]
+    steps = max(number // options["batch_size"], 1)
     inputs, targets = validation(data, options["side"], styles)
     history = trainer.fit(
         network,
@@ -98,7 +98,7 @@ def trained(run: Run, data: patches.HighResolution, paintings: Sequence[np.ndarr
         keep=lambda: run.keep(model),
         monitor="val_loss",
         separable=True,
-        optimizer=keras.optimizers.Adam(warm_cosine(RATE, steps, min(steps // 10, 100)), global_clipnorm=1.0),
+        optimizer=RECIPE.optimizer(options["epochs"], steps),
         loss=Perceptual(seen, paintings, tuple(options[name] for name in WEIGHTS)),
     )
     write_examples(run.folder / "examples.npz", [middle(photo, 96) for photo in data.train[:12]])

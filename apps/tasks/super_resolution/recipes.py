@@ -1,7 +1,7 @@
 """How networks that enlarge pictures learn: patches, loss, validation. On every backend, from arrays in memory."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ from convmedia.data.augmentation.patch_recipe import Degradation
 from convmedia.data.datasets import patches
 from convmedia.data.transforms import bicubic
 from convmedia.models.losses import metrics
-from convmedia.models.losses.optimizers import ConvolutionMuon, warm_cosine
+from convmedia.models.losses.optimizers import ConvolutionMuon, Recipe
 
 LEAST_ERROR = 1e-5  # 50 dB: flat patches, which have less, count no more than this
 VALIDATION_PX = 144  # side of what is cut out of the middle of each held-out picture
@@ -26,24 +26,19 @@ class Training:
     Attributes:
         size_px: side of the high-resolution patches, a multiple of 2, 3 and 4; for networks of RGB times scale / 2.
         context_px: how much wider inputs are than targets, so that no padding is seen.
-        rate: greatest learning rate.
         loss: of pixels in 0..1, a name that Keras knows or a function.
-        optimizer: its class.
-        clip: most of the gradient's norm, or None.
+        recipe: how the weights change.
     """
 
     size_px: int
-    rate: float
     loss: str | Callable
-    optimizer: type[keras.optimizers.Optimizer]
+    recipe: Recipe
     context_px: int = 0
-    clip: float | None = None
 
-    def compiling(self, steps: int) -> dict[str, Any]:
-        """What `keras.Model.compile` takes, for a training of so many steps."""
-        rate = warm_cosine(self.rate, steps, min(steps // 10, 200))
+    def compiling(self, epochs: int, steps: int) -> dict[str, Any]:
+        """What `keras.Model.compile` takes, for a training of so many epochs of so many steps."""
         return {
-            "optimizer": self.optimizer(rate, global_clipnorm=self.clip),
+            "optimizer": self.recipe.optimizer(epochs, steps),
             "loss": on_centre(keras.losses.get(self.loss)),
             "metrics": [keras.metrics.MeanMetricWrapper(on_centre(decibels), name="psnr")],
         }
@@ -104,11 +99,13 @@ def decibels(truth, answer):
     return -10.0 * ops.log10(ops.mean(error, axis=(1, 2, 3)) + 1e-8)
 
 
+ADAM = Recipe(keras.optimizers.Adam, 1e-3, most_warmup=200)
+MUON = Recipe(ConvolutionMuon, 2e-3, most_warmup=200)
 TRAININGS = {
-    "srcnn": Training(72, 1e-3, "mean_squared_error", keras.optimizers.Adam, context_px=12),
-    "srcnn-9-1-5": Training(72, 1e-3, "mean_squared_error", keras.optimizers.Adam, context_px=12),
+    "srcnn": Training(72, "mean_squared_error", ADAM, context_px=12),
+    "srcnn-9-1-5": Training(72, "mean_squared_error", ADAM, context_px=12),
     # Clipping is what lets it learn fast (Kim et al. 2016, section 3.2).
-    "vdsr": Training(48, 2e-3, log_error, ConvolutionMuon, clip=1.0),
-    "carn": Training(96, 2e-3, "mean_absolute_error", ConvolutionMuon),
-    "carn-m": Training(96, 2e-3, "mean_absolute_error", ConvolutionMuon),
+    "vdsr": Training(48, log_error, replace(MUON, clip=1.0)),
+    "carn": Training(96, "mean_absolute_error", MUON),
+    "carn-m": Training(96, "mean_absolute_error", MUON),
 }

@@ -121,7 +121,7 @@ def trained(run: Run, data: patches.HighResolution, scales: list[int], training:
         monitor="val_psnr",
         patience=options["patience"],
         separable=True,
-        **training.compiling(options["epochs"] * steps),
+        **training.compiling(options["epochs"], steps),
     )
     figures = {f"x{scale}": measured(load(path, app=APP), data, row.kind, scale) for scale, path in files.items()}
     write_examples(run.folder / "examples.npz", [middle(decoding.decode(path), 64) for path in data.train_files[:12]])

@@ -21,6 +21,7 @@ needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="torch is no
 # state of each is left in a folder. Arguments: the backend, that folder, a line for each training.
 TRAININGS = """
 import contextlib, os, shlex, shutil, sys
+from dataclasses import replace
 from pathlib import Path
 from convmedia.apps.cli.backend import use_backend
 from convmedia.apps.cli.entry import exit_code
@@ -46,7 +47,7 @@ def finish(run, *arguments, **changes):
 
 run_folder.Run.finish = finish
 audio_pipeline.EPOCH_EXAMPLES = 1
-style_train.RATE = 1e-4  # Adam makes steps of this size of differences of rounding
+style_train.RECIPE = replace(style_train.RECIPE, rate=1e-4)  # Adam makes steps of this size of differences of rounding
 together = distributed.place() is not None
 if sys.argv[1] == "jax":  # trained only: measuring and reporting are the same in one process and in two
 

@@ -30,7 +30,7 @@ from convmedia.models.formats import formats, runtimes
 from convmedia.models.preprocessing.resize import Resize
 
 RANDOM = np.random.default_rng(0)
-OF_KERAS = {name: row for name, row in BACKBONES.items() if row.builder}
+OF_KERAS = {name: row for name, row in BACKBONES.items() if not row.ours}
 NOT_V3 = [name for name in OF_KERAS if not name.startswith("mobilenet-v3")]
 
 
@@ -48,12 +48,12 @@ def prepared(batch: np.ndarray, layers: list[keras.layers.Layer]) -> np.ndarray:
     return keras.ops.convert_to_numpy(batch)
 
 
-def test_the_table_holds_every_classifier_of_keras_and_squeezenet():
+def test_the_table_holds_every_classifier_of_keras_and_three_of_ours():
     builders = {name for name, value in vars(keras.applications).items() if inspect.isfunction(value)}
-    assert sorted(row.builder for row in BACKBONES.values()) == sorted([*builders, ""])
-    assert next(iter(BACKBONES)) == "vgg16"
+    assert sorted(row.builder for row in OF_KERAS.values()) == sorted(builders)
+    assert set(BACKBONES) - set(OF_KERAS) == {"efficientnet-lite0", "mobilenet-v2", "squeezenet"}
     for name, row in OF_KERAS.items():
-        assert name.replace("-", "") == row.builder.lower()
+        assert name.removeprefix("keras-").replace("-", "") == row.builder.lower()
 
 
 @pytest.mark.parametrize("name", NOT_V3)  # which asks nobody
@@ -121,7 +121,7 @@ def test_a_side_that_is_too_small_is_refused(name, side):
 def test_an_unknown_name_brings_the_nearest():
     with pytest.raises(InputError, match="'VGG-16'; did you mean vgg16"):
         backbone("VGG-16", "none")
-    with pytest.raises(InputError, match="'qqq'; choose one of vgg16, vgg19"):
+    with pytest.raises(InputError, match="'qqq'; choose one of efficientnet-lite0, mobilenet-v2"):
         preparation("qqq")
 
 
@@ -154,7 +154,7 @@ def test_a_saved_preparation_gives_the_same_numbers(styles, tmp_path):
 
 
 def test_an_unknown_style_is_an_error():
-    with pytest.raises(ValueError, match="caffe, tf or torch; received 'bgr'"):
+    with pytest.raises(ValueError, match="caffe, tf, torch or lite; received 'bgr'"):
         BackboneInput("bgr")
 
 

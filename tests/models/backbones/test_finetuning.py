@@ -44,7 +44,9 @@ EXPECTED = {
     "inception-v3": [f"mixed{n}" for n in range(11)],
     "xception": [f"block{n}" for n in range(1, 15)],
     "mobilenet": ["conv1", *(f"conv_{n}" for n in range(1, 14))],
-    "mobilenet-v2": ["Conv1", "expanded_conv", *(f"block_{n}" for n in range(1, 17)), "Conv_1"],
+    "efficientnet-lite0": ["stem", *(f"stage{n}" for n in range(1, 8)), "top"],
+    "mobilenet-v2": ["stem", *(f"stage{n}" for n in range(1, 8)), "top"],
+    "keras-mobilenet-v2": ["Conv1", "expanded_conv", *(f"block_{n}" for n in range(1, 17)), "Conv_1"],
     "efficientnet-b0": ["stem", *(f"block{n}" for n in range(1, 8)), "top"],
     "convnext-tiny": [
         "stem",

@@ -208,10 +208,11 @@ def fitted_on_others(
     others = seen(pictures)
     kernel, bias = apart(inside, others)
     logits = held @ kernel + bias
-    limit = threshold(logits, probabilities)
+    judged = judged_by_the_rest(inside, others)
+    limit = threshold(logits, probabilities, judged)
     shares = {
         "validation": float((logits - np.log(probabilities.max(1)) > limit).mean()),
-        "others": float((judged_by_the_rest(inside, others) > limit).mean()),
+        "others": float((judged > limit).mean()),
     }
     run.write(none_of_these={"others": named, "pictures": len(others), "abstained": shares})
     say(
@@ -274,12 +275,17 @@ def judged_by_the_rest(inside: np.ndarray, others: np.ndarray) -> np.ndarray:
     return logits
 
 
-def threshold(logits: np.ndarray, probabilities: np.ndarray) -> float:
+def threshold(logits: np.ndarray, probabilities: np.ndarray, others: np.ndarray) -> float:
     """What is to be taken from the logits of "none of these", so that it is the most probable label of at most
     `ABSTAINED` of these pictures: q / (1 - q) is above the greatest p where the logit is above its logarithm.
 
+    Where so small a share is less than one picture, their greatest value tells little of others like them; the
+    threshold is then up to halfway from it to what all but as small a share of the other things lie above.
+
     Args:
-        logits: (n,). probabilities: (n, labels).
+        logits: (n,). probabilities: (n, labels). others: (m,), logits of other things that were not fitted on.
     """
     beyond = logits - np.log(probabilities.max(1))
-    return float(np.quantile(beyond, 1 - ABSTAINED, method="higher")) + 1e-3  # more than float32 rounds off
+    least = float(np.quantile(beyond, 1 - ABSTAINED, method="higher")) + 1e-3  # more than float32 rounds off
+    room = max(float(np.quantile(others, ABSTAINED)) - least, 0.0)
+    return least + room / 2 * max(1 - ABSTAINED * len(logits), 0.0)

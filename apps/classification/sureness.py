@@ -209,6 +209,9 @@ def fitted_on_others(
     kernel, bias = apart(inside, others)
     logits = held @ kernel + bias
     judged = judged_by_the_rest(inside, others)
+    beyond = np.concatenate([logits, judged]) - threshold(logits, probabilities, judged)
+    steeper = 1 / temperature(shared(beyond), which(held, others))  # the threshold moved what the fit was sure of
+    kernel, bias, logits, judged = (steeper * value for value in (kernel, bias, logits, judged))
     limit = threshold(logits, probabilities, judged)
     shares = {
         "validation": float((logits - np.log(probabilities.max(1)) > limit).mean()),
@@ -263,6 +266,12 @@ def regression():
 
 def which(inside: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.repeat([0, 1], [len(inside), len(others)])
+
+
+def shared(logits: np.ndarray) -> np.ndarray:
+    """Logits of "none of these", (n,), as the probabilities of what is not so and of what is, (n, 2)."""
+    none = 1 / (1 + np.exp(-logits))
+    return np.stack([1 - none, none], 1)
 
 
 def judged_by_the_rest(inside: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -156,14 +156,14 @@ def test_a_run_abstains_and_its_exported_files_do(stripes, abstaining, tmp_path)
     rng = np.random.default_rng(99)
     noise = [np.asarray(Image.fromarray(rng.integers(0, 256, (6, 6, 3)).astype("uint8")).resize((96, 96), 0))]
     pictures = [np.asarray(Image.open(file)) for file in files] + noise * 2
-    answers = model.predict(np.stack(pictures))
+    answers = model.finite(np.stack(pictures))
     assert answers.sum(1) == pytest.approx(1.0, abs=1e-5)
     assert answers[-1].argmax() == 2 and (answers[:-2].argmax(1) != 2).mean() > 0.7
     parity = export(model, ["onnx", "litert"], abstaining / "export", pictures)
     assert {name: one["same_top1"] for name, one in parity.items()} == {"onnx": 1.0, "litert": 1.0}
     for runtime in ("onnx", "litert"):
         file = exported(abstaining, runtime=runtime)
-        assert file.predict(np.stack(pictures)) == pytest.approx(answers, abs=1e-4)
+        assert file.finite(np.stack(pictures)) == pytest.approx(answers, abs=1e-4)
 
 
 def test_the_file_is_the_uncalibrated_one_at_the_temperature_that_the_run_names(stripes, tmp_path):
@@ -174,7 +174,7 @@ def test_the_file_is_the_uncalibrated_one_at_the_temperature_that_the_run_names(
     fitted = record["calibration"]["temperature"]
     assert fitted == calibrated.details["temperature"] and abs(np.log(fitted)) > 0.02
     pictures = np.stack([np.asarray(Image.open(file)) for file in sorted((stripes / "set").rglob("*.png"))])
-    before, after = plain.predict(pictures).astype("float64"), calibrated.predict(pictures)
+    before, after = plain.finite(pictures).astype("float64"), calibrated.finite(pictures)
     raised = before ** (1 / fitted)
     assert after == pytest.approx(raised / raised.sum(1, keepdims=True), abs=1e-4)
     report = (run / "report.html").read_text()
@@ -199,9 +199,9 @@ def test_what_speaks_for_none_of_these_is_explained(stripes, abstaining):
 
 def test_a_finished_run_that_is_continued_keeps_its_file(stripes, abstaining):
     pictures = np.stack([np.asarray(Image.open(file)) for file in sorted((stripes / "set").rglob("*.png"))])
-    before = load(abstaining).predict(pictures)
+    before = load(abstaining).finite(pictures)
     assert entry.exit_code(transfer.command, ["train", "--out", str(abstaining), "--resume"]) == 0
-    assert load(abstaining).predict(pictures) == pytest.approx(before, abs=1e-4)
+    assert load(abstaining).finite(pictures) == pytest.approx(before, abs=1e-4)
 
 
 @pytest.mark.parametrize("given", ["nowhere", ""])

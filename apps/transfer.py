@@ -54,6 +54,12 @@ class Options(PhotoOptions):
     side: Annotated[int | None, typer.Option(min=32, help="px of the squares it sees; default the backbone's.")] = None
     mirror: Annotated[bool, typer.Option(help="Stage 1 also on the features of each picture's mirror image.")] = True
     blocks: Annotated[int, typer.Option(min=0, help="Stage 2 trains so many of the backbone's upper blocks.")] = 2
+    flips: Annotated[
+        bool,
+        typer.Option(
+            help="Answer with the mean of a picture and its mirror image, twice the work, where validation is better."
+        ),
+    ] = False
     epochs: Annotated[int, typer.Option(min=0, max=4096, help="Of stage 2; 0 leaves it out.")] = 4
     augment: Augment = "light"
     rate: Annotated[float, typer.Option(min=0, help="Stage 2's greatest learning rate; --find-lr helps.")] = 3e-5

@@ -8,6 +8,7 @@ from convmedia.apps.classification.evaluation import measure, print_figures, raw
 from convmedia.apps.cli.inputs import KERAS, answering
 from convmedia.apps.console.progress import progress
 from convmedia.apps.runs.record import fold_of, group_of
+from convmedia.apps.training.distillation import Teacher
 from convmedia.data.augmentation import stateless_random
 from convmedia.data.augmentation.catalogue import PHOTOS
 from convmedia.data.datasets import photos
@@ -45,7 +46,15 @@ def targets(truth: np.ndarray, classes: int) -> np.ndarray:
     return truth[:, None].astype("float32") if classes == 2 else np.eye(classes, dtype="float32")[truth]
 
 
-def example_of(bank: photos.Decoded, wanted: np.ndarray, prepared, recipe, mix=None, sides: Sequence[int] = ()):
+def example_of(
+    bank: photos.Decoded,
+    wanted: np.ndarray,
+    prepared,
+    recipe,
+    mix=None,
+    sides: Sequence[int] = (),
+    teacher: Teacher | None = None,
+):
     """(indices, seed) to augmented inputs and targets, for tf.data.
 
     Args:
@@ -54,6 +63,7 @@ def example_of(bank: photos.Decoded, wanted: np.ndarray, prepared, recipe, mix=N
         recipe: (batch, seed) to batch, or None.
         mix: (batch, targets, seed) to both, or None.
         sides: px, of the squares that each epoch trains on; none for those of the bank.
+        teacher: whose answers to the augmented pictures are part of the targets.
     """
     import tensorflow as tf
 
@@ -64,6 +74,8 @@ def example_of(bank: photos.Decoded, wanted: np.ndarray, prepared, recipe, mix=N
         batch = recipe(batch, seed) if recipe else tf.cast(batch, tf.float32)
         if mix:
             batch, target = mix(batch, target, tf.random.experimental.stateless_fold_in(seed, 1 << 20))
+        if teacher:
+            target = teacher.pictures(batch, target)
         if sides:
             side = of_epoch[tf.minimum(stateless_random.epoch_of(seed), len(sides) - 1)]
             batch = tf.image.resize(batch, [side, side], "area")

@@ -177,7 +177,11 @@ def told(report: "Report", run: Run, labels: Sequence[str], probabilities: np.nd
         f"of {len(truth):,} test pictures, the error of {BINS} bins of equal width."
     )
     report.table("Temperature", ("calibration", "test loss", "expected calibration error"), rows, note)
-    report.figure("Calibration before", reliability(before, truth), "Answers with one of the labels, as they were before the temperature.")
+    report.figure(
+        "Calibration before",
+        reliability(before, truth),
+        "Answers with one of the labels, as they were before the temperature.",
+    )
 
 
 def seen_by(model: keras.Model, network: keras.Model, scoring: keras.layers.Layer) -> Callable[..., np.ndarray]:

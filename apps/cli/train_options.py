@@ -11,6 +11,7 @@ import typer
 
 from convmedia.apps.cli.choices import choice
 from convmedia.apps.cli.early_checks import (
+    model_given,
     others_given,
     to_begin,
     weights_given,
@@ -79,6 +80,17 @@ Weights = Annotated[
     str,
     typer.Option(
         callback=weights_given, help="Start from a run folder, a .keras file or shipped weights by name: fine-tuning."
+    ),
+]
+
+
+TeacherOption = Annotated[
+    str | None,
+    typer.Option(
+        "--teacher",
+        callback=model_given,
+        help="Distillation: learn from the answers of another model of the same labels, too. A run folder, a .keras "
+        "file or a shipped name.",
     ),
 ]
 
@@ -185,6 +197,7 @@ class LabelOptions(TrainOptions):
     folds: Folds = False
     fold: Fold = None
     weights: Weights = "none"
+    teacher: TeacherOption = None
     limit: Limit = None
     class_weights: ClassWeights = True
     patience: Patience = None

@@ -187,7 +187,7 @@ def fit(
         InputError: the training diverged and there is nothing to keep.
     """
     if "precision" not in run.record:
-        run.write(precision=precision_here(precision))
+        run.write(precision=precision_here(precision, network))
     choice = Choice(monitor, patience, beat, settled)
     digests = {name: value for name, value in run.record.items() if "digest" in name}
     with distributed.scope(min(batch_size, number), digests, compiling) as devices:

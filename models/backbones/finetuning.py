@@ -17,6 +17,7 @@ import numpy as np
 from keras import layers, ops
 
 from convmedia.models.keras_internals import flattened_layers, variable_index
+from convmedia.models.networks.photos import BothWays, MeanOfWays
 
 # By how a backbone's name begins: what tells the block in the name of a layer. A layer without it belongs to the
 # block of the layer before it, in the inceptions (`CLOSING`), where merging layers bear the names, of the one after.
@@ -40,15 +41,19 @@ BLOCKS = {
 CLOSING = ("inception-v3", "inception-resnet")
 
 
-def features(network: keras.Model, side: int | None = None) -> keras.Model:
+def features(network: keras.Model, side: int | None = None, flips: bool = False) -> keras.Model:
     """The pooled maps of a network: (batch, height, width, 3) prepared pictures to (batch, maps).
 
     Args:
         side: px; when given, the maps of pictures of that side are not averaged but flattened (Chollet 2017, 5.3).
+        flips: answer with the mean of the picture's features and its mirror image's, never while training.
     """
     inputs = keras.Input((side, side, 3))
     pool = layers.Flatten(name="flatten") if side else layers.GlobalAveragePooling2D(name="pool")
-    return keras.Model(inputs, pool(network(inputs)), name="features")
+    if not flips:
+        return keras.Model(inputs, pool(network(inputs)), name="features")
+    pooled = pool(network(BothWays(name="both_ways")(inputs)))
+    return keras.Model(inputs, MeanOfWays(name="mean_of_ways")(pooled), name="features")
 
 
 def head(size: int, classes: int, hidden: int = 0, dropout: float = 0.0, l2: float = 0.0) -> keras.Model:

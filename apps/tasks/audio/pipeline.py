@@ -7,6 +7,7 @@ import numpy as np
 from convmedia.apps.console.progress import progress
 from convmedia.apps.console.terminal import say
 from convmedia.apps.training import class_balance
+from convmedia.apps.training.distillation import Teacher
 from convmedia.data.audio.mel import Spectrum
 from convmedia.data.augmentation.catalogue import SOUNDS
 from convmedia.data.augmentation.stateless_random import uniform
@@ -49,8 +50,10 @@ class PreparedClips:
         separable: whether an example of a batch is made without the others: where they are not mixed.
     """
 
-    def __init__(self, data: sounds.Sounds, spectrum: Spectrum, size: int, augment: str):
-        self.spectrum, self.size = spectrum, size
+    def __init__(
+        self, data: sounds.Sounds, spectrum: Spectrum, size: int, augment: str, teacher: Teacher | None = None
+    ):
+        self.spectrum, self.size, self.teacher = spectrum, size, teacher
         with progress("reading sounds") as update:
             self.bank = waveform_cache.Recordings(data.train, spectrum.sample_rate, update)
         with progress("reading validation") as update:
@@ -73,6 +76,9 @@ class PreparedClips:
         if self.waveforms:
             batch = self.waveforms(batch, wave)
         inputs, wanted = self.prepared(*batch), tf.gather(tf.constant(self.targets), indices)
+        if self.teacher:
+            windows, heard = batch
+            wanted = self.teacher.sounds(windows, heard, wanted)
         return self.spectrograms(inputs, wanted, spectrogram) if self.spectrograms else (inputs, wanted)
 
     def validation(self, batch_size: int = 50):

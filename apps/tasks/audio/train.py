@@ -32,8 +32,9 @@ def train_one(run) -> dict[str, Any]:
 
     from convmedia.apps.tasks.audio import pipeline
     from convmedia.apps.tasks.audio.sets import loaded
-    from convmedia.apps.training import trainer
+    from convmedia.apps.training import distillation, trainer
     from convmedia.models import load
+    from convmedia.models.networks import sounds as network_sounds
     from convmedia.models.networks.catalogue import SOUNDS
 
     options = run.arguments
@@ -45,11 +46,13 @@ def train_one(run) -> dict[str, Any]:
     network = build(spectrum.frames(size), spectrum.bands, len(data.labels), several=data.several)
     if options["weights"] != "none":
         trainer.start_from(network, load(options["weights"], app=run.record["app"]), data.labels)
-    with run.begin(labels=list(data.labels), data_digest=data.digest):
-        return trained(run, data.limited(options["limit"], options["seed"]), network, spectrum, size)
+    heard = network_sounds.sound(spectrum.sample_rate, size)
+    teacher = distillation.teacher_of(options, data.labels, **heard)
+    with run.begin(labels=list(data.labels), data_digest=data.digest, **distillation.facts(teacher)):
+        return trained(run, data.limited(options["limit"], options["seed"]), network, spectrum, size, teacher)
 
 
-def trained(run, data, network, spectrum, size) -> dict[str, Any]:
+def trained(run, data, network, spectrum, size, teacher=None) -> dict[str, Any]:
     """Fit, report, save: the run's record."""
     import keras
 
@@ -60,7 +63,7 @@ def trained(run, data, network, spectrum, size) -> dict[str, Any]:
     from convmedia.models.networks import sounds as network_sounds
 
     options = run.arguments
-    examples = pipeline.PreparedClips(data, spectrum, size, options["augment"])
+    examples = pipeline.PreparedClips(data, spectrum, size, options["augment"], teacher)
     details = {name: options[name] for name in ("network", "seed", "split", "fold")}
     model = network_sounds.whole(
         network, spectrum, size, *examples.moments, app=run.record["app"], labels=list(data.labels), details=details

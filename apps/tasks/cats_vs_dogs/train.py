@@ -16,17 +16,19 @@ def train_one(run) -> dict[str, Any]:
     """One training."""
     from convmedia.apps.classification import photo_pipeline, sureness
     from convmedia.apps.classification.initial_weights import first_network, optimizer_name
+    from convmedia.apps.training import distillation
 
     options = run.arguments
     data = photo_pipeline.loaded(options["data"], options.get("group"), options.get("fold"))
     data = data.required("train", "validation", "test")
-    network = first_network(run, data.labels)
+    network, teacher = first_network(run, data.labels), distillation.teacher_of(options, data.labels, kind="image")
     labels = sureness.labels_of(options, data.labels)
-    with run.begin(labels=labels, data_digest=data.digest, optimizer=optimizer_name(run)):
-        return trained(run, data.limited(options["limit"], options["seed"]), network)
+    facts = {"labels": labels, "data_digest": data.digest, **distillation.facts(teacher)}
+    with run.begin(**facts, optimizer=optimizer_name(run)):
+        return trained(run, data.limited(options["limit"], options["seed"]), network, teacher)
 
 
-def trained(run, data, network) -> dict[str, Any]:
+def trained(run, data, network, teacher=None) -> dict[str, Any]:
     """Fit, report, save: the run's record."""
     from functools import partial
 
@@ -57,11 +59,12 @@ def trained(run, data, network) -> dict[str, Any]:
     monitor = options.get("monitor", "accuracy")
     weights = class_balance.class_weights(data.train.truth, classes, options.get("class_weights", False))
     accuracy = keras.metrics.BinaryAccuracy if classes == 2 else keras.metrics.CategoricalAccuracy
+    example = photo_pipeline.example_of(bank, wanted, scaled, recipe, mix, sides, teacher)
     history = trainer.fit(
         network,
         run,
         len(data.train),
-        class_balance.weighted(photo_pipeline.example_of(bank, wanted, scaled, recipe, mix, sides), weights),
+        class_balance.weighted(example, weights),
         epochs=options["epochs"],
         batch_size=options["batch_size"],
         seed=options["seed"],

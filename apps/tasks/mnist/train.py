@@ -16,6 +16,7 @@ def train_one(run) -> dict[str, Any]:
     """One training; what is wrong with its arguments is said before anything is written."""
     from convmedia.apps.classification.evaluation import say_problems
     from convmedia.apps.classification.initial_weights import first_network, optimizer_name
+    from convmedia.apps.training import distillation
     from convmedia.data.datasets import digits
 
     options = run.arguments
@@ -23,12 +24,13 @@ def train_one(run) -> dict[str, Any]:
         data = digits.load(options["data"], update, options.get("group"), options.get("fold"))
     data = data.required("train", "validation", "test")
     say_problems(data)
-    network = first_network(run, data.labels)
-    with run.begin(labels=list(data.labels), data_digest=data.digest, optimizer=optimizer_name(run)):
-        return trained(run, data.limited(options["limit"], options["seed"]), network)
+    network, teacher = first_network(run, data.labels), distillation.teacher_of(options, data.labels, kind="image")
+    facts = {"labels": list(data.labels), "data_digest": data.digest, **distillation.facts(teacher)}
+    with run.begin(**facts, optimizer=optimizer_name(run)):
+        return trained(run, data.limited(options["limit"], options["seed"]), network, teacher)
 
 
-def trained(run, data, network) -> dict[str, Any]:
+def trained(run, data, network, teacher=None) -> dict[str, Any]:
     """Fit, report, save: the run's record."""
     from functools import partial
 
@@ -57,7 +59,7 @@ def trained(run, data, network) -> dict[str, Any]:
         network,
         run,
         number,
-        class_balance.weighted(examples.example, weights),
+        class_balance.weighted(taught(examples.example, teacher), weights),
         epochs=options["epochs"],
         batch_size=options["batch_size"],
         seed=options["seed"],
@@ -74,6 +76,18 @@ def trained(run, data, network) -> dict[str, Any]:
     record = finish(run, "Handwritten digits", data, history, pipeline.measure, pipeline.filters_drawn)
     (run.folder / "checkpoint" / "examples.npz").unlink(missing_ok=True)
     return record
+
+
+def taught(example, teacher):
+    """An `example` whose targets have the teacher's share; it is given back where there is no teacher."""
+    if teacher is None:
+        return example
+
+    def mixed(indices, seed):
+        inputs, wanted = example(indices, seed)
+        return inputs, teacher.pictures(255.0 * inputs, wanted)
+
+    return mixed
 
 
 def compiling(run, steps: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from keras import ops
 
 from convmedia.apps.console.progress import progress
 from convmedia.apps.training import distributed
+from convmedia.apps.training.mixed_precision import twin
 from convmedia.data.datasets.photos import EDITION, Decoded, Split
 from convmedia.data.storage import arrays, cache
 from convmedia.data.storage.files import replacing
@@ -56,7 +57,7 @@ def read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
 
 def computed(frozen, backbone: str, bank: Decoded, mirrored: bool, places: np.ndarray) -> np.ndarray:
     """The features of the pictures at `places`, batch by batch, with a bar."""
-    answer = in_inference(frozen)
+    answer = in_inference(twin(frozen, "float32"))
     found = np.empty((len(places), frozen.output_shape[-1]), "float32")
     with progress("features") as update:
         for start in range(0, len(places), BATCH):

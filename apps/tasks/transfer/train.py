@@ -14,8 +14,8 @@ from convmedia.apps.console.progress import said_if_long
 from convmedia.apps.console.terminal import percent, say, table, tell
 from convmedia.apps.reporting.shares import counted
 from convmedia.apps.runs.run_folder import Run
-from convmedia.apps.tasks.transfer import feature_cache
-from convmedia.apps.training import distributed, trainer
+from convmedia.apps.tasks.transfer import feature_cache, flips
+from convmedia.apps.training import distillation, distributed, trainer
 from convmedia.apps.training.checkpoints import Choice, best_epoch, monitored
 from convmedia.apps.training.class_balance import class_weights, watched, weighted
 from convmedia.apps.training.mixed_precision import precision_here, twin
@@ -43,12 +43,21 @@ class Parts:
         self.frozen = finetuning.features(self.backbone)
         self.head = finetuning.head(self.frozen.output_shape[-1], len(self.labels), l2=HEAD_L2)
         self.network = finetuning.joined(self.frozen, self.head)
-        details = {"network": options["backbone"], "side": side, "seed": options["seed"]}
+        self.details = {"network": options["backbone"], "side": side, "seed": options["seed"]}
+        self.side = side
         preparation = catalogue.preparation(options["backbone"], side)
         self.assembled = partial(assemble, preparation=preparation, app="transfer", input=PICTURE)
-        self.model = self.assembled(self.network, labels=self.labels, details=details)
-        self.side = side
+        self.model = self.whole(self.network)
         self.monitor = options.get("monitor", "accuracy")
+        self.teacher = distillation.teacher_of(options, self.labels, kind="image")
+
+    def whole(self, network: keras.Model, **facts: Any) -> keras.Model:
+        """What is saved of a network of prepared pictures.
+
+        Args:
+            facts: further details of it.
+        """
+        return self.assembled(network, labels=self.labels, details={**self.details, **facts})
 
     def read(self, data: Pictures, options) -> None:
         """Take the training and validation pictures; they are decoded when they are first asked for."""
@@ -75,7 +84,8 @@ class Parts:
     def example(self, augment: str):
         """(indices, seed) to prepared inputs, targets and, where they differ, weights of a stage 2 batch."""
         recipe = photo_pipeline.recipe_of(augment)
-        return weighted(photo_pipeline.example_of(self.train, self.targets, self.as_input, recipe), self.weights)
+        example = photo_pipeline.example_of(self.train, self.targets, self.as_input, recipe, teacher=self.teacher)
+        return weighted(example, self.weights)
 
 
 def train_run(run: Run) -> dict[str, Any]:
@@ -92,7 +102,8 @@ def train_one(run: Run) -> dict[str, Any]:
     with said_if_long("building the network"):
         parts = Parts(run, data)
     weights_digest = feature_cache.digest(parts.backbone) if options["weights"] != "none" else ""
-    with run.begin(labels=labels, data_digest=data.digest, weights_digest=weights_digest):
+    facts = {"labels": labels, "data_digest": data.digest, **distillation.facts(parts.teacher)}
+    with run.begin(**facts, weights_digest=weights_digest):
         limited = data.limited(options["limit"], options["seed"])
         parts.read(limited, options)
         stages = [stage_one(run, parts)]
@@ -101,11 +112,14 @@ def train_one(run: Run) -> dict[str, Any]:
             history = stage_two(run, parts, stages) or history
         else:
             run.write(kept=Choice(monitored(parts.monitor)).kept(history))
+        if options.get("flips"):
+            stages.append(flips.tried(run, parts, stages))
         run.write(stages=stages)
         gained = stage_rows(stages, monitored(parts.monitor), len(parts.data.validation))
         if distributed.rank() == 0:
             tell(table(*gained))
-        sureness.settle(run, limited, parts.network, parts.assembled)
+        flipped = bool(options.get("flips")) and stages[-1]["kept"]
+        sureness.settle(run, limited, flips.averaging(parts) if flipped else parts.network, parts.assembled)
         return finish(run, "Transfer learning", limited, history, extra=lambda report, _: stages_told(report, gained))
 
 
@@ -140,10 +154,11 @@ def trained_head(options: dict[str, Any], parts: Parts) -> dict[str, float]:
     steps_each = -(-len(cached) // HEAD_BATCH)
     epochs = max(HEAD_EPOCHS, -(-HEAD_STEPS // steps_each))
     steps = epochs * steps_each
+    wanted = parts.teacher.on_bank(parts.train, parts.targets) if parts.teacher else parts.targets
     return trainer.fit_at_once(
         parts.head,
         cached,
-        np.concatenate([parts.targets] * len(turns)),
+        np.concatenate([wanted] * len(turns)),
         None if parts.weights is None else np.tile(parts.weights[train.truth], len(turns)),
         (held, parts.held_targets),
         epochs=epochs,
@@ -243,7 +258,7 @@ def rates_drawn(run: Run, steps: int = 100, least: float = 1e-7, greatest: float
     schedule = keras.optimizers.schedules.ExponentialDecay(least, steps, greatest / least)
     factors = optimizer_of(run, parts, steps).factors
     losses = trainer.losses_of(
-        twin(parts.network, precision_here(options["precision"])),
+        twin(parts.network, precision_here(options["precision"], parts.network)),
         len(parts.data.train),
         parts.example(options["augment"]),
         steps=steps,

@@ -48,9 +48,17 @@ def test_fused_normalisation_trains_as_keras_does(arguments):
 def test_in_inference_and_when_frozen_nothing_moves():
     theirs, ours = pair()
     before = ours.get_weights()
-    np.testing.assert_array_equal(ours(batch(), training=False), theirs(batch(), training=False))
+    np.testing.assert_allclose(ours(batch(), training=False), theirs(batch(), training=False), rtol=1e-5, atol=1e-5)
     ours.trainable = theirs.trainable = False
-    np.testing.assert_array_equal(ours(batch(), training=True), theirs(batch(), training=True))
+    inputs, weight, results = tf.constant(batch()), tf.constant(batch(seed=1)), []
+    for layer in (theirs, ours):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs, training=True)
+            total = tf.reduce_sum(outputs * weight)
+        results.append([outputs, tape.gradient(total, inputs)])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
     for a, b in zip(before, ours.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -65,7 +73,7 @@ def test_a_float32_twin_answers_as_its_network():
     network = DIGITS["convnet"]()
     copy = mixed_precision.twin(network, "float32")
     photos = np.random.default_rng(0).random((4, 28, 28, 1), dtype="float32")
-    np.testing.assert_array_equal(copy(photos, training=False), network(photos, training=False))
+    np.testing.assert_allclose(copy(photos, training=False), network(photos, training=False), rtol=1e-4, atol=1e-6)
     assert not set(map(id, copy.weights)) & set(map(id, network.weights))
 
 
@@ -121,6 +129,18 @@ def test_the_machine_decides_otherwise(monkeypatch):
     for has, name in ((True, "bfloat16"), (False, "float32")):
         monkeypatch.setattr(mixed_precision, "cpu_multiplies_bfloat16", lambda has=has: has)
         assert mixed_precision.precision_here() == name
+
+
+def test_networks_of_depthwise_convolutions_stay_in_float32_on_a_cpu(monkeypatch):
+    monkeypatch.setattr(mixed_precision, "cpu_multiplies_bfloat16", lambda: True)
+    dense = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3)])
+    depthwise = keras.Sequential([keras.Input((8, 8, 3)), keras.Sequential([layers.DepthwiseConv2D(3)])])
+    for accelerated, expected in ((False, "float32"), (True, "bfloat16")):
+        monkeypatch.setattr(mixed_precision, "accelerated", lambda has=accelerated: has)
+        monkeypatch.setattr(mixed_precision, "gpu_multiplies_bfloat16", lambda: True)
+        assert mixed_precision.precision_here("auto", dense) == "bfloat16"
+        assert mixed_precision.precision_here("auto", depthwise) == expected
+    assert mixed_precision.precision_here("bfloat16", depthwise) == "bfloat16"
 
 
 def networks_of_every_application():

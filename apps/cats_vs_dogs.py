@@ -16,7 +16,7 @@ from convmedia.apps.cli.backend import use_backend
 from convmedia.apps.cli.choices import choice
 from convmedia.apps.cli.options import Backend, Data, EngineRuntime, EngineRuntimeChoice, Fold, Group, Json, Model
 from convmedia.apps.cli.task import Task
-from convmedia.apps.cli.train_options import Augment, BatchSize, Ema, Epochs, PhotoOptions
+from convmedia.apps.cli.train_options import Augment, BatchSize, Ema, Epochs, NoneOfThese, PhotoOptions
 from convmedia.apps.tasks.cats_vs_dogs.train import train_run
 from convmedia.apps.verbs import classifier
 from convmedia.models.networks.catalogue import PHOTOS
@@ -44,6 +44,7 @@ class Options(PhotoOptions):
     epochs: Epochs = 190
     ema: Ema = 0.998
     batch_size: BatchSize = 32
+    none_of_these: NoneOfThese = "none"
 
 
 @command.command()

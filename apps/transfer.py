@@ -34,8 +34,10 @@ from convmedia.apps.cli.task import Task
 from convmedia.apps.cli.train_options import (
     Augment,
     BatchSize,
+    Calibrate,
     ClassWeights,
     LabelOptions,
+    NoneOfThese,
     PictureMonitorOption,
 )
 from convmedia.apps.console.strict_json import to_json
@@ -102,6 +104,8 @@ class Options(LabelOptions):
         bool, typer.Option("--find-lr", help="Only draw the loss over learning rates, to OUT-learning-rate.png.")
     ] = False
     batch_size: BatchSize = 32
+    none_of_these: NoneOfThese = "none"
+    calibrate: Calibrate = True
 
 
 def train_run(run) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from convmedia.data.storage import memory
 from convmedia.models import answer
 from convmedia.models.backbones import catalogue, finetuning
-from convmedia.models.networks import photos, sounds, stylization, super_resolution
+from convmedia.models.networks import abstaining, photos, sounds, stylization, super_resolution
 from convmedia.models.preprocessing import digit_localization, mel_spectrogram, resize, upsampling
 
 REGISTERING = (
+    abstaining,
     answer,
     catalogue,
     digit_localization,

@@ -35,8 +35,15 @@ def answers(predictor: FilePredictor, pictures: Iterable[np.ndarray], number: in
     return np.stack(found)
 
 
-def figures(probabilities: np.ndarray, truth: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
-    """Accuracy as a fraction, cross-entropy in nats, number of examples; and what `label_figures` gives."""
+def figures(
+    probabilities: np.ndarray, truth: np.ndarray, labels: Sequence[str], none: str | None = None
+) -> dict[str, Any]:
+    """Accuracy as a fraction, cross-entropy in nats, number of examples; and what `label_figures` gives.
+
+    Args:
+        none: the label that says that none of the others is meant, which is wrong where an example has another one;
+            "abstained" is then the share of the examples of others that it is said of.
+    """
     right = probabilities[np.arange(len(truth)), truth]
     answered = probabilities.argmax(1)
     return {
@@ -44,7 +51,14 @@ def figures(probabilities: np.ndarray, truth: np.ndarray, labels: Sequence[str])
         "loss": float(-np.log(np.clip(right, 1e-7, 1.0)).mean()),
         "examples": len(truth),
         **label_figures(truth, answered, labels),
+        **({} if none is None else {"abstained": abstained(truth, answered, labels.index(none))}),
     }
+
+
+def abstained(truth: np.ndarray, answered: np.ndarray, none: int) -> float:
+    """The share of the examples of all labels but `none` that are answered with it."""
+    others = truth != none
+    return float((answered[others] == none).mean()) if others.any() else 0.0
 
 
 def accuracy_line(_: str, figures: dict[str, Any]) -> str:
@@ -78,6 +92,7 @@ def headline(metrics: dict[str, Any]) -> dict[str, str]:
         **numbers,
         "balanced accuracy": percent(first["balanced_accuracy"]),
         "macro F1": percent(first["macro_f1"]),
+        **({"abstained": percent(first["abstained"])} if "abstained" in first else {}),
     }
 
 
@@ -114,7 +129,7 @@ def measure(predictor: FilePredictor, data: Labelled) -> tuple[dict[str, Any], n
     """Figures of a saved file on the raw test pictures, and its answers to them."""
     found = answers(predictor, data.test.pictures, len(data.test), "testing")
     labels = predictor.labels or []
-    return {"test": figures(found, truth_in(labels, data), labels)}, found
+    return {"test": figures(found, truth_in(labels, data), labels, predictor.details.get("none_of_these"))}, found
 
 
 def print_figures(predictor: FilePredictor, data: Labelled, metrics: dict[str, Any], as_json: bool) -> None:
@@ -123,16 +138,18 @@ def print_figures(predictor: FilePredictor, data: Labelled, metrics: dict[str, A
         document = {"metrics": metrics, "data": data.facts, "model": predictor.digest}
         tell(to_json({**document, "runtime": predictor.runtime, "device": device_of(predictor.runtime)}, indent=2))
         return
+    header = ["split", "accuracy", "balanced accuracy", "macro F1", "loss"]
     rows = [
         [split, accuracy_said(f), percent(f["balanced_accuracy"]), percent(f["macro_f1"]), f"{f['loss']:.4f}"]
+        + ([percent(f["abstained"])] if "abstained" in f else [])
         for split, f in metrics.items()
     ]
-    tell(table(["split", "accuracy", "balanced accuracy", "macro F1", "loss"], rows))
+    tell(table([*header, "abstained"][: len(rows[0])], rows))
     of_labels = next(iter(metrics.values()))["per_label"]
     if len(of_labels) <= LISTED_LABELS:
         tell()
         tell(table(["label", "precision", "recall", "F1", f"{data.noun}s"], label_rows(of_labels)))
-    for line in (absent(of_labels), *doubts(metrics)):
+    for line in (absent(of_labels, predictor.details.get("none_of_these")), *doubts(metrics)):
         if line:
             tell(f"\n{line}")
 
@@ -151,8 +168,8 @@ def label_rows(of_labels: dict[str, dict[str, Any]]) -> list[list[Any]]:
     ]
 
 
-def absent(of_labels: dict[str, dict[str, Any]]) -> str:
-    """Says which labels have no examples; empty where all have some."""
-    names = [label for label, row in of_labels.items() if not row["examples"]]
+def absent(of_labels: dict[str, dict[str, Any]], none: str | None = None) -> str:
+    """Says which labels but `none` have no examples; empty where all have some."""
+    names = [label for label, row in of_labels.items() if not row["examples"] and label != none]
     without = f"balanced accuracy and macro F1 leave out the labels without examples: {', '.join(names)}"
     return without if names else ""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from convmedia.apps.classification import sureness
 from convmedia.apps.classification.evaluation import headline, measure, raw_examples
 from convmedia.apps.console.progress import said_if_long
 from convmedia.apps.reporting.shares import doubts
@@ -66,6 +67,9 @@ def write_report(run: Run, title, predictor, data: Labelled, history, metrics, p
         series = {name: [row[name] for row in history] for name in history[0] if name not in ("epoch", "seconds")}
         report.figure("Training", curves(series, kept_epoch(run)))
     drawn(report, predictor, data, metrics, probabilities)
+    if not run.record.keys().isdisjoint(("calibration", "none_of_these")):
+        labels = predictor.labels or []
+        sureness.told(report, run, labels, probabilities, truth_in(labels, data))
     if extra:
         extra(report, predictor)
     write_end(report, run, data, metrics)

@@ -41,6 +41,18 @@ def weights_given(path: str) -> str:
     )
 
 
+def others_given(named: str) -> str:
+    """The value of `--none-of-these`: "none", "bundled", or a folder that has pictures."""
+    if named in (NONE, "bundled"):
+        return named
+    if not Path(named).is_dir():
+        raise InputError(
+            f"--none-of-these takes bundled, none, or a folder of pictures of other things; received {named}"
+        )
+    pictures_given([named])
+    return named
+
+
 def pictures_given(files: Sequence[str]) -> None:
     """Raises InputError: there are only folders, and they hold no picture."""
     if all(map(os.path.isdir, files)):

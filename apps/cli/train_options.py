@@ -12,6 +12,7 @@ import typer
 from convmedia.apps.cli.choices import choice
 from convmedia.apps.cli.early_checks import (
     model_given,
+    others_given,
     to_begin,
     weights_given,
 )
@@ -149,6 +150,25 @@ ClassWeights = Annotated[
 ]
 
 
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate/--no-calibrate",
+        help="Fit on the validation pictures how sure the answers are: a temperature, in the file.",
+    ),
+]
+
+
+NoneOfThese = Annotated[
+    str,
+    typer.Option(
+        callback=others_given,
+        help="Learn one more label, 'none of these', from pictures of other things: bundled, or a folder of yours. "
+        "none: no such label.",
+    ),
+]
+
+
 Precision = Annotated[
     Arithmetic,
     typer.Option(help="What the training multiplies in; auto: bfloat16 where the hardware does. Files use float32."),
@@ -207,6 +227,7 @@ class PhotoOptions(LabelOptions):
     """What trainings on labelled pictures take."""
 
     monitor: MonitorOption = Monitor.balanced_accuracy
+    calibrate: Calibrate = True
 
 
 def verb(options: type[TrainOptions], body: Callable[[typer.Context], int | None]) -> Callable[..., int | None]:

@@ -2,9 +2,13 @@
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import replacing, shown
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FOLDER = Path(__file__).parent
 SAMPLES = {
@@ -17,6 +21,21 @@ SAMPLES = {
     "SOURCES.md": "where they come from, and their licence",
 }
 """File name: what it is."""
+
+OTHER_THINGS = FOLDER / "other_things.jpg"
+OTHER_SIDE = 192
+"""px, of each of the pictures side by side in `OTHER_THINGS`."""
+
+
+def other_things() -> "list[np.ndarray]":
+    """256 pictures of rooms, streets, woods, textures, scans and drawings, uint8 (192, 192, 3): what a classifier of
+    something else should know nothing of. `benchmarks/other_pictures.py` made them."""
+    from convmedia.data.images import decoding
+
+    sheet = decoding.decode(OTHER_THINGS)
+    rows, columns = (side // OTHER_SIDE for side in sheet.shape[:2])
+    squares = sheet.reshape(rows, OTHER_SIDE, columns, OTHER_SIDE, 3).transpose(0, 2, 1, 3, 4)
+    return list(squares.reshape(-1, OTHER_SIDE, OTHER_SIDE, 3))
 
 
 def copy(folder: str | Path) -> list[Path]:

@@ -13,6 +13,7 @@ from keras import ops
 from convmedia.data.storage.errors import InputError
 from convmedia.models.answer import Answer
 from convmedia.models.keras_internals import calls
+from convmedia.models.networks.abstaining import Abstain
 
 CONVOLUTIONS = (
     keras.layers.Conv2D,
@@ -182,14 +183,30 @@ def _last_maps(network: keras.Model):
 
 
 def _logits(network: keras.Model):
-    """The symbolic output of the network with a closing softmax or sigmoid taken off."""
-    last = next(call for call in reversed(calls(network)) if call.output_tensors[0] is network.outputs[0])
+    """The symbolic logits of a network's answer, a closing softmax or sigmoid taken off; of one that may abstain those
+    of its labels and then the one of "none of these"."""
+    last = _making(network, network.outputs[0])
+    if not isinstance(last.operation, Abstain):
+        return _logit(last)
+    labels, none = (_logit(_making(network, tensor)) for tensor in last.input_tensors)
+    if labels.shape[-1] == 1:
+        labels = ops.concatenate([-labels, labels], -1)
+    return ops.concatenate([labels, none], -1)
+
+
+def _making(network: keras.Model, tensor):
+    """The call that gives a symbolic tensor of a network."""
+    return next(call for call in reversed(calls(network)) if call.output_tensors[0] is tensor)
+
+
+def _logit(last):
+    """What a call gives without its softmax or sigmoid."""
     layer, entering = last.operation, last.input_tensors[0]
     if isinstance(layer, keras.layers.Softmax):
         return entering
     activation = getattr(layer, "activation", None)
     if getattr(activation, "__name__", "") not in SQUASHING:
-        return network.outputs[0]
+        return last.output_tensors[0]
     linear = type(layer).from_config({**layer.get_config(), "activation": "linear"})
     logits = linear(entering)
     linear.set_weights(layer.get_weights())

@@ -14,7 +14,7 @@ def train_run(run) -> dict[str, Any]:
 
 def train_one(run) -> dict[str, Any]:
     """One training."""
-    from convmedia.apps.classification import photo_pipeline
+    from convmedia.apps.classification import photo_pipeline, sureness
     from convmedia.apps.classification.initial_weights import first_network, optimizer_name
     from convmedia.apps.training import distillation
 
@@ -22,16 +22,19 @@ def train_one(run) -> dict[str, Any]:
     data = photo_pipeline.loaded(options["data"], options.get("group"), options.get("fold"))
     data = data.required("train", "validation", "test")
     network, teacher = first_network(run, data.labels), distillation.teacher_of(options, data.labels, kind="image")
-    facts = {"labels": list(data.labels), "data_digest": data.digest, **distillation.facts(teacher)}
+    labels = sureness.labels_of(options, data.labels)
+    facts = {"labels": labels, "data_digest": data.digest, **distillation.facts(teacher)}
     with run.begin(**facts, optimizer=optimizer_name(run)):
         return trained(run, data.limited(options["limit"], options["seed"]), network, teacher)
 
 
 def trained(run, data, network, teacher=None) -> dict[str, Any]:
     """Fit, report, save: the run's record."""
+    from functools import partial
+
     import keras
 
-    from convmedia.apps.classification import photo_pipeline
+    from convmedia.apps.classification import photo_pipeline, sureness
     from convmedia.apps.classification.report import finish
     from convmedia.apps.training import class_balance, trainer
     from convmedia.apps.training.checkpoints import monitored
@@ -44,14 +47,8 @@ def trained(run, data, network, teacher=None) -> dict[str, Any]:
     options, classes = run.arguments, len(data.labels)
     details = {name: options[name] for name in ("network", "seed")}
     preparation = networks.preparation(options["network"])
-    model = assemble(
-        network,
-        preparation=preparation,
-        app=run.record["app"],
-        labels=list(data.labels),
-        input=PICTURE,
-        details=details,
-    )
+    assembled = partial(assemble, preparation=preparation, app=run.record["app"], input=PICTURE)
+    model = assembled(network, labels=list(data.labels), details=details)
     row = PHOTOS[options["network"]]
     side, sides = row.side_px, growing(options["epochs"]) if row.any_size else ()
     bank = photo_pipeline.decoded(data.train, BANK if sides else side, "decoding", fast=True)
@@ -80,6 +77,7 @@ def trained(run, data, network, teacher=None) -> dict[str, Any]:
         **compiling(run, len(data.train), classes),
         metrics=class_balance.watched(accuracy, classes, monitor),
     )
+    sureness.settle(run, data, network, assembled)
     return finish(run, "Cats against dogs", data, history)
 
 

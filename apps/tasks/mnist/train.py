@@ -32,8 +32,11 @@ def train_one(run) -> dict[str, Any]:
 
 def trained(run, data, network, teacher=None) -> dict[str, Any]:
     """Fit, report, save: the run's record."""
+    from functools import partial
+
     import keras
 
+    from convmedia.apps.classification import sureness
     from convmedia.apps.classification.report import finish
     from convmedia.apps.tasks.mnist import pipeline
     from convmedia.apps.training import class_balance, trainer
@@ -45,14 +48,8 @@ def trained(run, data, network, teacher=None) -> dict[str, Any]:
     options = run.arguments
     details = {name: options[name] for name in ("network", "preparation", "seed")}
     preparation = networks.PREPARATIONS[options["preparation"]]()
-    model = assemble(
-        network,
-        preparation=preparation,
-        app=run.record["app"],
-        labels=list(data.labels),
-        input=PICTURE,
-        details=details,
-    )
+    assembled = partial(assemble, preparation=preparation, app=run.record["app"], input=PICTURE)
+    model = assembled(network, labels=list(data.labels), details=details)
     examples = prepared_examples(run, data)
     number = len(examples.regular)
     steps = max(number // options["batch_size"], 1)
@@ -75,6 +72,7 @@ def trained(run, data, network, teacher=None) -> dict[str, Any]:
         **compiling(run, steps),
         metrics=class_balance.watched(keras.metrics.CategoricalAccuracy, len(data.labels), monitor),
     )
+    sureness.settle(run, data, network, assembled)
     record = finish(run, "Handwritten digits", data, history, pipeline.measure, pipeline.filters_drawn)
     (run.folder / "checkpoint" / "examples.npz").unlink(missing_ok=True)
     return record

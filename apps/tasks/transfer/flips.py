@@ -26,7 +26,7 @@ def tried(run: Run, parts: "Parts", stages: list[dict[str, Any]]) -> dict[str, A
     """
     began = time.perf_counter()
     parts.model.set_weights(load(run.folder, app="transfer").model.get_weights())
-    network = finetuning.joined(finetuning.features(parts.backbone, flips=True), parts.head)
+    network = averaging(parts)
     without, with_flips = (validated(parts, one) for one in (parts.network, network))
     better = best_epoch([without, with_flips], monitored(parts.monitor)) == 1
     if better:
@@ -46,3 +46,8 @@ def validated(parts: "Parts", network: keras.Model) -> dict[str, float]:
     held = photo_pipeline.held_out(parts.held, parts.held_targets, parts.as_input)
     figures = network.evaluate(held, verbose=0, return_dict=True)
     return {f"val_{name}": float(value) for name, value in figures.items()}
+
+
+def averaging(parts: "Parts") -> keras.Model:
+    """The network that shares the parts' weights and takes the mean over a picture and its mirror image."""
+    return finetuning.joined(finetuning.features(parts.backbone, flips=True), parts.head)

@@ -25,6 +25,7 @@ class Objective:
         monitors: what `--monitor` may name, first what it is where it is left out.
         what: each picture has, for messages.
         taught: whether a teacher's scores can be learned.
+        abstains: whether "none of these" can be one more label.
         labels: names.
         monitor: what is monitored, one of `monitors`.
 
@@ -37,6 +38,7 @@ class Objective:
     monitors: ClassVar[tuple[str, ...]]
     what: ClassVar[str]
     taught: ClassVar[bool] = False
+    abstains: ClassVar[bool] = False
 
     def __init__(self, data: Pictures, options: Mapping[str, Any]):
         self.labels = list(data.labels)
@@ -47,6 +49,8 @@ class Objective:
         self.monitor = wanted or self.monitors[0]
         if options.get("teacher") is not None and not self.taught:
             raise InputError(f"--teacher is for one label a picture; {data.name} has {self.what}")
+        if options.get("none_of_these", "none") != "none" and not self.abstains:
+            raise InputError(f"--none-of-these is for one label a picture; {data.name} has {self.what}")
         self.class_weights = options.get("class_weights", False)  # likewise
 
     def details(self) -> dict[str, Any]:
@@ -94,8 +98,19 @@ class Objective:
         """
         raise NotImplementedError
 
-    def settle(self, run: "Run", data: Pictures) -> None:
-        """What is found on the validation pictures when the training is over, and goes into the saved file."""
+    def saved_labels(self, options: Mapping[str, Any]) -> list[str]:
+        """The labels of the saved file."""
+        return self.labels
+
+    def settle(
+        self, run: "Run", data: Pictures, network: "keras.Model", assembled: "Callable[..., keras.Model]"
+    ) -> None:
+        """What is found on the validation pictures when the training is over, and goes into the saved file.
+
+        Args:
+            network: the inner network of the file.
+            assembled: makes what is saved of a network, its `labels` and `details`.
+        """
 
     @staticmethod
     def answered_by(predictor: FilePredictor) -> bool:

@@ -19,7 +19,7 @@ class OneLabel(Objective):
 
     monitors = ("balanced-accuracy", "accuracy", "macro-f1", "loss")
     what = "one label for each picture"
-    taught = True
+    taught = abstains = True
 
     measure = staticmethod(evaluation.measure)
     print_figures = staticmethod(evaluation.print_figures)
@@ -55,6 +55,16 @@ class OneLabel(Objective):
         found: dict[str, Callable[[float], str]] = {"val_accuracy": partial(counted, number=number)}
         found.setdefault("val_" + self.monitor.replace("-", "_"), percent)
         return found
+
+    def saved_labels(self, options):
+        from convmedia.apps.classification import sureness
+
+        return sureness.labels_of(options, self.labels)
+
+    def settle(self, run, data, network, assembled):
+        from convmedia.apps.classification import sureness
+
+        sureness.settle(run, data, network, assembled)
 
     @staticmethod
     def answered_by(predictor):

@@ -37,7 +37,7 @@ class SeveralLabels(Objective):
     def shown(self, number):
         return {"val_average_precision": percent}
 
-    def settle(self, run, data):
+    def settle(self, run, data, network, assembled):
         from convmedia.models import load
 
         predictor = load(run.folder, app=run.record["app"])

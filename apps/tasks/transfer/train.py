@@ -48,6 +48,8 @@ class Parts:
         self.details = {"network": options["backbone"], "side": side, "seed": options["seed"]}
         self.details |= self.objective.details()
         self.side = side
+        preparation = catalogue.preparation(options["backbone"], side)
+        self.assembled = partial(assemble, preparation=preparation, app="transfer", input=PICTURE)
         self.model = self.whole(self.network)
         self.monitor = self.objective.monitor
         self.teacher = distillation.teacher_of(options, self.labels, kind="image")
@@ -61,15 +63,9 @@ class Parts:
         answer = network.outputs[0]
         for layer in self.objective.closing():
             answer = layer(answer)
-        return assemble(
-            keras.Model(network.inputs[0], answer, name=network.name),
-            preparation=catalogue.preparation(self.details["network"], self.side),
-            app="transfer",
-            labels=self.labels,
-            input=PICTURE,
-            details={**self.details, **facts},
-            kind=self.objective.kind,
-        )
+        closed = keras.Model(network.inputs[0], answer, name=network.name)
+        details = {**self.details, **facts}
+        return self.assembled(closed, labels=self.labels, details=details, kind=self.objective.kind)
 
     def read(self, data: Pictures) -> None:
         """Take the training and validation pictures; they are decoded when they are first asked for."""
@@ -109,7 +105,8 @@ def train_one(run: Run) -> dict[str, Any]:
     with said_if_long("building the network"):
         parts = Parts(run, data)
     weights_digest = digest(parts.backbone) if options["weights"] != "none" else ""
-    facts = {"labels": list(data.labels), "data_digest": data.digest, **distillation.facts(parts.teacher)}
+    labels = parts.objective.saved_labels(options)
+    facts = {"labels": labels, "data_digest": data.digest, **distillation.facts(parts.teacher)}
     with run.begin(**facts, weights_digest=weights_digest):
         limited = data.limited(options["limit"], options["seed"])
         parts.read(limited)
@@ -125,7 +122,9 @@ def train_one(run: Run) -> dict[str, Any]:
         gained = stage_rows(stages, parts.objective.shown(len(parts.data.validation)))
         if distributed.rank() == 0:
             tell(table(*gained))
-        parts.objective.settle(run, limited)
+        flipped = bool(options.get("flips")) and stages[-1]["kept"]
+        network = flips.averaging(parts) if flipped else parts.network
+        parts.objective.settle(run, limited, network, parts.assembled)
         return finish(
             run,
             "Transfer learning",

@@ -17,7 +17,7 @@ def first_network(run: Run, labels: Sequence[str]):
     """The inner network before training: random from the seed, or with what fits of `--weights`."""
     import keras
 
-    from convmedia.apps.training import trainer
+    from convmedia.apps.training import warm_start
     from convmedia.models import load
     from convmedia.models.networks.catalogue import NETWORKS
 
@@ -25,7 +25,7 @@ def first_network(run: Run, labels: Sequence[str]):
     keras.utils.set_random_seed(options["seed"])
     network = NETWORKS[run.record["app"]][options["network"]](len(labels))
     if options["weights"] != "none":
-        trainer.start_from(network, load(options["weights"], app=run.record["app"]), labels)
+        warm_start.start_from(network, load(options["weights"], app=run.record["app"]), labels)
     return network
 
 

@@ -215,7 +215,7 @@ def fitted_on_others(
     judged = judged_by_the_rest(inside, others)
     beyond = np.concatenate([logits, judged]) - threshold(logits, probabilities, judged)
     steeper = 1 / temperature(shared(beyond), which(held, others))  # the threshold moved what the fit was sure of
-    kernel, bias, logits, judged = (steeper * value for value in (kernel, bias, logits, judged))
+    kernel, bias, logits, judged = steeper * kernel, steeper * bias, steeper * logits, steeper * judged
     limit = threshold(logits, probabilities, judged)
     shares = {
         "validation": float((logits - np.log(probabilities.max(1)) > limit).mean()),

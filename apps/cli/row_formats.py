@@ -17,7 +17,7 @@ def rows_file(path: Path | None) -> Path | None:
     Raises:
         InputError: its suffix is of no format that rows are written in, or what writes it is not installed.
     """
-    if path is None or any(special(part) for part in (str(path), *str(path).split("+"))):
+    if path is None or _is_special(path):
         return path  # what is no file has a message of its own
     suffix = path.suffix.lower()
     if suffix not in (CSV, PARQUET, *JSON_LINES):
@@ -34,9 +34,15 @@ def features_file(path: Path) -> Path:
     Raises:
         InputError: its suffix is of no format that features are written in, or what writes it is not installed.
     """
+    if _is_special(path):
+        return path  # what is no file has a message of its own
     suffix = path.suffix.lower()
     if suffix not in (ARRAYS, PARQUET) or path.is_dir():
         raise InputError(f"--out {shown(path)}: features are written as .npz or .parquet; give a file of that suffix")
     if suffix == PARQUET:
         extras.require(shown(path), "parquet", "pyarrow")
     return path
+
+
+def _is_special(path: Path) -> bool:
+    return any(special(part) for part in (str(path), *str(path).split("+")))

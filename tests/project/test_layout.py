@@ -448,7 +448,8 @@ def files() -> list[Path]:
 def test_no_file_is_large():
     sizes = {path.relative_to(ROOT).as_posix(): path.stat().st_size for path in files()}
     assert {"pyproject.toml", "models/preprocessing/resize.py"} <= set(sizes)
-    assert {name: size for name, size in sizes.items() if size > 9e6} == {}
+    most = {".npz": 20e6}  # of networks that were trained on ImageNet
+    assert {name: size for name, size in sizes.items() if size > most.get(Path(name).suffix, 9e6)} == {}
 
 
 def test_nothing_is_named_that_a_user_cannot_look_up():

@@ -31,7 +31,7 @@ def train_one(run) -> dict[str, Any]:
 
     from convmedia.apps.tasks.audio import pipeline
     from convmedia.apps.tasks.audio.sets import loaded
-    from convmedia.apps.training import distillation, trainer
+    from convmedia.apps.training import distillation, warm_start
     from convmedia.models import load
     from convmedia.models.networks import sounds as network_sounds
     from convmedia.models.networks.catalogue import SOUNDS
@@ -44,7 +44,7 @@ def train_one(run) -> dict[str, Any]:
     build = SOUNDS[options["network"]]
     network = build(spectrum.frames(size), spectrum.bands, len(data.labels), several=data.several)
     if options["weights"] != "none":
-        trainer.start_from(network, load(options["weights"], app=run.record["app"]), data.labels)
+        warm_start.start_from(network, load(options["weights"], app=run.record["app"]), data.labels)
     heard = network_sounds.sound(spectrum.sample_rate, size)
     teacher = distillation.teacher_of(options, data.labels, **heard)
     with run.begin(labels=list(data.labels), data_digest=data.digest, **distillation.facts(teacher)):

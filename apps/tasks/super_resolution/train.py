@@ -17,7 +17,7 @@ from convmedia.apps.runs.run_folder import Run
 from convmedia.apps.tasks.super_resolution.evaluate import FIGURES, compared, written
 from convmedia.apps.tasks.super_resolution.model_choice import APP
 from convmedia.apps.tasks.super_resolution.recipes import TRAININGS, Training, recipe, validation
-from convmedia.apps.training import trainer
+from convmedia.apps.training import trainer, warm_start
 from convmedia.apps.training.checkpoints import kept_epoch
 from convmedia.data.augmentation.stateless_random import in_pipeline
 from convmedia.data.datasets import patches
@@ -87,7 +87,7 @@ def trained(run: Run, data: patches.HighResolution, scales: list[int], training:
     keras.utils.set_random_seed(options["seed"])
     network = row.build(scales[0])
     if weights != "none":
-        trainer.start_from(network, load(weights, app=APP))
+        warm_start.start_from(network, load(weights, app=APP))
     files = model_files(run, scales)
     models = {
         path: assemble(

@@ -1,7 +1,7 @@
 """`--flips`: the mean over a picture and its mirror image inside the saved file, where validation is better with it."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
@@ -9,16 +9,14 @@ from convmedia.apps.classification import photo_pipeline
 from convmedia.apps.console.progress import said_if_long
 from convmedia.apps.console.terminal import say
 from convmedia.apps.runs.run_folder import Run
+from convmedia.apps.tasks.transfer.parts import Parts
 from convmedia.apps.training.checkpoints import best_epoch, monitored
 from convmedia.models import load
 from convmedia.models.backbones import finetuning
 
-if TYPE_CHECKING:
-    from convmedia.apps.tasks.transfer.train import Parts
-
 
 @said_if_long("measuring test-time flips")
-def tried(run: Run, parts: "Parts", stages: list[dict[str, Any]]) -> dict[str, Any]:
+def tried(run: Run, parts: Parts, stages: list[dict[str, Any]]) -> dict[str, Any]:
     """Validate the kept weights with test-time flips and without; what is better is in the file: a stage's row.
 
     Args:
@@ -40,7 +38,7 @@ def tried(run: Run, parts: "Parts", stages: list[dict[str, Any]]) -> dict[str, A
     return {"stage": "test-time flips", **with_flips, "seconds": seconds, "kept": better}
 
 
-def validated(parts: "Parts", network: keras.Model) -> dict[str, float]:
+def validated(parts: Parts, network: keras.Model) -> dict[str, float]:
     """Validation figures of a network."""
     network.compile(**parts.compiling(keras.optimizers.SGD()))
     held = photo_pipeline.held_out(parts.held, parts.held_targets, parts.as_input)
@@ -48,6 +46,6 @@ def validated(parts: "Parts", network: keras.Model) -> dict[str, float]:
     return {f"val_{name}": float(value) for name, value in figures.items()}
 
 
-def averaging(parts: "Parts") -> keras.Model:
+def averaging(parts: Parts) -> keras.Model:
     """The network that shares the parts' weights and takes the mean over a picture and its mirror image."""
     return finetuning.joined(finetuning.features(parts.backbone, flips=True), parts.head)

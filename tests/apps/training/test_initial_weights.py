@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 
-from convmedia.apps.training import trainer
 from convmedia.models.networks import digits, photos, sounds
 
 FRAMES = np.random.default_rng(0).normal(size=(2, 40, 40, 2)).astype("float32") * [1, 0] + [0, 1]
@@ -43,7 +42,7 @@ def test_labels_in_another_order_keep_their_scores(name, labels):
     build, inputs = BUILDERS[name]
     before = trained(build, sorted(labels))
     network = build(len(labels))
-    trainer.start_from(network, before, labels)
+    warm_start.start_from(network, before, labels)
     expected, found = scores(before.model, inputs, before.labels), scores(network, inputs, labels)
     assert np.ptp(list(expected.values())) > 1e-3
     for label in labels:
@@ -57,7 +56,7 @@ def test_other_labels_start_anew_and_it_is_said(name, capsys):
     network = build(3)
     scoring = "frame_scores" if name == "speech" else "output"
     random = network.get_layer(scoring).get_weights()
-    trainer.start_from(network, before, ["a", "b", "d"])
+    warm_start.start_from(network, before, ["a", "b", "d"])
     assert f"its labels are a, b, c, so the layer {scoring} starts anew" in capsys.readouterr().err
     for layer in network.layers:
         expected = random if layer.name == scoring else before.model.get_layer(layer.name).get_weights()
@@ -68,6 +67,6 @@ def test_other_labels_start_anew_and_it_is_said(name, capsys):
 def test_networks_without_labels_are_copied_whole():
     inputs = keras.Input((4,))
     networks = [keras.Model(inputs, keras.layers.Dense(3, activation="sigmoid", name="out")(inputs)) for _ in "ab"]
-    trainer.start_from(networks[0], SimpleNamespace(model=networks[1], labels=None, path="runs/before"))
+    warm_start.start_from(networks[0], SimpleNamespace(model=networks[1], labels=None, path="runs/before"))
     for one, other in zip(networks[0].get_weights(), networks[1].get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

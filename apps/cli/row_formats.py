@@ -28,13 +28,13 @@ def rows_file(path: Path | None) -> Path | None:
     return path
 
 
-def features_file(path: Path) -> Path:
+def features_file(path: Path | None) -> Path | None:
     """The file that `embed --out` names.
 
     Raises:
         InputError: its suffix is of no format that features are written in, or what writes it is not installed.
     """
-    if _is_special(path):
+    if path is None or _is_special(path):
         return path  # what is no file has a message of its own
     suffix = path.suffix.lower()
     if suffix not in (ARRAYS, PARQUET) or path.is_dir():

@@ -26,14 +26,9 @@ from convmedia.data.storage.text import plural
 TEST_SHARE = 0.1
 VALIDATION_SHARE = 0.1
 
-FEW_FILES = 10
-"""Fewer than this for training, and a class is warned of."""
-
-MOST_UNEQUAL = 10
-"""More times as many files for training in one class than in another are warned of."""
-
-NAMED = 5
-"""Most pairs, and most groups, that warnings name one by one."""
+FEW_FILES = 10  # fewer than this for training, and a class is warned of
+MOST_UNEQUAL = 10  # more times as many files for training in one class than in another are warned of
+NAMED = 5  # most pairs, and most groups, that warnings name one by one
 
 
 @dataclass(frozen=True)

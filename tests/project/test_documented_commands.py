@@ -241,11 +241,8 @@ def test_samples_are_copied_once_and_never_over_another_file(run_command, tmp_pa
         done = run_command("samples", tmp_path / "some")
         assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / "some").iterdir()} == set(samples.SAMPLES)
-    assert {path.name for path in samples.FOLDER.iterdir()} - {
-        "__init__.py",
-        "__pycache__",
-        samples.OTHER_THINGS.name,
-    } == set(samples.SAMPLES)
+    here = {path.name for path in samples.FOLDER.iterdir()} - {"__init__.py", "__pycache__", samples.OTHER_THINGS.name}
+    assert here == set(samples.SAMPLES)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "seven.jpg").write_bytes(b"mine")
     refused = run_command("samples", tmp_path / "other")

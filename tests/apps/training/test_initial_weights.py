@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from convmedia.apps.training import warm_start
 from convmedia.models.networks import digits, photos, sounds
 
 FRAMES = np.random.default_rng(0).normal(size=(2, 40, 40, 2)).astype("float32") * [1, 0] + [0, 1]

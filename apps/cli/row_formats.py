@@ -17,7 +17,7 @@ def rows_file(path: Path | None) -> Path | None:
     Raises:
         InputError: its suffix is of no format that rows are written in, or what writes it is not installed.
     """
-    if path is None or _is_special(path):
+    if path is None or is_special(path):
         return path  # what is no file has a message of its own
     suffix = path.suffix.lower()
     if suffix not in (CSV, PARQUET, *JSON_LINES):
@@ -34,7 +34,7 @@ def features_file(path: Path | None) -> Path | None:
     Raises:
         InputError: its suffix is of no format that features are written in, or what writes it is not installed.
     """
-    if path is None or _is_special(path):
+    if path is None or is_special(path):
         return path  # what is no file has a message of its own
     suffix = path.suffix.lower()
     if suffix not in (ARRAYS, PARQUET) or path.is_dir():
@@ -44,5 +44,6 @@ def features_file(path: Path | None) -> Path | None:
     return path
 
 
-def _is_special(path: Path) -> bool:
+def is_special(path: Path) -> bool:
+    """Whether a path, or one of several joined by +, is a device, a pipe or a socket."""
     return any(special(part) for part in (str(path), *str(path).split("+")))

@@ -7,6 +7,7 @@ import typer
 
 from convmedia.apps.cli.application import application
 from convmedia.apps.cli.options import Group, Json, Target
+from convmedia.apps.cli.row_formats import is_special
 from convmedia.apps.console.progress import progress
 from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import table, tell
@@ -27,7 +28,9 @@ command = application("data", "Named data sets, and folders of one's own.", EXAM
 
 def page_given(path: Path | None) -> Path | None:
     """The page that `check --out` names. Raises InputError: it cannot be one, or there is a folder of that name."""
-    if path is not None and (path.suffix.lower() not in (".html", ".htm") or path.is_dir()):
+    if path is None or is_special(path):
+        return path  # what is no file has a message of its own
+    if path.suffix.lower() not in (".html", ".htm") or path.is_dir():
         raise InputError(f"--out {shown(path)}: what is found is written as a page; give a file that ends in .html")
     return path
 

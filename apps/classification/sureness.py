@@ -37,7 +37,6 @@ ABSTAINED = 0.01  # of the validation pictures, at most
 FITTED_ON = 1000  # most training pictures that "none of these" is fitted on
 INVERSE_PENALTY = 0.03  # of its squared weights, standardised: C of scikit-learn's LogisticRegression
 BATCH = 64
-BINS = 15  # of equal width, of the expected calibration error (Guo et al. 2017, section 2)
 
 Assembled = Callable[..., keras.Model]
 """`saving.assembly.assemble` of a network, given its labels and details."""
@@ -160,13 +159,13 @@ def told(report: "Report", run: Run, labels: Sequence[str], probabilities: np.nd
         probabilities, truth = np.delete(probabilities, labels.index(NONE_OF_THESE), 1)[kept], truth[kept]
     if "calibration" not in run.record or not len(truth):
         return
-    from convmedia.apps.reporting.charts import calibration_error, reliability
+    from convmedia.apps.reporting.charts import BINS, calibration_error, reliability
 
     fitted = run.record["calibration"]["temperature"]
     after = at_temperature(probabilities, 1.0)
     before = at_temperature(probabilities, 1 / fitted)
     figures = {
-        name: {"loss": entropy(one, truth), "calibration_error": calibration_error(one, truth, BINS)}
+        name: {"loss": entropy(one, truth), "calibration_error": calibration_error(one, truth)}
         for name, one in (("before", before), ("after", after))
     }
     run.write(calibration={**run.record["calibration"], "test": {**figures, "examples": len(truth), "bins": BINS}})

@@ -90,7 +90,10 @@ def _mark_best(axes: Axes, name: str, values: np.ndarray | None, best_epoch: int
     axes.set_title(title, loc="left", fontsize=11, color=INK, parse_math=False)
 
 
-def calibration(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) -> tuple[np.ndarray, ...]:
+BINS = 15  # of equal width over 0..1, of calibration errors, as Guo et al. 2017 have them
+
+
+def calibration(probabilities: np.ndarray, truth: np.ndarray, bins: int = BINS) -> tuple[np.ndarray, ...]:
     """Mean confidence, accuracy and count of each confidence bin; the confidence is the largest probability.
 
     Args:
@@ -107,7 +110,7 @@ def calibration(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) ->
     return np.bincount(place, confidence, bins) / known, np.bincount(place, right, bins) / known, count
 
 
-def calibration_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) -> float:
+def calibration_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = BINS) -> float:
     """Expected calibration error, 0..1 (Guo et al. 2017, section 2): the mean gap, weighted by the bins' counts."""
     confidence, accuracy, count = calibration(probabilities, truth, bins)
     return float(np.nansum(count * np.abs(accuracy - confidence)) / count.sum())

@@ -82,9 +82,9 @@ def test_calibration_by_hand():
     probabilities = np.array([[0.55, 0.45], [0.42, 0.58], [0.95, 0.05], [0.0, 1.0]])
     truth = np.array([0, 0, 0, 1])
     confidence, accuracy, count = charts.calibration(probabilities, truth)
-    np.testing.assert_array_equal(count, [0, 0, 0, 0, 0, 2, 0, 0, 0, 2])
-    np.testing.assert_allclose(confidence[[5, 9]], [0.565, 0.975])
-    np.testing.assert_allclose(accuracy[[5, 9]], [0.5, 1.0])
+    np.testing.assert_array_equal(count, [*[0] * 8, 2, *[0] * 5, 2])
+    np.testing.assert_allclose(confidence[[8, 14]], [0.565, 0.975])
+    np.testing.assert_allclose(accuracy[[8, 14]], [0.5, 1.0])
     assert np.isnan(accuracy[0])
     assert charts.calibration_error(probabilities, truth) == pytest.approx((2 * 0.065 + 2 * 0.025) / 4)
 
@@ -92,5 +92,5 @@ def test_calibration_by_hand():
 def test_reliability_draws_accuracy_over_count():
     probabilities = np.array([[0.55, 0.45], [0.42, 0.58], [0.95, 0.05]])
     top, bottom = charts.reliability(probabilities, np.array([0, 0, 0])).axes
-    assert [bar.get_height() for bar in top.patches] == [0, 0, 0, 0, 0, 0.5, 0, 0, 0, 1]
-    assert [bar.get_height() for bar in bottom.patches] == [0, 0, 0, 0, 0, 2, 0, 0, 0, 1]
+    assert [bar.get_height() for bar in top.patches] == [*[0] * 8, 0.5, *[0] * 5, 1]
+    assert [bar.get_height() for bar in bottom.patches] == [*[0] * 8, 2, *[0] * 5, 1]

@@ -10,10 +10,10 @@ from convmedia.data.storage import extras
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown, special
 from convmedia.data.storage.model_files import require_model
+from convmedia.models.saving.places import shipped_file
 
 NONE = "none"  # of --weights
 TABLES = (".csv", ".tsv", ".tab")
-WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
 
 
 def model_given(path: str | None) -> str | None:
@@ -45,9 +45,9 @@ def others_given(named: str) -> str:
     """The value of `--none-of-these`: "none", "bundled", or a folder that has pictures."""
     if named in (NONE, "bundled"):
         return named
-    if not Path(named).is_dir():
+    if not named or not Path(named).is_dir():
         raise InputError(
-            f"--none-of-these takes bundled, none, or a folder of pictures of other things; received {named}"
+            f"--none-of-these takes bundled, none, or a folder of pictures of other things; received {named!r}"
         )
     pictures_given([named])
     return named
@@ -107,7 +107,7 @@ def _joined_special(value: str) -> bool:
 
 def _shipped(name: str) -> bool:
     """Whether a name may be one of the weights that this package ships."""
-    return (WEIGHTS / f"{name}.keras").is_file()
+    return shipped_file(name) is not None
 
 
 def data_given(context: typer.Context, name: str | None) -> str | None:

@@ -139,7 +139,9 @@ def _build(row: Backbone, weights: str | None) -> keras.Model:
     with warnings.catch_warnings():
         # MobileNets tell that weights for 224 px are taken where the side is free; they serve every side.
         warnings.filterwarnings("ignore", "`input_shape` is undefined")
-        return getattr(keras.applications, row.builder)(include_top=False, weights=weights)
+        # Built without a size, Keras's NASNetLarge leaves out a step in which sizes differ: it answers no picture.
+        sized = {"input_shape": (row.side, row.side, 3)} if row.builder == "NASNetLarge" else {}
+        return getattr(keras.applications, row.builder)(include_top=False, weights=weights, **sized)
 
 
 def _pretrained(name: str, row: Backbone) -> keras.Model:

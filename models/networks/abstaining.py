@@ -56,4 +56,4 @@ def abstaining(network: keras.Model, scoring: keras.layers.Layer, kernel: np.nda
     none = layers.Dense(1, activation="sigmoid", name="none_of_these")
     answer = Abstain(name="abstain")([network.outputs[0], none(seen)])
     none.set_weights([np.reshape(kernel, (-1, 1)).astype("float32"), np.array([bias], "float32")])
-    return keras.Model(network.inputs, answer, name=network.name)
+    return keras.Model(network.inputs[0], answer, name=network.name)

@@ -67,8 +67,8 @@ def test_cats_vs_dogs_trains_each_fold_and_a_killed_run_goes_on(photos, tmp_path
 
 
 def recording(found, function):
-    def call(*arguments):
-        found.append(function(*arguments))
+    def call(*arguments, **options):
+        found.append(function(*arguments, **options))
         return found[-1]
 
     return call

@@ -189,7 +189,7 @@ def test_what_speaks_for_none_of_these_is_explained(stripes, abstaining):
     network, _ = grad_cam.inner_network(model)
     prepared = grad_cam.prepared(model, picture)[None]
     answer = keras.ops.convert_to_numpy(network(prepared))[0].astype("float64")
-    logits = keras.Model(network.inputs, grad_cam._logits(network))(prepared)
+    logits = keras.Model(network.inputs[0], grad_cam._logits(network))(prepared)
     logits = keras.ops.convert_to_numpy(logits)[0].astype("float64")
     none = expit(logits[2])
     assert answer == pytest.approx([*(1 - none) * softmax(logits[:2] / 2), none], abs=1e-5)

@@ -219,13 +219,14 @@ def test_there_are_as_many_photographs_as_the_epochs_show():
 def test_what_trains_is_recorded_and_stays(fresh, record, weights, name):
     from types import SimpleNamespace
 
+    from convmedia.apps.classification import initial_weights
     from convmedia.apps.tasks.mnist import train
 
     arguments = {"weights": weights, "epochs": 10}
     run = SimpleNamespace(fresh=fresh, record=record, arguments=arguments)
-    assert train.optimizer_name(run) == name
+    assert initial_weights.optimizer_name(run) == name
     run.record = {**record, "optimizer": name}
-    chosen = train.compiling(run, 1000)["optimizer"]
+    chosen = train.compiling(run, 100)["optimizer"]
     assert name in type(chosen).__name__.lower()
     peak = {"muon": 4e-3, "adamw": 1e-3 if weights == "mnist" else 2e-3}[name]
     assert float(chosen._learning_rate(100)) == pytest.approx(peak, rel=0.01)

@@ -24,7 +24,7 @@ from keras.src.backend import config
 from keras.src.utils import file_utils
 
 from convmedia.data.storage.errors import InputError
-from convmedia.models.backbones import catalogue, squeezenet
+from convmedia.models.backbones import catalogue, finetuning, squeezenet
 from convmedia.models.backbones.catalogue import BACKBONES, BackboneInput, backbone, preparation
 from convmedia.models.formats import formats, runtimes
 from convmedia.models.preprocessing.resize import Resize
@@ -68,6 +68,15 @@ def test_sides_are_those_that_keras_takes(name, monkeypatch):
     with pytest.raises(Asked) as asked:
         builder(name)(weights=None, include_top=False)
     assert asked.value.args == (BACKBONES[name].side, BACKBONES[name].least)
+
+
+@pytest.mark.slow  # 84.7 million weights
+def test_nasnet_large_answers_pictures_of_its_side():
+    side = BACKBONES["nasnet-large"].side
+    frozen = finetuning.features(backbone("nasnet-large", "none"))
+    assert frozen(keras.KerasTensor((1, side, side, 3))).shape == (1, 4032)
+    with pytest.raises(ValueError, match="incompatible shapes"):  # what Keras builds when it is told no size
+        keras.applications.NASNetLarge(include_top=False, weights=None)(keras.KerasTensor((1, side, side, 3)))
 
 
 @pytest.mark.parametrize("name", OF_KERAS)

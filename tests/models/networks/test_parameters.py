@@ -11,7 +11,7 @@ import keras
 import pytest
 
 from convmedia import models
-from convmedia.models.backbones import squeezenet
+from convmedia.models.backbones import inverted_residuals, squeezenet
 from convmedia.models.networks import digits, photos, sounds, stylization, super_resolution
 from convmedia.models.networks.catalogue import DIGITS, PHOTOS, SOUNDS
 
@@ -24,6 +24,8 @@ BUILT: dict[Callable, list[dict]] = {
     photos.small: [{}],
     photos.resnet: [{}],
     squeezenet.squeezenet: [{}],
+    inverted_residuals.efficientnet_lite0: [{}],
+    inverted_residuals.mobilenet_v2: [{}],
     sounds.compact: [{"frames": 81, "bands": bands, "labels": 10} for bands in (40, 64)],
     sounds.piczak: [{"frames": frames, "bands": 60, "labels": 10} for frames in (101, 41)],
     sounds.speech: [{"frames": 101, "bands": 40, "labels": 10}],

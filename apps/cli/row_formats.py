@@ -17,15 +17,8 @@ def rows_file(path: Path | None) -> Path | None:
     Raises:
         InputError: its suffix is of no format that rows are written in, or what writes it is not installed.
     """
-    if path is None or is_special(path):
-        return path  # what is no file has a message of its own
-    suffix = path.suffix.lower()
-    if suffix not in (CSV, PARQUET, *JSON_LINES):
-        formats = "JSON Lines (.jsonl), .csv and .parquet"
-        raise InputError(f"--out {shown(path)}: rows are written as {formats}; give one of these suffixes")
-    if suffix == PARQUET:
-        extras.require(shown(path), "parquet", "pyarrow")
-    return path
+    formats = "JSON Lines (.jsonl), .csv and .parquet"
+    return checked(path, (CSV, PARQUET, *JSON_LINES), f"rows are written as {formats}; give one of these suffixes")
 
 
 def features_file(path: Path | None) -> Path | None:
@@ -34,11 +27,20 @@ def features_file(path: Path | None) -> Path | None:
     Raises:
         InputError: its suffix is of no format that features are written in, or what writes it is not installed.
     """
+    return checked(path, (ARRAYS, PARQUET), "features are written as .npz or .parquet; give a file of that suffix")
+
+
+def checked(path: Path | None, suffixes: tuple[str, ...], advice: str) -> Path | None:
+    """A file to be written, of one of the suffixes. What is no file is left to the message that every option has.
+
+    Raises:
+        InputError: another suffix, with the advice; or what writes it is not installed.
+    """
     if path is None or is_special(path):
-        return path  # what is no file has a message of its own
+        return path
     suffix = path.suffix.lower()
-    if suffix not in (ARRAYS, PARQUET) or path.is_dir():
-        raise InputError(f"--out {shown(path)}: features are written as .npz or .parquet; give a file of that suffix")
+    if suffix not in suffixes:
+        raise InputError(f"--out {shown(path)}: {advice}")
     if suffix == PARQUET:
         extras.require(shown(path), "parquet", "pyarrow")
     return path

@@ -23,7 +23,10 @@ def tried(run: Run, parts: Parts, stages: list[dict[str, Any]]) -> dict[str, Any
         stages: the rows before; where flips are kept, none of them is what the file answers with.
     """
     began = time.perf_counter()
-    parts.model.set_weights(load(run.folder, app="transfer").model.get_weights())
+    kept = load(run.folder, app="transfer")
+    if "temperature" in kept.details:  # a continued run whose file is settled: that was decided before it was
+        return run.record["stages"][-1]
+    parts.model.set_weights(kept.model.get_weights())
     network = averaging(parts)
     without, with_flips = (validated(parts, one) for one in (parts.network, network))
     better = best_epoch([without, with_flips], monitored(parts.monitor)) == 1

@@ -27,7 +27,10 @@ def features_file(path: Path | None) -> Path | None:
     Raises:
         InputError: its suffix is of no format that features are written in, or what writes it is not installed.
     """
-    return checked(path, (ARRAYS, PARQUET), "features are written as .npz or .parquet; give a file of that suffix")
+    advice = "features are written as .npz or .parquet; give a file of that suffix"
+    if path is not None and path.is_dir():
+        raise InputError(f"--out {shown(path)}: {advice}")
+    return checked(path, (ARRAYS, PARQUET), advice)
 
 
 def checked(path: Path | None, suffixes: tuple[str, ...], advice: str) -> Path | None:

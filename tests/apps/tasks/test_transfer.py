@@ -200,6 +200,21 @@ def test_flips_are_in_the_file_where_validation_is_better(better, folder, tmp_pa
         np.testing.assert_allclose(predictor(picture)[0, 1], 1 / (1 + np.exp(-logit[0])), atol=1e-5)
 
 
+def test_a_run_whose_file_is_settled_keeps_what_flips_decided(folder, tmp_path, capsys, monkeypatch):
+    figures = iter([{"val_accuracy": 0.5}, {"val_accuracy": 0.75}])
+    monkeypatch.setattr(flips, "validated", lambda *_: next(figures))
+    arguments = ("--epochs", 1, "--monitor", "accuracy", "--flips", "--none-of-these", "bundled")
+    code, _, err = run(capsys, "train", "--data", folder, *QUICK, *arguments, "--out", tmp_path / "run")
+    assert code == 0, err
+    path = tmp_path / "run" / "run.json"
+    record, file = json.loads(path.read_text()), (tmp_path / "run" / "model.keras").read_bytes()
+    path.write_text(json.dumps({**record, "status": "running"}))  # as a kill before the report leaves it
+    code, _, err = run(capsys, "train", "--out", tmp_path / "run", "--resume")
+    assert code == 0, err
+    assert [stage["kept"] for stage in json.loads(path.read_text())["stages"]][-1]
+    assert (tmp_path / "run" / "model.keras").read_bytes() == file
+
+
 @pytest.mark.slow  # 14.7 million weights are trained and written
 def test_vgg16_runs_whole_without_weights(folder, tmp_path, capsys):
     arguments = ("--backbone", "vgg16", "--weights", "none", "--side", 32, "--epochs", 1, "--blocks", 1)

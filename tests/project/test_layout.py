@@ -117,7 +117,7 @@ ROOMS = {
     "data": "storage transforms images audio sources augmentation splits folders datasets samples",
     "models": "keras_internals box_overlap kind outputs description answer preprocessing networks backbones registered "
     "analysis inference saving losses formats export servers weights",
-    "apps": "console runs cli training reporting batch classification review verbs tasks faces api public",
+    "apps": "console runs cli training reporting batch classification review web verbs tasks faces api public",
 }
 """Of each floor its rooms, from the ground up: a room imports from those before it only. Modules that lie on a floor
 itself are rooms of their own; the applications' faces are one."""

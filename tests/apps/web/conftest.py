@@ -1,0 +1,90 @@
+"""A real browser: Chromium, opened on folders that a plain static server on this machine gives it."""
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+FAKE_DEVICES = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """What `python -m http.server` answers, without a line for each request."""
+
+    def log_message(self, format, *arguments):
+        pass
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium; without it tests are skipped, or fail where CONVMEDIA_CHROMIUM says that it must be there."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    path = os.environ.get("CONVMEDIA_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    with sync_api.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=path, args=["--no-sandbox", *FAKE_DEVICES])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Callable[[Path], str]]:
+    """Serves a folder on 127.0.0.1 as `python -m http.server` does; gives its address, without a slash at its end."""
+    servers = []
+
+    def serve(folder: Path) -> str:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@dataclass
+class Watched:
+    """A page, and what went wrong on it: errors of its console, requests to other places than its own."""
+
+    page: object
+    faults: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def open_page(browser) -> Iterator[Callable[..., object]]:
+    """Opens an address in a context of its own; at the end nothing may stand on its console as an error or warning,
+    and nothing may have been asked of another origin."""
+    opened: list[Watched] = []
+
+    def open_at(address: str, **options):
+        context = browser.new_context(**{"accept_downloads": True, **options})
+        watched = Watched(context.new_page())
+        origin = "/".join(address.split("/")[:3])
+
+        def asked(request):
+            if not request.url.startswith((f"{origin}/", "blob:", "data:")):
+                watched.faults.append(f"asked {request.url}")
+
+        context.on("request", asked)
+        context.on("weberror", lambda error: watched.faults.append(str(error.error)))
+        context.on(
+            "console",
+            lambda said: watched.faults.append(said.text) if said.type in ("error", "warning") else None,
+        )
+        watched.page.goto(address)
+        opened.append(watched)
+        return watched.page
+
+    yield open_at
+    for watched in opened:
+        watched.page.context.close()
+    assert [fault for watched in opened for fault in watched.faults] == []

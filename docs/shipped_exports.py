@@ -1,4 +1,5 @@
-"""Make the files beside the shipped weights that answer where TensorFlow is not loaded, of the runtime that suits.
+"""Make the files beside the shipped weights that answer where TensorFlow is not loaded: of the runtime that suits, and
+ONNX, which answers in browsers.
 
 python docs/shipped_exports.py             # writes models/weights/*.tflite, *.onnx and parity.json
 python docs/shipped_exports.py mnist       # those of one file of weights
@@ -21,6 +22,7 @@ from convmedia.models import shipped
 from convmedia.models.export.exporter import export
 from convmedia.models.formats import flatbuffer
 from convmedia.models.inference.exported import ExportedPredictor
+from convmedia.models.inference.predictor import Predictor
 from convmedia.models.inference.sessions import FILES
 from convmedia.models.saving.archive import Archive
 from convmedia.models.saving.engines import PARITY_FILE, preferred
@@ -88,10 +90,8 @@ def difference(predictor, exported) -> float:
     return max(apart)
 
 
-def made(weights: Path) -> tuple[str, dict]:
-    """Write the file beside weights; what is recorded of it."""
-    predictor = shipped(weights.stem)
-    runtime = preferred(predictor.kind.name)[0]
+def made(predictor: Predictor, weights: Path, runtime: str) -> dict:
+    """Write the file of a runtime beside weights; what is recorded of it."""
     task = task_of(predictor.app)
     examples = task.examples(predictor, None, False)
     with tempfile.TemporaryDirectory() as folder:
@@ -106,7 +106,7 @@ def made(weights: Path) -> tuple[str, dict]:
         raise SystemExit(f"{weights.name}: with float32 pictures it answers {apart:.1e} apart from Keras")
     kept = {name: entry[name] for name in KEPT if entry.get(name) is not None}
     digest = hashlib.sha256(content).hexdigest()
-    return runtime, {**kept, "bytes": len(content), "max_abs_diff_float32": apart, "sha256": digest}
+    return {**kept, "bytes": len(content), "max_abs_diff_float32": apart, "sha256": digest}
 
 
 def main(names: list[str]) -> None:
@@ -114,9 +114,11 @@ def main(names: list[str]) -> None:
     record = WEIGHTS / PARITY_FILE
     parity = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
     for weights in chosen:
-        runtime, entry = made(weights)
-        parity[f"{weights.stem}/{runtime}"] = entry
-        print(weights.stem, json.dumps(entry), flush=True)
+        predictor = shipped(weights.stem)
+        for runtime in dict.fromkeys((preferred(predictor.kind.name)[0], "onnx")):
+            entry = made(predictor, weights, runtime)
+            parity[f"{weights.stem}/{runtime}"] = entry
+            print(weights.stem, runtime, json.dumps(entry), flush=True)
         record.write_text(json.dumps(dict(sorted(parity.items())), indent=1) + "\n", encoding="utf-8")
 
 

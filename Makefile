@@ -52,6 +52,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up .venv: some minutes, about 2 GB of disk ..."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev$(EXTRAS)]'
+	@$(BIN)/python -m convmedia.apps.web.runtime build/onnxruntime-web-1.30.0 || echo "Tests of pages will be skipped."
 	@touch $@
 
 # Pins the newest versions that fit together. Resolved on the oldest Python, so that one set serves all.

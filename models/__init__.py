@@ -33,8 +33,8 @@ WITHOUT_KERAS = {
     *("losses", "losses.label_metrics", "losses.resampling"),
     *("networks", "networks.catalogue"),
     *("saving", "saving.archive", "saving.engines", "saving.network_facts", "saving.places", "saving.safe_archive"),
-    *("export", "export.probes", "export.quality_loss"),
-    *("formats", "formats.flatbuffer", "formats.formats", "formats.metadata", "formats.runtimes"),
+    *("export", "export.examples", "export.probes", "export.quality_loss"),
+    *("formats", "formats.flatbuffer", "formats.formats", "formats.metadata", "formats.onnx_bytes", "formats.runtimes"),
     *("servers", "servers.protocol_text", "servers.servers"),
 }
 """Modules of this package that load no Keras."""

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from convmedia.apps.web import runtime
+
+ROOT = Path(__file__).parents[3]
 FAKE_DEVICES = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
 
@@ -19,6 +22,18 @@ class Quiet(SimpleHTTPRequestHandler):
 
     def log_message(self, format, *arguments):
         pass
+
+
+@pytest.fixture(scope="session", autouse=True)
+def web_runtime(cache) -> Iterator[None]:
+    """What pages compute with, as `make` fetched it; without it tests are skipped, or fail where there must be a
+    browser."""
+    kept = os.environ.get("CONVMEDIA_WEB_RUNTIME", str(ROOT / "build" / f"onnxruntime-web-{runtime.VERSION}"))
+    if not Path(kept).is_dir():
+        (pytest.fail if "CONVMEDIA_CHROMIUM" in os.environ else pytest.skip)(f"{kept} is missing; run make")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVMEDIA_WEB_RUNTIME", kept)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,3 @@
+export function soundsPage() {
+  throw new Error("no sounds yet");
+}

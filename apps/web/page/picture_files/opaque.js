@@ -1,5 +1,7 @@
 // Transparent pictures laid over white or black, and averages over squares, with the rounding of NumPy and Pillow.
 
+import { roundEven } from "../picture/numbers.js";
+
 const WHITE_DRAWING_LUMA = 200; // visible parts lighter than this on average (of 255) are laid over black
 
 /**
@@ -35,13 +37,6 @@ function table(ground) {
     const opacity = fround((place >> 8) / 255);
     return roundEven(fround(fround((place & 255) * opacity) + fround(ground * fround(1 - opacity))));
   });
-}
-
-/** Round half to even, as Python and NumPy do. */
-export function roundEven(value) {
-  const low = Math.floor(value);
-  const rest = value - low;
-  return rest > 0.5 || (rest === 0.5 && low % 2 !== 0) ? low + 1 : low;
 }
 
 /**

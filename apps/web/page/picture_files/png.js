@@ -1,6 +1,7 @@
 // PNG as stored: every depth and kind of colour, transparency kept apart from colour, 16 bits with their white.
 // A 2D canvas would multiply colours by their opacity, and browsers keep 8 of 16 bits.
 
+import { checksum } from "./checksum.js";
 import { damaged } from "./errors.js";
 import { chunks } from "./header.js";
 import { FULL, inEight, remark, UPPER_BITS, whiteOf } from "./sixteen.js";
@@ -52,18 +53,6 @@ function parsed(bytes, name) {
   file.channels = CHANNELS[file.kind];
   return file;
 }
-
-/** Checksum of PNG (CRC-32, ISO 3309) of a part of the file. */
-function checksum(bytes, start, end) {
-  let value = ~0;
-  for (let at = start; at < end; at++) value = TABLE[(value ^ bytes[at]) & 255] ^ (value >>> 8);
-  return ~value >>> 0;
-}
-
-const TABLE = Int32Array.from({ length: 256 }, (_, value) => {
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1;
-  return value;
-});
 
 /** Passes of a picture: where their pixels lie and how large they are; one where it is not interlaced. */
 function passes({ width, height, interlaced }) {

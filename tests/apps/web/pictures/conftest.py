@@ -17,6 +17,8 @@ PAGE = Path(web.__file__).parent / "page"
 
 WORKER = """
 import * as decoding from '/picture/decoding.js';
+import * as encoding from '/picture/encoding.js';
+import * as pages from '/picture/pages.js';
 const CHUNK = 32768;
 const text = (data) => {
   let found = '';
@@ -25,11 +27,22 @@ const text = (data) => {
 };
 const answers = {
   decoded: (picture) => ({ ...picture, data: text(picture.data) }),
+  inside: (picture) => {
+    const cut = pages.inside(picture);
+    return { ...cut, data: text(cut.data), blank: pages.isBlank(picture) };
+  },
+  png: async (picture) => ({ file: text(new Uint8Array(await (await encoding.pngOf(picture)).arrayBuffer())) }),
+  shown: (picture, { side }) => {
+    const canvas = side ? encoding.thumbnail(picture, side) : encoding.canvasOf(picture);
+    const { width, height } = canvas;
+    const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+    return { width, height, data: text(data.filter((_, at) => at % 4 < 3)) };
+  },
 };
 export async function answer(kind, address, options) {
   const blob = await (await fetch(address)).blob();
   try {
-    return answers[kind](await decoding.decode(blob, options));
+    return await answers[kind](await decoding.decode(blob, options), options);
   } catch (error) {
     return { error: error.name === 'PictureError' ? error.message : `${error.name}: ${error.stack}` };
   }

@@ -1,0 +1,169 @@
+/** What the headers of compressed sounds say of their sample rate, which browsers do not tell. */
+
+/** Opus decodes at this rate, Hz, whatever was recorded (RFC 7845, section 5.1). */
+const OPUS_RATE = 48_000;
+
+/** MPEG audio: Hz by version (2.5, -, 2, 1) and index (ISO/IEC 11172-3, 13818-3). */
+const MPEG_RATES = [
+  [11_025, 12_000, 8_000],
+  null,
+  [22_050, 24_000, 16_000],
+  [44_100, 48_000, 32_000],
+];
+
+/** ADTS of AAC: Hz by index (ISO/IEC 14496-3, table 1.16). */
+const AAC_RATES = [
+  96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
+];
+
+/** A compressed sound's format, rate and completeness.
+ *
+ * @param {Uint8Array} bytes of the whole file.
+ * @returns {{format: string, rate: number, decode: number, complete: boolean, samples: ?number, bits: ?number}}
+ *   "FLAC", "Ogg", "MP3", "AAC", "MP4", "WebM" or "" where it is none of these; Hz that the header says, 0 where it
+ *   says none; Hz to decode at; whether its end is there, as far as can be seen; how many samples a channel has and how
+ *   many bits a sample, where the header says so.
+ */
+export function header(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const start = afterTags(bytes);
+  for (const [format, look] of LOOKS) {
+    const found = look(bytes, view, start);
+    if (found) {
+      const rate = found.rate || 0;
+      return { format, complete: true, samples: null, bits: null, decode: rate || OPUS_RATE, ...found, rate };
+    }
+  }
+  return { format: '', rate: 0, decode: OPUS_RATE, complete: true, samples: null, bits: null };
+}
+
+/** Where what comes after ID3 tags begins. */
+function afterTags(bytes) {
+  let at = 0;
+  while (is(bytes, at, 'ID3') && at + 10 <= bytes.length) {
+    at += 10 + bytes.slice(at + 6, at + 10).reduce((sum, value) => sum * 128 + (value & 0x7f), 0);
+  }
+  return at;
+}
+
+/** STREAMINFO comes first (RFC 9639, section 8.2). */
+function flac(bytes, view, at) {
+  if (!is(bytes, at, 'fLaC') || at + 42 > bytes.length) return null;
+  const info = at + 8;
+  const high = view.getUint32(info + 10);
+  const samples = (bytes[info + 13] & 0x0f) * 2 ** 32 + view.getUint32(info + 14);
+  return { rate: high >>> 12, bits: ((high >>> 4) & 0x1f) + 1, samples: samples || null };
+}
+
+/** The first page holds the codec's header, the last one has a flag (RFC 3533, section 6). */
+function ogg(bytes, view) {
+  if (!is(bytes, 0, 'OggS') || bytes.length < 28) return null;
+  const packet = 27 + bytes[26];
+  const last = lastPage(bytes);
+  const complete = last >= 0 && Boolean(bytes[last + 5] & 4);
+  if (is(bytes, packet, '\x01vorbis') && packet + 16 <= bytes.length) {
+    return { rate: view.getUint32(packet + 12, true), complete };
+  }
+  if (is(bytes, packet, 'OpusHead') && packet + 16 <= bytes.length) {
+    const told = view.getUint32(packet + 12, true); // of what was recorded; libsndfile names one of Opus's own
+    const rate = [8_000, 12_000, 16_000, 24_000].find((one) => told > 0 && told <= one) ?? OPUS_RATE;
+    return { rate, decode: OPUS_RATE, complete };
+  }
+  const stream = is(bytes, packet, '\x7fFLAC') ? flac(bytes, view, packet + 9) : null;
+  return { ...stream, samples: null, complete };
+}
+
+function lastPage(bytes) {
+  for (let at = bytes.length - 6; at >= Math.max(bytes.length - 65_307, 0); at--) {
+    if (is(bytes, at, 'OggS')) return at;
+  }
+  return -1;
+}
+
+/** The rate of an MP4's first track of sound: the time scale of its mdhd, or the mp4a sample entry. */
+function mp4(bytes, view) {
+  if (!is(bytes, 4, 'ftyp')) return null;
+  const moov = boxes(bytes, view, 0, bytes.length).find((box) => box.name === 'moov');
+  for (const track of boxes(bytes, view, moov?.start, moov?.end).filter((box) => box.name === 'trak')) {
+    const media = boxes(bytes, view, track.start, track.end).find((box) => box.name === 'mdia');
+    const inside = boxes(bytes, view, media?.start, media?.end);
+    const handler = inside.find((box) => box.name === 'hdlr');
+    const head = inside.find((box) => box.name === 'mdhd');
+    if (!handler || !head || !is(bytes, handler.start + 8, 'soun')) continue;
+    const at = head.start + (bytes[head.start] === 1 ? 20 : 12);
+    if (at + 4 <= bytes.length) return { rate: view.getUint32(at) };
+  }
+  return { complete: Boolean(moov) };
+}
+
+function boxes(bytes, view, start = 0, end = 0) {
+  const found = [];
+  for (let at = start; at + 8 <= end; ) {
+    let [length, front] = [view.getUint32(at), 8];
+    if (length === 1 && at + 16 <= end) [length, front] = [Number(view.getBigUint64(at + 8)), 16];
+    if (length === 0) length = end - at;
+    if (length < front || at + length > end) break;
+    found.push({ name: String.fromCharCode(...bytes.slice(at + 4, at + 8)), start: at + front, end: at + length });
+    at += length;
+  }
+  return found;
+}
+
+/** The SamplingFrequency element (0xB5), a float of 4 or 8 bytes; Opus decodes at its own rate. */
+function webm(bytes, view) {
+  if (bytes.length < 4 || view.getUint32(0) !== 0x1a45dfa3) return null;
+  const head = Math.min(bytes.length - 10, 4_096);
+  for (let at = 0; at < head; at++) {
+    if (bytes[at] !== 0xb5 || ![0x84, 0x88].includes(bytes[at + 1])) continue;
+    const rate = bytes[at + 1] === 0x84 ? view.getFloat32(at + 2) : view.getFloat64(at + 2);
+    if (Number.isInteger(rate) && rate >= 1_000 && rate <= 1_000_000) return { rate };
+  }
+  return {};
+}
+
+function aac(bytes, view, at) {
+  if (at + 7 > bytes.length || (view.getUint16(at) & 0xfff6) !== 0xfff0) return null;
+  return { rate: AAC_RATES[(bytes[at + 2] >> 2) & 0x0f] };
+}
+
+/** The first two frames that follow each other. */
+function mp3(bytes, view, start) {
+  const end = Math.min(bytes.length - 4, start + 65_536);
+  for (let at = start; at <= end; at++) {
+    const first = frame(view, at);
+    if (!first) continue;
+    const next = at + first.length;
+    if (next + 4 > bytes.length || frame(view, next)?.rate === first.rate) return { rate: first.rate };
+  }
+  return null;
+}
+
+/** A frame's header: {rate, length in bytes}, null where there is none. */
+function frame(view, at) {
+  const head = view.getUint32(at);
+  const [version, layer, bitrate, index] = [(head >>> 19) & 3, (head >>> 17) & 3, (head >>> 12) & 15, (head >>> 10) & 3];
+  if (head >>> 21 !== 0x7ff || version === 1 || layer !== 1 || bitrate === 0 || bitrate === 15 || index === 3) return null;
+  const rate = MPEG_RATES[version][index];
+  const kilobits = version === 3 ? KILOBITS_1[bitrate] : KILOBITS_2[bitrate];
+  const length = Math.floor(((version === 3 ? 144_000 : 72_000) * kilobits) / rate) + ((head >>> 9) & 1);
+  return { rate, length };
+}
+
+const KILOBITS_1 = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
+const KILOBITS_2 = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
+
+const LOOKS = [
+  ['FLAC', flac],
+  ['Ogg', ogg],
+  ['MP4', mp4],
+  ['WebM', webm],
+  ['AAC', aac],
+  ['MP3', mp3],
+];
+
+function is(bytes, at, text) {
+  for (let place = 0; place < text.length; place++) {
+    if (bytes[at + place] !== text.charCodeAt(place)) return false;
+  }
+  return true;
+}

@@ -116,12 +116,10 @@ def add_export(
         else:
             needed = [SERVERS[one].format for one in servers] + ["onnx"] * (WEB in format)
             wanted = dict.fromkeys([*(one for one in format if one != WEB), *needed])
-            names = with_smaller(list(wanted), quantize)
+            names = [*with_smaller(list(wanted), quantize), *(one for one in format if one == WEB)]
             use_backend(None)
             predictor = chosen(model, **choice)
             parity, folder = exported(task, predictor, model, names, out, data, tolerance, fixed, servers)
-            if WEB in format:
-                parity = with_page(task, predictor, model, parity, folder, "int8" in quantize)
         if as_json:
             tell(to_json(parity, indent=2))
         else:
@@ -202,7 +200,8 @@ def exported(
 
     Args:
         model: where the model came from: a run folder or a file; None for shipped weights.
-        formats: names of `formats.FORMATS`.
+        formats: names of `formats.FORMATS`, and "web": a page around the ONNX file, the one in 8 bits where that is
+            among them.
         out: the folder; None for `export` in the run folder, or `APPLICATION-export`, of a fixed size with that in its
             name.
         data: the set that gives examples where the model has none beside it, and on whose test split quantised files
@@ -219,23 +218,26 @@ def exported(
     from convmedia.models.saving import engines
     from convmedia.models.servers import servers as folders
 
+    names = list(dict.fromkeys([*(one for one in formats if one != WEB), *["onnx"] * (WEB in formats)]))
     size = fixed.of(predictor.input)
     require_memory(predictor, size)
     run = run_of(model)
     kept = run / "examples.npz" if run else None
-    quantised = any(FORMATS[name].quantised for name in formats)
+    quantised = any(name in FORMATS and FORMATS[name].quantised for name in names)
     examples = read_examples(kept) if kept and kept.exists() else task.examples(predictor, data, quantised)
     trial = task.trial(predictor, model, data, examples) if quantised else None
     folder = folder_of(predictor, model, out, fixed)
     for one in servers:
         folders.require_ours(one, folder)
-    say(f"exporting {', '.join(formats)} and verifying each on {plural(len(examples), 'example')} ...")
-    how: dict[str, Any] = {"trial": trial, "loss_tolerance": loss_tolerance, "told": steps_said(formats)}
-    parity = export(predictor, formats, folder, examples, tolerance=task.tolerance, size=size, **how)
+    say(f"exporting {', '.join(names)} and verifying each on {plural(len(examples), 'example')} ...")
+    how: dict[str, Any] = {"trial": trial, "loss_tolerance": loss_tolerance, "told": steps_said(names)}
+    parity = export(predictor, names, folder, examples, tolerance=task.tolerance, size=size, **how)
     for one in servers:
         folders.write(one, folder, predictor, examples, size)
     if predictor.digest is not None and not (run and folder == run / "export"):
         engines.keep(folder, predictor.digest)  # so that they answer for the model, as those of a run's own folder do
+    if WEB in formats:
+        parity = with_page(task, predictor, model, parity, folder, "onnx-int8" in names)
     return parity, folder
 
 

@@ -83,13 +83,15 @@ def about_of(predictor: "FilePredictor") -> str:
     if predictor.kind.name == "picture":
         scale, styles = predictor.details.get("scale"), predictor.details.get("styles") or ["a painting"]
         if scale:
-            return f"Makes pictures {scale} times as large, by the network {predictor.details.get('network')}."
-        return f"Paints pictures in the style of {', '.join(styles).replace('_', ' ')}."
+            network = predictor.details.get("network")
+            return f"Makes pictures {scale} times as large, by the network {network}, on this device."
+        return f"Paints pictures in the style of {', '.join(styles).replace('_', ' ')}, on this device."
     names = predictor.labels or []
     if predictor.kind.name == "quantity":
-        return f"Says of {what} a number: {names[0]}."
-    which = "which of" if predictor.details.get("thresholds") is not None else "what it is, one of"
-    return f"Says of {what} {which} {len(names)} labels, on this device."
+        return f"Estimates a number from {what}: {names[0]}. Everything stays on this device."
+    which = "any of" if predictor.details.get("thresholds") is not None else "one of"
+    listed = ", ".join(names) if len(names) <= LISTED else f"{len(names)} labels"
+    return f"Labels {what} with {which} {listed}. Everything stays on this device."
 
 
 def file_in(folder: Path, eight_bits: bool) -> tuple[str, Path]:

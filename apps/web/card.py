@@ -7,6 +7,7 @@ from typing import Any
 
 from convmedia.models.saving.places import WEIGHTS
 
+_NO_HEADING = re.compile(r"<thead>\s*<tr>\s*(<th></th>\s*)+</tr>\s*</thead>")  # of tables that begin with `| | |`
 _LINK = re.compile(r"\[([^\]]*)\]\((?!https?://)[^)]*\)")
 
 
@@ -20,6 +21,7 @@ def html_of(model: Path) -> str:
 
     text = _of_weights(model) if model.parent == WEIGHTS else _of_run(model.parent)
     found: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    found = _NO_HEADING.sub("", found)
     # Wide tables scroll by themselves; what scrolls can be reached by the keyboard.
     return found.replace("<table>", '<div class="scroll" tabindex="0" role="group"><table>').replace(
         "</table>", "</table></div>"

@@ -8,7 +8,7 @@ DEMO_TRAINING = --epochs 8 --batch-size 32
 BIN = .venv/bin
 READY = .venv/installed
 
-.PHONY: demo test test-all lint bench reference constraints
+.PHONY: demo test test-all lint bench reference gallery constraints
 
 # The main job on the bundled digits: train, evaluate, export and verify, read a picture.
 demo: $(READY)
@@ -39,6 +39,10 @@ lint: $(READY)
 # The reference of the Python interface: build/reference/index.html.
 reference: $(READY)
 	$(BIN)/python docs/reference.py build/reference
+
+# Pages of all applications: build/gallery, for any static server.
+gallery: $(READY)
+	$(BIN)/python docs/gallery.py build/gallery
 
 bench: $(READY)
 	@for script in benchmarks/[!_]*.py; do \

@@ -106,6 +106,7 @@ def _facts(page: Page, folder: Path) -> dict[str, Any]:
     scores = SCORE_IN_8_BITS if page.eight_bits else SCORE
     facts = {
         "title": page.title,
+        "about": page.about,
         "app": predictor.app,
         "kind": kind.name,
         "labels": predictor.labels,
@@ -135,4 +136,4 @@ def _html(page: Page, facts: dict[str, Any]) -> str:
 
     environment = Environment(loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined)
     known = card.html_of(page.predictor.path) if page.predictor.path else ""
-    return environment.get_template("index.html").render(facts=facts, about=page.about, card=known)
+    return environment.get_template("index.html").render(facts=facts, card=known)

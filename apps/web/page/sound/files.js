@@ -5,7 +5,7 @@
  */
 
 import { mixed, opposed, signs } from './channels.js';
-import { header } from './headers.js';
+import { header, intact } from './headers.js';
 import { Refused } from './refused.js';
 import { resample } from './resampling.js';
 import { isWav, parse } from './wav.js';
@@ -15,9 +15,6 @@ export { Refused } from './refused.js';
 /** Hz; a header that says less or more is taken for damaged. */
 const LOWEST_RATE = 1_000;
 const HIGHEST_RATE = 1_000_000;
-
-/** Samples that browsers may give more or fewer than a FLAC header says. */
-const LEEWAY = 0;
 
 /** Read a whole sound.
  *
@@ -85,6 +82,9 @@ function inLowBits(channels, [used, stored]) {
 async function decode(buffer) {
   const bytes = new Uint8Array(buffer);
   const told = header(bytes);
+  if (told.format === 'FLAC' && !intact(bytes)) {
+    throw new Refused('is damaged or cut (the check sums of its blocks do not hold); replace it with a full copy');
+  }
   let sound;
   try {
     sound = await contextAt(told.decode).decodeAudioData(buffer.slice(0));
@@ -94,7 +94,7 @@ async function decode(buffer) {
   }
   const channels = Array.from({ length: sound.numberOfChannels }, (_, channel) => sound.getChannelData(channel));
   if (told.bits && told.bits <= 16) channels.forEach((samples) => symmetric(samples, 2 ** 15));
-  const complete = told.complete && !(told.samples && sound.length < told.samples - LEEWAY);
+  const complete = told.complete && !(told.samples && sound.length < told.samples);
   return { channels, rate: told.rate || sound.sampleRate, decoded: sound.sampleRate, complete, bits: null };
 }
 

@@ -55,6 +55,32 @@ function flac(bytes, view, at) {
   return { rate: high >>> 12, bits: ((high >>> 4) & 0x1f) + 1, samples: samples || null };
 }
 
+/** Whether the check sums of a FLAC file's frames hold (RFC 9639, section 9.3), which browsers pass over.
+ *
+ * @param {Uint8Array} bytes of the whole file.
+ */
+export function intact(bytes) {
+  let at = afterTags(bytes) + 4;
+  let last = false;
+  while (!last && at + 4 <= bytes.length) {
+    last = bytes[at] >= 0x80;
+    at += 4 + bytes[at + 1] * 2 ** 16 + bytes[at + 2] * 2 ** 8 + bytes[at + 3];
+  }
+  const end = is(bytes, bytes.length - 128, 'TAG') ? bytes.length - 128 : bytes.length;
+  let sum = 0;
+  for (; at < end; at++) {
+    sum = ((sum << 8) & 0xffff) ^ CRC_16[(sum >> 8) ^ bytes[at]]; // 0 after a frame with its own sum
+  }
+  return sum === 0;
+}
+
+/** Of x^16 + x^15 + x^2 + 1. */
+const CRC_16 = Uint16Array.from({ length: 256 }, (_, byte) => {
+  let sum = byte << 8;
+  for (let bit = 0; bit < 8; bit++) sum = (sum << 1) ^ (sum & 0x8000 ? 0x18005 : 0);
+  return sum;
+});
+
 /** The first page holds the codec's header, the last one has a flag (RFC 3533, section 6). */
 function ogg(bytes, view) {
   if (!is(bytes, 0, 'OggS') || bytes.length < 28) return null;
@@ -133,7 +159,9 @@ function mp3(bytes, view, start) {
     const first = frame(view, at);
     if (!first) continue;
     const next = at + first.length;
-    if (next + 4 > bytes.length || frame(view, next)?.rate === first.rate) return { rate: first.rate };
+    if (next + 4 > bytes.length || frame(view, next)?.rate === first.rate) {
+      return { rate: first.rate, samples: told(bytes, view, at, first) };
+    }
   }
   return null;
 }
@@ -146,8 +174,24 @@ function frame(view, at) {
   const rate = MPEG_RATES[version][index];
   const kilobits = version === 3 ? KILOBITS_1[bitrate] : KILOBITS_2[bitrate];
   const length = Math.floor(((version === 3 ? 144_000 : 72_000) * kilobits) / rate) + ((head >>> 9) & 1);
-  return { rate, length };
+  return { rate, length, samples: version === 3 ? 1_152 : 576, side: SIDE_BYTES[Number(version === 3)][Number(view.getUint8(at + 3) >> 6 === 3)] };
 }
+
+/** How many samples the first frame says that there are, if it is one of Xing's or LAME's; an estimate. */
+function told(bytes, view, at, first) {
+  const tag = at + 4 + first.side;
+  if (!(is(bytes, tag, 'Xing') || is(bytes, tag, 'Info')) || tag + 12 > bytes.length) return null;
+  return bytes[tag + 7] & 1 ? Math.max(view.getUint32(tag + 8) * first.samples - MP3_LEEWAY, 0) : null;
+}
+
+/** Of a frame's side information in MPEG 2 and 1: with two channels, with one. */
+const SIDE_BYTES = [
+  [17, 9],
+  [32, 17],
+];
+
+/** Samples that an MP3 may be shorter than its first frame says. */
+const MP3_LEEWAY = 8_192;
 
 const KILOBITS_1 = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
 const KILOBITS_2 = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];

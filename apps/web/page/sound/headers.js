@@ -16,13 +16,16 @@ const AAC_RATES = [
   96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
 ];
 
+const UNKNOWN = { format: '', rate: 0, decode: OPUS_RATE, complete: true, samples: null, bits: null, vorbis: false };
+
 /** A compressed sound's format, rate and completeness.
  *
  * @param {Uint8Array} bytes of the whole file.
- * @returns {{format: string, rate: number, decode: number, complete: boolean, samples: ?number, bits: ?number}}
+ * @returns {{format: string, rate: number, decode: number, complete: boolean, samples: ?number, bits: ?number, vorbis:
+ *   boolean}}
  *   "FLAC", "Ogg", "MP3", "AAC", "MP4", "WebM" or "" where it is none of these; Hz that the header says, 0 where it
  *   says none; Hz to decode at; whether its end is there, as far as can be seen; how many samples a channel has and how
- *   many bits a sample, where the header says so.
+ *   many bits a sample, where the header says so; whether it is Vorbis.
  */
 export function header(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -31,10 +34,10 @@ export function header(bytes) {
     const found = look(bytes, view, start);
     if (found) {
       const rate = found.rate || 0;
-      return { format, complete: true, samples: null, bits: null, decode: rate || OPUS_RATE, ...found, rate };
+      return { ...UNKNOWN, decode: rate || OPUS_RATE, ...found, format, rate };
     }
   }
-  return { format: '', rate: 0, decode: OPUS_RATE, complete: true, samples: null, bits: null };
+  return UNKNOWN;
 }
 
 /** Where what comes after ID3 tags begins. */
@@ -88,7 +91,7 @@ function ogg(bytes, view) {
   const last = lastPage(bytes);
   const complete = last >= 0 && Boolean(bytes[last + 5] & 4);
   if (is(bytes, packet, '\x01vorbis') && packet + 16 <= bytes.length) {
-    return { rate: view.getUint32(packet + 12, true), complete };
+    return { rate: view.getUint32(packet + 12, true), complete, vorbis: true };
   }
   if (is(bytes, packet, 'OpusHead') && packet + 16 <= bytes.length) {
     const told = view.getUint32(packet + 12, true); // of what was recorded; libsndfile names one of Opus's own
@@ -97,6 +100,27 @@ function ogg(bytes, view) {
   }
   const stream = is(bytes, packet, '\x7fFLAC') ? flac(bytes, view, packet + 9) : null;
   return { ...stream, samples: null, complete };
+}
+
+/** A whole Ogg Vorbis file whose end is not marked as such, and the samples that its end leaves of what is decoded:
+ * Chromium 150 leaves out the whole last block where only a part of it belongs to the sound.
+ *
+ * @param {Uint8Array} bytes of a complete file.
+ * @returns {{bytes: Uint8Array, samples: number}}
+ */
+export function openEnded(bytes) {
+  const at = lastPage(bytes);
+  const open = bytes.slice();
+  const page = new DataView(open.buffer, at);
+  open[at + 5] &= ~4;
+  page.setUint32(22, 0);
+  let sum = 0;
+  for (const byte of open.subarray(at)) {
+    sum ^= byte << 24;
+    for (let bit = 0; bit < 8; bit++) sum = (sum << 1) ^ (sum < 0 ? 0x04c11db7 : 0);
+  }
+  page.setInt32(22, sum, true);
+  return { bytes: open, samples: Number(page.getBigInt64(6, true)) };
 }
 
 function lastPage(bytes) {

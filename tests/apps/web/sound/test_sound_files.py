@@ -108,16 +108,14 @@ def test_what_cannot_be_used_is_refused_in_the_words_of_the_package(sound_page):
     write_wave(folder / "slow.wav", whole, rate=1)
     write_wave(folder / "fast.wav", whole, rate=48_000_000)
     write_wave(folder / "nan.wav", np.float32([0, np.nan, 0.5]).tobytes(), tag=3, bits=32)
-    soundfile.write(folder / "cut.ogg", SEVEN, RATE)
-    (folder / "cut.ogg").write_bytes((folder / "cut.ogg").read_bytes()[:-100])
-    for file in sorted(folder.glob("*.*g")) + sorted(folder.glob("*.wav")):
+    for file in sorted(folder.glob("*.wav")):
         found = sound_page.read(file.name)
         with pytest.raises(InputError) as refused:
             decoding.read(file, 8000)
         assert f"{file} {found['error']}" == str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["cut.flac", "damaged.flac", "cut.mp3", "words.wav", "words.mp3"])
+@pytest.mark.parametrize("name", ["cut.ogg", "cut.flac", "damaged.flac", "cut.mp3", "words.wav", "words.mp3"])
 def test_what_the_package_refuses_is_refused(sound_page, name):
     file = sound_page.folder / name
     if name.startswith("words"):

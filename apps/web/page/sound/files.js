@@ -5,7 +5,7 @@
  */
 
 import { mixed, opposed, signs } from './channels.js';
-import { header } from './headers.js';
+import { header, intact, openEnded } from './headers.js';
 import { Refused } from './refused.js';
 import { resample } from './resampling.js';
 import { isWav, parse } from './wav.js';
@@ -15,9 +15,6 @@ export { Refused } from './refused.js';
 /** Hz; a header that says less or more is taken for damaged. */
 const LOWEST_RATE = 1_000;
 const HIGHEST_RATE = 1_000_000;
-
-/** Samples that browsers may give more or fewer than a FLAC header says. */
-const LEEWAY = 0;
 
 /** Read a whole sound.
  *
@@ -85,16 +82,24 @@ function inLowBits(channels, [used, stored]) {
 async function decode(buffer) {
   const bytes = new Uint8Array(buffer);
   const told = header(bytes);
+  if (told.format === 'FLAC' && !intact(bytes)) {
+    throw new Refused('is damaged or cut (the check sums of its blocks do not hold); replace it with a full copy');
+  }
+  const opened = told.vorbis && told.complete ? openEnded(bytes) : { bytes: bytes.slice(), samples: Infinity };
   let sound;
   try {
-    sound = await contextAt(told.decode).decodeAudioData(buffer.slice(0));
+    sound = await contextAt(told.decode).decodeAudioData(opened.bytes.buffer);
   } catch {
-    const reason = told.format ? `its ${told.format} content is damaged, or not known to this browser` : 'Format not recognised';
+    const damaged = `its ${told.format} content is damaged, or not known to this browser`;
+    const reason = told.format ? damaged : 'Format not recognised';
     throw new Refused(`is no sound file (${reason}); give WAV, FLAC, Ogg or MP3`);
   }
-  const channels = Array.from({ length: sound.numberOfChannels }, (_, channel) => sound.getChannelData(channel));
+  const length = Math.min(sound.length, opened.samples);
+  const channels = Array.from({ length: sound.numberOfChannels }, (_, channel) =>
+    sound.getChannelData(channel).subarray(0, length),
+  );
   if (told.bits && told.bits <= 16) channels.forEach((samples) => symmetric(samples, 2 ** 15));
-  const complete = told.complete && !(told.samples && sound.length < told.samples - LEEWAY);
+  const complete = told.complete && !(told.samples && sound.length < told.samples);
   return { channels, rate: told.rate || sound.sampleRate, decoded: sound.sampleRate, complete, bits: null };
 }
 
@@ -109,7 +114,8 @@ function contextAt(rate) {
 
 /** Undoes, in place, what Chromium does to whole numbers: positive ones are divided by one less than negative ones. */
 function symmetric(samples, full) {
-  const rest = (scale) => samples.reduce((sum, value) => sum + (value > 0 ? Math.abs(value * scale - Math.round(value * scale)) : 0), 0);
+  const away = (value) => Math.abs(value - Math.round(value));
+  const rest = (scale) => samples.reduce((sum, value) => sum + (value > 0 ? away(value * scale) : 0), 0);
   if (rest(full - 1) >= rest(full)) return;
   for (let at = 0; at < samples.length; at++) {
     if (samples[at] > 0) samples[at] = Math.round(samples[at] * (full - 1)) / full;

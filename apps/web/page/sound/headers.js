@@ -16,13 +16,16 @@ const AAC_RATES = [
   96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
 ];
 
+const UNKNOWN = { format: '', rate: 0, decode: OPUS_RATE, complete: true, samples: null, bits: null, vorbis: false };
+
 /** A compressed sound's format, rate and completeness.
  *
  * @param {Uint8Array} bytes of the whole file.
- * @returns {{format: string, rate: number, decode: number, complete: boolean, samples: ?number, bits: ?number}}
+ * @returns {{format: string, rate: number, decode: number, complete: boolean, samples: ?number, bits: ?number, vorbis:
+ *   boolean}}
  *   "FLAC", "Ogg", "MP3", "AAC", "MP4", "WebM" or "" where it is none of these; Hz that the header says, 0 where it
  *   says none; Hz to decode at; whether its end is there, as far as can be seen; how many samples a channel has and how
- *   many bits a sample, where the header says so.
+ *   many bits a sample, where the header says so; whether it is Vorbis.
  */
 export function header(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -31,10 +34,10 @@ export function header(bytes) {
     const found = look(bytes, view, start);
     if (found) {
       const rate = found.rate || 0;
-      return { format, complete: true, samples: null, bits: null, decode: rate || OPUS_RATE, ...found, rate };
+      return { ...UNKNOWN, decode: rate || OPUS_RATE, ...found, format, rate };
     }
   }
-  return { format: '', rate: 0, decode: OPUS_RATE, complete: true, samples: null, bits: null };
+  return UNKNOWN;
 }
 
 /** Where what comes after ID3 tags begins. */
@@ -55,6 +58,32 @@ function flac(bytes, view, at) {
   return { rate: high >>> 12, bits: ((high >>> 4) & 0x1f) + 1, samples: samples || null };
 }
 
+/** Whether the check sums of a FLAC file's frames hold (RFC 9639, section 9.3), which browsers pass over.
+ *
+ * @param {Uint8Array} bytes of the whole file.
+ */
+export function intact(bytes) {
+  let at = afterTags(bytes) + 4;
+  let last = false;
+  while (!last && at + 4 <= bytes.length) {
+    last = bytes[at] >= 0x80;
+    at += 4 + bytes[at + 1] * 2 ** 16 + bytes[at + 2] * 2 ** 8 + bytes[at + 3];
+  }
+  const end = is(bytes, bytes.length - 128, 'TAG') ? bytes.length - 128 : bytes.length;
+  let sum = 0;
+  for (; at < end; at++) {
+    sum = ((sum << 8) & 0xffff) ^ CRC_16[(sum >> 8) ^ bytes[at]]; // 0 after a frame with its own sum
+  }
+  return sum === 0;
+}
+
+/** Of x^16 + x^15 + x^2 + 1. */
+const CRC_16 = Uint16Array.from({ length: 256 }, (_, byte) => {
+  let sum = byte << 8;
+  for (let bit = 0; bit < 8; bit++) sum = (sum << 1) ^ (sum & 0x8000 ? 0x18005 : 0);
+  return sum;
+});
+
 /** The first page holds the codec's header, the last one has a flag (RFC 3533, section 6). */
 function ogg(bytes, view) {
   if (!is(bytes, 0, 'OggS') || bytes.length < 28) return null;
@@ -62,7 +91,7 @@ function ogg(bytes, view) {
   const last = lastPage(bytes);
   const complete = last >= 0 && Boolean(bytes[last + 5] & 4);
   if (is(bytes, packet, '\x01vorbis') && packet + 16 <= bytes.length) {
-    return { rate: view.getUint32(packet + 12, true), complete };
+    return { rate: view.getUint32(packet + 12, true), complete, vorbis: true };
   }
   if (is(bytes, packet, 'OpusHead') && packet + 16 <= bytes.length) {
     const told = view.getUint32(packet + 12, true); // of what was recorded; libsndfile names one of Opus's own
@@ -71,6 +100,27 @@ function ogg(bytes, view) {
   }
   const stream = is(bytes, packet, '\x7fFLAC') ? flac(bytes, view, packet + 9) : null;
   return { ...stream, samples: null, complete };
+}
+
+/** A whole Ogg Vorbis file whose end is not marked as such, and the samples that its end leaves of what is decoded:
+ * Chromium 150 leaves out the whole last block where only a part of it belongs to the sound.
+ *
+ * @param {Uint8Array} bytes of a complete file.
+ * @returns {{bytes: Uint8Array, samples: number}}
+ */
+export function openEnded(bytes) {
+  const at = lastPage(bytes);
+  const open = bytes.slice();
+  const page = new DataView(open.buffer, at);
+  open[at + 5] &= ~4;
+  page.setUint32(22, 0);
+  let sum = 0;
+  for (const byte of open.subarray(at)) {
+    sum ^= byte << 24;
+    for (let bit = 0; bit < 8; bit++) sum = (sum << 1) ^ (sum < 0 ? 0x04c11db7 : 0);
+  }
+  page.setInt32(22, sum, true);
+  return { bytes: open, samples: Number(page.getBigInt64(6, true)) };
 }
 
 function lastPage(bytes) {
@@ -133,7 +183,9 @@ function mp3(bytes, view, start) {
     const first = frame(view, at);
     if (!first) continue;
     const next = at + first.length;
-    if (next + 4 > bytes.length || frame(view, next)?.rate === first.rate) return { rate: first.rate };
+    if (next + 4 > bytes.length || frame(view, next)?.rate === first.rate) {
+      return { rate: first.rate, samples: told(bytes, view, at, first) };
+    }
   }
   return null;
 }
@@ -146,8 +198,24 @@ function frame(view, at) {
   const rate = MPEG_RATES[version][index];
   const kilobits = version === 3 ? KILOBITS_1[bitrate] : KILOBITS_2[bitrate];
   const length = Math.floor(((version === 3 ? 144_000 : 72_000) * kilobits) / rate) + ((head >>> 9) & 1);
-  return { rate, length };
+  return { rate, length, samples: version === 3 ? 1_152 : 576, side: SIDE_BYTES[Number(version === 3)][Number(view.getUint8(at + 3) >> 6 === 3)] };
 }
+
+/** How many samples the first frame says that there are, if it is one of Xing's or LAME's; an estimate. */
+function told(bytes, view, at, first) {
+  const tag = at + 4 + first.side;
+  if (!(is(bytes, tag, 'Xing') || is(bytes, tag, 'Info')) || tag + 12 > bytes.length) return null;
+  return bytes[tag + 7] & 1 ? Math.max(view.getUint32(tag + 8) * first.samples - MP3_LEEWAY, 0) : null;
+}
+
+/** Of a frame's side information in MPEG 2 and 1: with two channels, with one. */
+const SIDE_BYTES = [
+  [17, 9],
+  [32, 17],
+];
+
+/** Samples that an MP3 may be shorter than its first frame says. */
+const MP3_LEEWAY = 8_192;
 
 const KILOBITS_1 = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
 const KILOBITS_2 = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];

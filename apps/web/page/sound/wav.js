@@ -34,10 +34,11 @@ export function parse(view) {
   if (!found.form) {
     throw new Refused('is no sound file (it says nothing of its samples\' form); give WAV, FLAC, Ogg or MP3');
   }
-  const { tag, channels, rate, frameBytes, bits } = found.form;
-  const bytes = Math.floor(frameBytes / Math.max(channels, 1));
-  const read = reader(tag, bytes, bits);
-  if (channels < 1 || channels > MOST_CHANNELS || !read || frameBytes !== bytes * channels) {
+  const { tag, channels, rate, bits, used, stored } = found.form;
+  const bytes = Math.ceil(bits / 8); // libsndfile goes by this, not by the size of a frame
+  const frameBytes = bytes * channels;
+  const read = reader(tag, bytes);
+  if (channels < 1 || channels > MOST_CHANNELS || !read) {
     throw new Refused(
       `is WAV of a kind that is not read (format ${tag}, ${bits} bits, ${channels} channels); save it as 16-bit PCM`,
     );
@@ -49,13 +50,13 @@ export function parse(view) {
       samples[channel][frame] = read(view, at, found.little);
     }
   }
-  const partly = tag === PCM && bits > 0 && bits < 8 * bytes;
-  return { rate, channels: samples, bits: partly ? [bits, 8 * bytes] : null, complete: found.complete };
+  const partly = tag === PCM && used > 0 && used < stored && stored <= 32;
+  return { rate, channels: samples, bits: partly ? [used, stored] : null, complete: found.complete };
 }
 
 /** Gives (view, at, little endian) to a sample of float32, or undefined for a coding that is not read. */
-function reader(tag, bytes, bits) {
-  if (tag === PCM && bits <= 8 * bytes) {
+function reader(tag, bytes) {
+  if (tag === PCM) {
     return [
       undefined,
       (view, at) => (view.getUint8(at) - 128) / 2 ** 7,
@@ -73,7 +74,8 @@ function reader(tag, bytes, bits) {
       8: (view, at, little) => view.getFloat64(at, little),
     }[bytes];
   }
-  return bytes === 1 ? { [A_LAW]: (view, at) => aLaw(view.getUint8(at)), [MU_LAW]: (view, at) => muLaw(view.getUint8(at)) }[tag] : undefined;
+  const laws = { [A_LAW]: (view, at) => aLaw(view.getUint8(at)), [MU_LAW]: (view, at) => muLaw(view.getUint8(at)) };
+  return bytes === 1 ? laws[tag] : undefined;
 }
 
 /** A byte of mu-law (ITU-T G.711, table 2), -1..1. */
@@ -121,23 +123,21 @@ function layout(view) {
   return found;
 }
 
-/** A fmt chunk: {tag, channels, rate, frameBytes, bits}, null where it is too short. */
+/** A fmt chunk: {tag, channels, rate, bits, used and stored bits of a sample}, null where it is too short. */
 function form(view, { start, length }, little) {
   const there = Math.min(length, view.byteLength - start);
   if (there < 16) return null;
   const field = (at) => view.getUint16(start + at, little);
-  const found = {
-    tag: field(0),
-    channels: field(2),
+  const [channels, bits] = [field(2), field(14)];
+  const extended = field(0) === EXTENSIBLE && there >= 26;
+  return {
+    tag: extended ? field(24) : field(0),
+    channels,
     rate: view.getUint32(start + 4, little),
-    frameBytes: field(12),
-    bits: field(14),
+    bits,
+    used: (extended && field(18)) || bits,
+    stored: Math.floor((8 * field(12)) / Math.max(channels, 1)),
   };
-  if (found.tag === EXTENSIBLE && there >= 26) {
-    found.tag = field(24);
-    found.bits = field(18) || found.bits;
-  }
-  return found;
 }
 
 /** Whether a length is what programs write that do not know it: sox 0x7FFFF000, arecord 0x80000000, FFmpeg 0xFFFFFFFF

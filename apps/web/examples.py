@@ -13,7 +13,7 @@ from convmedia.models.inference.sessions import Session
 
 NUMBER = 12
 LONGEST_PX = 640
-LONGEST_MADE_PX = 96  # of pictures that are answered with pictures, which takes long
+LONGEST_MADE_PX = 64  # of pictures that are answered with pictures, which takes long
 LONGEST_SAMPLES = 200_000
 
 

@@ -1,10 +1,8 @@
 // The page: what it knows of its model, the proof, and what the visitor gives it.
 import { at, element } from "./elements.js";
 import { Model } from "./model.js";
-import { picturesPage } from "./pictures_page.js";
 import { prove, verdict } from "./proof.js";
 import { Results } from "./results.js";
-import { soundsPage } from "./sounds_page.js";
 import { listen } from "./sources.js";
 import { each } from "./work.js";
 
@@ -13,11 +11,13 @@ async function start() {
   const response = await fetch("model/model.json");
   if (!response.ok) throw new Error(`model/model.json is missing (${response.status})`);
   const model = new Model(await response.json());
-  const results = new Results((row) => model.kind.said(row));
-  const page = model.facts.input.kind === "sound" ? soundsPage(model, results) : picturesPage(model, results);
-  const known = await model.ready((here, all) => {
+  const loading = model.ready((here, all) => {
     verdict("waiting", `Loading the model: ${(here / 1e6).toFixed(1)}${all ? ` of ${(all / 1e6).toFixed(1)}` : ""} MB`);
   });
+  const results = new Results((row) => model.kind.said(row));
+  const { pageOf } = await import(model.facts.input.kind === "sound" ? "./sounds_page.js" : "./pictures_page.js");
+  const page = pageOf(model, results);
+  const known = await loading;
   const answerAll = (files) => each(files, page.one, () => model.cancel());
   listen(answerAll);
   page.start();

@@ -13,7 +13,7 @@ import { counted, made, scored, show } from "./views.js";
  * @returns {{raw: Function, one: Function, start: Function}} what reads a stored example, answers a file, and wires
  *   what only pictures have.
  */
-export function picturesPage(model, results) {
+export function pageOf(model, results) {
   const { facts, kind } = model;
   const shown = { probabilities: scored, quantity: counted }[facts.kind];
 

@@ -23,10 +23,11 @@ export const MAX_PIXELS = 100_000_000;
  *   3x3 ... pixels, the smallest that are enough; name: of the file, for messages.
  * @returns {Promise<{data: Uint8Array, width: number, height: number, notes: string[]}>} RGB, 0..255, of
  *   height * width * 3 bytes, and remarks on what is done to the picture.
- * @throws {PictureError} the file is empty, unreadable, cut, no picture, of a format that this browser does not read, or
- *   of more than `MAX_PIXELS`, which is found before any pixel is decoded wherever the header tells the size plainly.
+ * @throws {PictureError} the file is empty, unreadable, cut, no picture, of a format that this browser does not read,
+ *   or of more than `MAX_PIXELS`, which is found before any pixel is decoded where the header tells its size.
  */
-export async function decode(blob, { mostPixels = null, name = blob.name || `the picture of ${blob.size} bytes` } = {}) {
+export async function decode(blob, options = {}) {
+  const { mostPixels = null, name = blob.name || `the picture of ${blob.size} bytes` } = options;
   if (blob.size === 0) throw new PictureError(`${name} is empty (0 bytes); replace it with a complete copy`);
   const format = formatOf(await content(blob.slice(0, 16), name));
   if (format === null) {
@@ -36,8 +37,9 @@ export async function decode(blob, { mostPixels = null, name = blob.name || `the
   const header = examine(bytes, format, name);
   refuseLarge(header, name);
   const turn = header.orientation?.turn ?? 1;
-  if (format !== "PNG") header.orientation?.clear(); // browsers differ in what they turn, and squares are averaged before
+  if (format !== "PNG") header.orientation?.clear(); // browsers differ in what they turn; averages come before
   const stored = format === "PNG" ? await decodePng(bytes, name) : await byBrowser(bytes, format, name);
+  if (header.beside) fill(stored.data, header.beside);
   const frames = header.frames > 1 ? [`has ${header.frames} frames or pages; the first one is read`] : [];
   return { ...upright(averaged(opaque(stored), mostPixels), turn), notes: [...frames, ...stored.notes] };
 }
@@ -76,10 +78,15 @@ async function byBrowser(bytes, format, name) {
   }
   try {
     refuseLarge(bitmap, name);
-    return await pixelsOf(bitmap, format === "JPEG");
+    return await pixelsOf(bitmap, format === "JPEG", name);
   } finally {
     bitmap.close();
   }
+}
+
+/** Paint what is transparent of RGBA, in place. */
+function fill(rgba, colour) {
+  for (let at = 0; at < rgba.length; at += 4) if (rgba[at + 3] === 0) rgba.set([...colour, 255], at);
 }
 
 const TYPES = { JPEG: "image/jpeg", WEBP: "image/webp", GIF: "image/gif", BMP: "image/bmp", AVIF: "image/avif" };

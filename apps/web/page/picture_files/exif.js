@@ -2,6 +2,7 @@
 
 const ORIENTATION = 0x0112;
 const BYTES = { 1: 1, 3: 2, 4: 4 }; // of the types BYTE, SHORT and LONG
+const READ = { 1: "getUint8", 2: "getUint16", 4: "getUint32" };
 
 /**
  * The orientation in an Exif block, a TIFF structure (Exif 2.3, 4.6.4).
@@ -25,7 +26,7 @@ export function orientation(bytes, start, end) {
       const size = BYTES[view.getUint16(at + 2, little)];
       if (!size || view.getUint32(at + 4, little) !== 1) return null;
       const place = little ? at + 8 : at + 8 + size - 1; // of the lowest byte
-      const turn = size === 4 ? view.getUint32(at + 8, little) : size === 2 ? view.getUint16(at + 8, little) : view.getUint8(at + 8);
+      const turn = view[READ[size]](at + 8, little);
       if (turn < 1 || turn > 8) return null;
       return { turn, clear: () => view.setUint8(place, 1) };
     }
@@ -33,6 +34,20 @@ export function orientation(bytes, start, end) {
     if (!(error instanceof RangeError)) throw error;
   }
   return null;
+}
+
+/**
+ * The orientation in a block of XMP, which counts where there is none in Exif; browsers do not look there.
+ *
+ * @param {Uint8Array} bytes the file. @param {number} start @param {number} end of the block.
+ * @returns {{turn: number, clear: function(): void} | null} as `orientation`.
+ */
+export function orientationInXmp(bytes, start, end) {
+  const text = new TextDecoder("latin1").decode(bytes.subarray(start, end));
+  const found = /tiff:Orientation(?:="|>)([1-8])/.exec(text);
+  if (!found) return null;
+  const place = start + found.index + found[0].length - 1;
+  return { turn: Number(found[1]), clear: () => (bytes[place] = 0x31) };
 }
 
 /** Whether an Exif block of a JPEG begins at a place of the file. */

@@ -38,7 +38,7 @@ function parsed(bytes, name) {
     }
     if (file.parts.length) break;
     if (end + 4 > bytes.length) throw damaged(name, `it ends in its part ${type}`);
-    if (checksum(bytes, start - 4, end) !== view.getUint32(end)) throw damaged(name, `bad checksum of its part ${type}`);
+    if (checksum(bytes, start - 4, end) !== view.getUint32(end)) throw damaged(name, `its part ${type} is altered`);
     const content = bytes.subarray(start, end);
     if (type === "IHDR") {
       Object.assign(file, { width: view.getUint32(start), height: view.getUint32(start + 4) });
@@ -166,7 +166,7 @@ function ofEight({ kind, depth, palette, key }, stored) {
   if (kind === 2) {
     return painted(stored.length / 3, true, (pixel, colour) => {
       for (let channel = 0; channel < 3; channel++) colour[channel] = stored[3 * pixel + channel];
-      colour[3] = colour[0] === key[1] && colour[1] === key[3] && colour[2] === key[5] ? 0 : 255;
+      colour[3] = isKey(colour, key) ? 0 : 255;
     });
   }
   // Pillow compares the key with grey that is scaled to 8 bits already, except where there is only one bit.
@@ -194,9 +194,14 @@ function ofSixteen(file, stored) {
     for (let channel = 0; channel < 3; channel++) colour[channel] = eight(stored[from + (colours === 1 ? 0 : channel)]);
     if (channels > colours) colour[3] = upper ? stored[from + colours] >> 8 : inEight(stored[from + colours], alphas);
     else if (hidden !== null) colour[3] = stored[from] === hidden ? 0 : 255;
-    else if (key) colour[3] = colour[0] === key[1] && colour[1] === key[3] && colour[2] === key[5] ? 0 : 255; // as Pillow
+    else if (key) colour[3] = isKey(colour, key) ? 0 : 255;
   });
   return { ...picture, notes };
+}
+
+/** Whether a colour of 8 bits is the transparent one; of 16 bits Pillow compares the key's lower ones with it. */
+function isKey(colour, key) {
+  return colour[0] === key[1] && colour[1] === key[3] && colour[2] === key[5];
 }
 
 function some(stored, channels, used, holds) {

@@ -74,6 +74,15 @@ def opaque_files(folder: Path, cat: Image.Image):
     cat.save(folder / "lossless.webp", lossless=True)
     cat.save(folder / "halved.avif")
     cat.save(folder / "whole.avif", subsampling="4:4:4")
+    for turn in (3, 6):
+        xmp = f'<rdf:Description xmlns:rdf="rdf" tiff:Orientation="{turn}"/>'.encode()
+        cat.save(folder / f"xmp{turn}.jpg", xmp=xmp)
+        cat.save(folder / f"xmp{turn}.webp", xmp=xmp)
+        cat.save(folder / f"both{turn}.jpg", xmp=xmp, exif=turned(8))
+    for name, image in (("small_first.gif", cat), ("grey_first.gif", cat.convert("L"))):
+        image.save(folder / name)
+        content = (folder / name).read_bytes()  # the frame keeps its sides where the picture is made larger
+        (folder / name).write_bytes(content[:6] + struct.pack("<HH", 240, 150) + content[10:])
     frames = [cat.rotate(90), cat.rotate(180)]
     for suffix in ("gif", "webp", "png"):
         cat.save(folder / f"moving.{suffix}", save_all=True, append_images=frames)
@@ -188,10 +197,30 @@ def test_files_that_give_no_picture_are_refused_in_one_line_that_says_what_to_do
         "text.png": "holds no picture of a known format",
         "scan.tif": "is no picture that this browser reads: convert it to PNG or JPEG",
         "huge.png": "is too large: 60000x60000 has 3,600,000,000 pixels, the limit is 100,000,000",
-        "altered.png": "is cut or damaged (bad checksum of its part IHDR)",
+        "altered.png": "is cut or damaged (its part IHDR is altered)",
     }
     for in_worker in (False, True):
         answers = asked("decoded", list(reasons), in_worker)
         for (name, reason), answer in zip(reasons.items(), answers, strict=True):
             assert answer.get("error", "").startswith(f"{name} {reason}")
             assert "\n" not in answer["error"]
+
+
+@pytest.mark.parametrize(("change", "said"), [("value ^ 1", "alters the pixels"), ("255", "hides pixels from pages")])
+def test_a_browser_that_alters_or_hides_pixels_is_found_out(folder, asked, cat, change, said):
+    cat.save(folder / "cat.jpg")
+    cat.save(folder / "cat.png")
+    with (folder / "answering.js").open("a") as answering:
+        answering.write(f"""
+const read = OffscreenCanvasRenderingContext2D.prototype.getImageData;
+OffscreenCanvasRenderingContext2D.prototype.getImageData = function (...box) {{
+  const found = read.apply(this, box);
+  found.data.forEach((value, at) => {{ found.data[at] = {change}; }});
+  return found;
+}};
+""")
+    photo, drawing = asked("decoded", ["cat.jpg", "cat.png"], in_worker=True)
+    assert said in (photo.get("error") or photo["notes"][0])
+    assert ("error" in photo) == (change == "255"), "what is altered a little is read"
+    assert drawing["notes"] == []
+    assert (drawing["data"] == np.asarray(cat)).all(), "a PNG needs no canvas"

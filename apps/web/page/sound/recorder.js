@@ -19,15 +19,16 @@ const REASONS = {
 
 /** Begin to record.
  *
- * @param {{onBlock: ?function(Float32Array), onEnd: ?function()}} options called with each block of 2,048 samples, mono,
- *   -1..1, as soon as it is there; called once where the microphone is gone before `stop`.
+ * @param {{onBlock: ?function(Float32Array), onEnd: ?function()}} options called with each block of 2,048 samples,
+ *   mono, -1..1, as soon as it is there; called once where the microphone is gone before `stop`.
  * @returns {Promise<{rate: number, context: AudioContext, stop: function(): Promise<Float32Array>}>} Hz of the samples;
- *   `stop` gives all of them (of an hour at most) and releases the microphone, the second time the same ones.
+ *   `stop` gives all of them (the first hour at most) and releases the microphone, the second time the same ones.
  * @throws {NoMicrophone} no permission, no microphone, or a page that is not served over HTTPS or from this machine.
  */
 export async function start({ onBlock = null, onEnd = null } = {}) {
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) {
-    throw new NoMicrophone('The microphone needs a page that is served over HTTPS or from localhost: open a file instead.');
+    const needed = 'a page that is served over HTTPS or from localhost';
+    throw new NoMicrophone(`The microphone needs ${needed}: open a file instead.`);
   }
   let stream;
   try {
@@ -35,7 +36,8 @@ export async function start({ onBlock = null, onEnd = null } = {}) {
     const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
     stream = await navigator.mediaDevices.getUserMedia({ audio: plain });
   } catch (error) {
-    throw new NoMicrophone(REASONS[error.name] ?? `The microphone cannot be used (${error.name}): open a file instead.`);
+    const other = `The microphone cannot be used (${error.name}): open a file instead.`;
+    throw new NoMicrophone(REASONS[error.name] ?? other);
   }
   const release = () => stream.getTracks().forEach((track) => track.stop());
   const context = new AudioContext();

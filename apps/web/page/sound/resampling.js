@@ -41,7 +41,8 @@ export function resample(samples, from, to) {
   const spread = new Float32Array(samples.length + 2 * MARGIN * step);
   spread.set(samples, MARGIN * step);
   const number = Math.ceil(spread.length / step);
-  const fewer = filtered(spread, 0, 1, step, number, 1 / step, (REACH.simple.small * (1 - CUTOFF)) / (1 / step - lower));
+  const short = (REACH.simple.small * (1 - CUTOFF)) / (1 / step - lower);
+  const fewer = filtered(spread, 0, 1, step, number, 1 / step, short);
   return filtered(fewer, MARGIN, ...ratio(from, to * step), length, CUTOFF * lower * step, reach / lower / step);
 }
 
@@ -130,8 +131,8 @@ function filtered(samples, start, up, down, length, cutoff, reach) {
       const place = (part / up) * phases;
       const before = Math.floor(place);
       const share = place - before;
-      out[at] =
-        (1 - share) * dot(padded, whole, bank, before * taps, taps) + share * dot(padded, whole, bank, (before + 1) * taps, taps);
+      const value = dot(padded, whole, bank, before * taps, taps);
+      out[at] = value + share * (dot(padded, whole, bank, (before + 1) * taps, taps) - value);
     }
     part += down;
     while (part >= up) {
@@ -142,7 +143,7 @@ function filtered(samples, start, up, down, length, cutoff, reach) {
   return out;
 }
 
-/** The filter at `phases` + 1 places between two samples, as many coefficients each as reach over samples, one after the other. */
+/** The filter at `phases` + 1 places between two samples, as many coefficients each as it is long, in a row. */
 function coefficients(phases, reach, cutoff) {
   const key = [phases, reach, cutoff].join();
   if (!kept.has(key)) {

@@ -2,9 +2,10 @@
 
 const HEIGHT = 220;
 const FONT = '12px system-ui, sans-serif';
-const LEFT = 46; // px, of the frequency axis
+const LEFT = 54; // px, of the frequency axis
 const TIME = 18; // px, of the time axis
 const LABELS = 20; // px, of the row of labels
+const CLOSEST = 8; // px, of borders of windows
 const FRAME_SECONDS = 0.032;
 const RANGE_DB = 70;
 const FRAMES_A_COLUMN = 3;
@@ -39,7 +40,8 @@ export function draw(canvas, samples, rate, { windows = [], chosen = null, dark 
   canvas.style.height = `${height}px`;
   canvas.width = Math.round(width * scale);
   canvas.height = Math.round(height * scale);
-  const area = { left: LEFT, top: 6, width: width - LEFT - 8, height: height - 6 - TIME - (windows.length ? LABELS : 0) };
+  const below = TIME + (windows.length ? LABELS : 0);
+  const area = { left: LEFT, top: 6, width: width - LEFT - 8, height: height - 6 - below };
   const seconds = samples.length / rate;
   const place = (time) => area.left + (Math.min(time, seconds) / seconds) * area.width;
   const ink = dark ? INK.dark : INK.light;
@@ -180,30 +182,35 @@ function timeAxis(context, area, seconds, place, ink) {
   }
 }
 
+/** Borders of the windows where they are not too close, and as many of their labels as there is room for. */
 function windowRow(context, area, windows, chosen, place, ink) {
+  const right = area.left + area.width + 8;
   const bottom = area.top + area.height;
-  const text = bottom + TIME + 3;
+  const row = bottom + TIME;
+  const label = (one) => one.label ?? '–';
+  const width = (one) => context.measureText(label(one)).width + 8;
   const one = windows[chosen];
+  const taken = one ? [place(one.start), place(one.start) + width(one)] : [0, 0];
+  const span = windows.length ? place(windows.at(-1).start) - place(windows[0].start) : 0;
+  const apart = windows.length > 1 ? span / (windows.length - 1) : CLOSEST;
   context.textBaseline = 'top';
   context.textAlign = 'left';
   let free = 0;
-  const kept = one ? [place(one.start), place(one.start) + context.measureText(one.label ?? '–').width + 8] : [0, 0];
-  windows.forEach((window, number) => {
-    const x = place(window.start);
-    tick(context, x, area.top, x, text + 14, ink.line);
-    const label = window.label ?? '–';
-    const end = x + context.measureText(label).width + 8;
-    const covers = number !== chosen && x < kept[1] && end > kept[0];
-    const fits = x >= free && end <= area.left + area.width + 8 && !covers;
-    if (!fits && number !== chosen) return;
+  windows.forEach((other, number) => {
+    const [x, end] = [place(other.start), place(other.start) + width(other)];
+    if (apart >= CLOSEST) tick(context, x, area.top, x, bottom, ink.line);
+    const beside = x >= free && end <= right && (x >= taken[1] || end <= taken[0]);
+    if (number !== chosen && !beside) return;
+    tick(context, x, row + 2, x, row + 17, ink.line);
     context.fillStyle = number === chosen ? ink.chosen : ink.text;
-    context.fillText(label, Math.min(x + 3, area.left + area.width + 8 - (end - x - 4)), text);
+    context.fillText(label(other), Math.min(x + 4, right - width(other) + 4), row + 4);
     free = end;
   });
   if (!one) return;
+  const to = Math.max(place(one.end) - 1, place(one.start) + 2);
   context.strokeStyle = ink.chosen;
   context.lineWidth = 2;
-  context.strokeRect(place(one.start) + 1, area.top + 1, Math.max(place(one.end) - place(one.start) - 2, 1), area.height - 2);
+  context.strokeRect(place(one.start) + 1, area.top + 1, to - place(one.start) - 1, area.height - 2);
   context.lineWidth = 1;
 }
 

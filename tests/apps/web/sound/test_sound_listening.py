@@ -55,7 +55,8 @@ def hearing(sound_page, listener):
     def hear(samples: np.ndarray, every: float | None = None, live: int | None = None, **more) -> dict:
         code = """
           const { Listener } = await import('/sound/listening.js');
-          const listener = new Listener(given.facts, (windows) => window.answered(windows.map((one) => pack(one).floats)));
+          const answer = (windows) => window.answered(windows.map((one) => pack(one).floats));
+          const listener = new Listener(given.facts, answer);
           const { samples, every } = given;
           const shares = [];
           if (!given.live) {

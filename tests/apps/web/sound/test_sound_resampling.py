@@ -11,9 +11,19 @@ from convmedia.data.audio import decoding
 from convmedia.models.saving import engines
 
 SEVEN = soundfile.read(Path(decoding.__file__).parents[1] / "samples" / "seven.wav", dtype="float32")[0]
-RATES = [(48_000, 8000), (44_100, 8000), (44_100, 22_050), (16_000, 8000), (8000, 16_000), (11_025, 8000), (8000, 44_100)]
+RATES = [
+    (48_000, 8000),
+    (44_100, 8000),
+    (44_100, 22_050),
+    (16_000, 8000),
+    (8000, 16_000),
+    (11_025, 8000),
+    (8000, 44_100),
+]
 RATES += [(44_100, 48_000), (96_000, 8000), (44_099, 8000), (7919, 8000)]
-CODE = "const { resample } = await import('/sound/resampling.js'); return resample(given.samples, given.from, given.to);"
+CODE = (
+    "const { resample } = await import('/sound/resampling.js'); return resample(given.samples, given.from, given.to);"
+)
 
 
 @pytest.fixture
@@ -62,6 +72,29 @@ def test_lengths_are_those_of_the_package(resampled, length):
         found, expected = resampled(samples, of, to), package(samples, of, to)
         assert len(found) == len(expected)
         assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(("of", "to"), [(48_000, 8000), (44_100, 8000), (8000, 44_100), (44_099, 8000), (8000, 8000)])
+@pytest.mark.parametrize("block", [128, 5000])
+def test_blocks_of_a_microphone_add_up_to_the_whole(sound_page, of, to, block):
+    code = """
+      const { Converter, resample } = await import('/sound/resampling.js');
+      const { samples, from, to, block } = given;
+      const converter = new Converter(from, to);
+      const found = [];
+      let latest = 0;
+      for (let at = 0; at < samples.length; at += block) {
+        found.push(...converter.take(samples.slice(at, at + block)));
+        latest = Math.max(latest, Math.min(at + block, samples.length) / from - found.length / to);
+      }
+      found.push(...converter.rest());
+      return { found: Float32Array.from(found), whole: resample(samples, from, to), latest };
+    """
+    samples = np.random.default_rng(3).uniform(-1, 1, of // 2 + 77).astype(np.float32)
+    answer = sound_page.run(code, {"samples": samples, "from": of, "to": to, "block": block})
+    assert len(answer["found"]) == len(answer["whole"])
+    assert np.abs(answer["found"] - answer["whole"]).max() < 1e-6
+    assert answer["latest"] < 0.03  # seconds that what comes out is behind what went in
 
 
 def test_a_minute_takes_seconds_at_most(sound_page):

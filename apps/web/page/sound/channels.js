@@ -36,7 +36,8 @@ export function signs(channels, rate) {
     const scale = deviation[one] * deviation[other];
     return scale > 1e-9 * greatest ? covariance[one][other] / scale : 0;
   };
-  const order = channels.map((_, place) => place).sort((one, other) => deviation[other] - deviation[one] || one - other);
+  const order = channels.map((_, place) => place);
+  order.sort((one, other) => deviation[other] - deviation[one] || one - other);
   order.slice(1).forEach((channel, before) => {
     let most = 0;
     for (const other of order.slice(0, before + 1)) {
@@ -68,7 +69,8 @@ export function mixed(channels, signs) {
 export function opposed(signs) {
   const numbers = signs.flatMap((sign, channel) => (sign < 0 ? [channel + 1] : []));
   if (!numbers.length) return null;
-  return `channel ${numbers.join(', ')} of ${signs.length} has the opposite sign of another; it is turned over before averaging`;
+  const which = `channel ${numbers.join(', ')} of ${signs.length}`;
+  return `${which} has the opposite sign of another; it is turned over before averaging`;
 }
 
 function product(one, other) {

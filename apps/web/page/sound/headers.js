@@ -190,15 +190,18 @@ function mp3(bytes, view, start) {
   return null;
 }
 
-/** A frame's header: {rate, length in bytes}, null where there is none. */
+/** A frame's header: {rate, length in bytes, samples, side: bytes of side information}, null where there is none. */
 function frame(view, at) {
   const head = view.getUint32(at);
-  const [version, layer, bitrate, index] = [(head >>> 19) & 3, (head >>> 17) & 3, (head >>> 12) & 15, (head >>> 10) & 3];
-  if (head >>> 21 !== 0x7ff || version === 1 || layer !== 1 || bitrate === 0 || bitrate === 15 || index === 3) return null;
+  const [version, layer] = [(head >>> 19) & 3, (head >>> 17) & 3];
+  const [bitrate, index] = [(head >>> 12) & 15, (head >>> 10) & 3];
+  if (head >>> 21 !== 0x7ff || version === 1 || layer !== 1) return null;
+  if (bitrate === 0 || bitrate === 15 || index === 3) return null;
   const rate = MPEG_RATES[version][index];
   const kilobits = version === 3 ? KILOBITS_1[bitrate] : KILOBITS_2[bitrate];
   const length = Math.floor(((version === 3 ? 144_000 : 72_000) * kilobits) / rate) + ((head >>> 9) & 1);
-  return { rate, length, samples: version === 3 ? 1_152 : 576, side: SIDE_BYTES[Number(version === 3)][Number(view.getUint8(at + 3) >> 6 === 3)] };
+  const side = SIDE_BYTES[Number(version === 3)][Number(((head >>> 6) & 3) === 3)];
+  return { rate, length, samples: version === 3 ? 1_152 : 576, side };
 }
 
 /** How many samples the first frame says that there are, if it is one of Xing's or LAME's; an estimate. */

@@ -75,8 +75,8 @@ export class Cutter {
 export class Listener {
   /**
    * @param {{labels: string[], input: {sample_rate: number, window_seconds: number}, hop_samples: ?number, details:
-   *   {thresholds: ?number[]}}} facts the model's description; `hop_samples`, from one window of the answer to the next,
-   *   is half a window where it is not told.
+   *   {thresholds: ?number[]}}} facts the model's description; `hop_samples`, from one window of the answer to the
+   *   next, is half a window where it is not told.
    * @param {function(Float32Array[]): Promise<ArrayLike<number>[]>} answer scores of windows, each by itself: 1 to
    *   `size` samples, -1..1, to a score for each label.
    */

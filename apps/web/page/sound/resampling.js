@@ -41,8 +41,67 @@ export function resample(samples, from, to) {
   const spread = new Float32Array(samples.length + 2 * MARGIN * step);
   spread.set(samples, MARGIN * step);
   const number = Math.ceil(spread.length / step);
-  const fewer = filtered(spread, 0, 1, step, number, 1 / step, (REACH.simple.small * (1 - CUTOFF)) / (1 / step - lower));
+  const short = (REACH.simple.small * (1 - CUTOFF)) / (1 / step - lower);
+  const fewer = filtered(spread, 0, 1, step, number, 1 / step, short);
   return filtered(fewer, MARGIN, ...ratio(from, to * step), length, CUTOFF * lower * step, reach / lower / step);
+}
+
+/** The same for a sound that comes in blocks: what `take` and `rest` give adds up to what `resample` gives of all. */
+export class Converter {
+  #buffer = new Float32Array(0);
+  #origin = 0; // of the buffer, in samples that came; a multiple of #unit, where samples of both rates meet
+  #given = 0;
+  #unit;
+  #margin;
+
+  /**
+   * @param {number} from Hz, whole.
+   * @param {number} to Hz, whole.
+   */
+  constructor(from, to) {
+    this.from = from;
+    this.to = to;
+    const step = Math.max(Math.floor(from / to / 2), 1);
+    this.#unit = ratio(from, to)[1] * step;
+    this.#margin = Math.ceil(110 * Math.max(from / to, 1)) + MARGIN * step;
+  }
+
+  /** Samples that a further block settles.
+   *
+   * @param {Float32Array} block mono.
+   * @returns {Float32Array}
+   */
+  take(block) {
+    if (this.from === this.to) return block;
+    const joined = new Float32Array(this.#buffer.length + block.length);
+    joined.set(this.#buffer);
+    joined.set(block, this.#buffer.length);
+    this.#buffer = joined;
+    const settled = this.#origin + joined.length - this.#margin;
+    return this.#until(Math.floor((Math.max(settled, 0) * this.to) / this.from));
+  }
+
+  /** What is left at the end.
+   *
+   * @returns {Float32Array}
+   */
+  rest() {
+    if (this.from === this.to || !this.#buffer.length) return new Float32Array(0);
+    const all = this.#origin + this.#buffer.length;
+    return this.#until(Math.max(Math.floor((all * this.to) / this.from + 0.5), 1));
+  }
+
+  #until(end) {
+    if (end <= this.#given) return new Float32Array(0);
+    const before = Math.round((this.#origin * this.to) / this.from);
+    const found = resample(this.#buffer, this.from, this.to).slice(this.#given - before, end - before);
+    this.#given = end;
+    const needed = Math.floor((end * this.from) / this.to) - this.#margin;
+    const passed = Math.max(Math.floor(needed / this.#unit) * this.#unit - this.#origin, 0);
+    this.#buffer = this.#buffer.slice(passed);
+    this.#origin += passed;
+    return found;
+  }
 }
 
 /** [up, down], the smallest whole numbers with up / down = to / from. */
@@ -72,8 +131,8 @@ function filtered(samples, start, up, down, length, cutoff, reach) {
       const place = (part / up) * phases;
       const before = Math.floor(place);
       const share = place - before;
-      out[at] =
-        (1 - share) * dot(padded, whole, bank, before * taps, taps) + share * dot(padded, whole, bank, (before + 1) * taps, taps);
+      const value = dot(padded, whole, bank, before * taps, taps);
+      out[at] = value + share * (dot(padded, whole, bank, (before + 1) * taps, taps) - value);
     }
     part += down;
     while (part >= up) {
@@ -84,8 +143,21 @@ function filtered(samples, start, up, down, length, cutoff, reach) {
   return out;
 }
 
-/** The filter at `phases` + 1 places between two samples, as many coefficients each as reach over samples, one after the other. */
+/** The filter at `phases` + 1 places between two samples, as many coefficients each as it is long, in a row. */
 function coefficients(phases, reach, cutoff) {
+  const key = [phases, reach, cutoff].join();
+  if (!kept.has(key)) {
+    if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value);
+    kept.set(key, computed(phases, reach, cutoff));
+  }
+  return kept.get(key);
+}
+
+/** Filters of the last calls: a microphone's blocks all take the same ones. */
+const kept = new Map();
+const MOST_KEPT = 4;
+
+function computed(phases, reach, cutoff) {
   const half = Math.ceil(reach);
   const taps = 2 * half;
   const middle = bessel(BETA);

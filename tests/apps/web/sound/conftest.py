@@ -30,7 +30,9 @@ const pack = (value) => {
 const unpack = (value) => {
   if (Array.isArray(value)) return value.map(unpack);
   if (value === null || typeof value !== 'object') return value;
-  if ('floats' in value) return new Float32Array(Uint8Array.from(atob(value.floats), (one) => one.charCodeAt(0)).buffer);
+  if ('floats' in value) {
+    return new Float32Array(Uint8Array.from(atob(value.floats), (one) => one.charCodeAt(0)).buffer);
+  }
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, unpack(one)]));
 };
 """

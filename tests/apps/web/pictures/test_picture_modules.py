@@ -224,3 +224,22 @@ OffscreenCanvasRenderingContext2D.prototype.getImageData = function (...box) {{
     assert ("error" in photo) == (change == "255"), "what is altered a little is read"
     assert drawing["notes"] == []
     assert (drawing["data"] == np.asarray(cat)).all(), "a PNG needs no canvas"
+
+
+def test_without_webgl_half_transparent_colours_are_rounded_and_that_is_said(folder, asked, cat):
+    alpha_of(cat, ramp(cat)).save(folder / "ramp.webp", lossless=True, exact=True)
+    alpha_of(cat, ramp(cat)).save(folder / "ramp.png")
+    with (folder / "answering.js").open("a") as answering:
+        answering.write("""
+const context = OffscreenCanvas.prototype.getContext;
+OffscreenCanvas.prototype.getContext = function (kind, options) {
+  return kind === '2d' ? context.call(this, kind, options) : null;
+};
+""")
+    rounded, exact = asked("decoded", ["ramp.webp", "ramp.png"], in_worker=True)
+    expected = decoding.decode(folder / "ramp.png")
+    difference = np.abs(rounded["data"].astype(int) - expected)
+    assert difference.max() <= 1
+    assert rounded["notes"] == ["half transparent colours are rounded: this browser has no WebGL"]
+    assert (exact["data"] == expected).all()
+    assert exact["notes"] == []

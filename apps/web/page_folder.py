@@ -27,8 +27,7 @@ from convmedia.models.inference.sessions import onnx
 PAGE = Path(__file__).with_name("page")
 MARK = "model/model.json"  # what only a folder of ours has
 LEVEL = 1.0  # of 255, that a page's pictures may differ by from those stored
-SCORE = 1e-5  # that its scores may
-SCORE_IN_8_BITS = 0.05  # and those of a file in 8 bits, whose kernels processors round differently
+IN_8_BITS = 0.05  # that scores of a file in 8 bits may, whose kernels processors round differently; else as exports
 TILE_PX = 768  # of the enlarged picture
 
 
@@ -103,7 +102,7 @@ def _facts(page: Page, folder: Path) -> dict[str, Any]:
     longest = examples.LONGEST_MADE_PX if kind.name == "picture" else examples.LONGEST_PX
     chosen = examples.spread(page.inputs, longest)
     entries = examples.write(folder / "examples", chosen, session, predictor.beside, rate)
-    scores = SCORE_IN_8_BITS if page.eight_bits else SCORE
+    scores = IN_8_BITS if page.eight_bits else kind.tolerance
     facts = {
         "title": page.title,
         "about": page.about,
@@ -123,7 +122,7 @@ def _facts(page: Page, folder: Path) -> dict[str, Any]:
         "runtime": f"onnxruntime-web {runtime.VERSION}",
     }
     if predictor.input["kind"] == "sound":
-        return facts | {"hop_samples": predictor.hop_samples}
+        return facts | {"finds_ink": False, "hop_samples": predictor.hop_samples}
     reduces = predictor.shrinks and not kind.located
     facts |= {"finds_ink": predictor.finds_ink, "most_pixels": MOST_PIXELS if reduces else None}
     if scale := (predictor.details.get("scale") if kind.name == "picture" else None):

@@ -30,7 +30,7 @@ from convmedia.apps.console.progress import clock
 from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import say, tell
 from convmedia.apps.reporting.export_figures import print_parity
-from convmedia.apps.verbs import pages
+from convmedia.apps.web import pages
 from convmedia.data.storage import extras
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.text import plural

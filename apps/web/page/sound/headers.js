@@ -123,8 +123,9 @@ export function openEnded(bytes) {
   return { bytes: open, samples: Number(page.getBigInt64(6, true)) };
 }
 
+/** Where the last page begins, whose header has 27 bytes; -1 where there is none. */
 function lastPage(bytes) {
-  for (let at = bytes.length - 6; at >= Math.max(bytes.length - 65_307, 0); at--) {
+  for (let at = bytes.length - 27; at >= Math.max(bytes.length - 65_307, 0); at--) {
     if (is(bytes, at, 'OggS')) return at;
   }
   return -1;

@@ -10,6 +10,7 @@ const FLOAT = 3;
 const A_LAW = 6;
 const MU_LAW = 7;
 const EXTENSIBLE = 0xfffe;
+const GUID = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71]; // after the two bytes of the format
 const MOST_64 = 2 ** 63 - 1;
 const MOST_CHANNELS = 1024;
 
@@ -123,13 +124,14 @@ function layout(view) {
   return found;
 }
 
-/** A fmt chunk: {tag, channels, rate, bits, used and stored bits of a sample}, null where it is too short. */
+/** A fmt chunk: {tag, channels, rate, bits, used and stored bits of a sample}, null where it says nothing known. */
 function form(view, { start, length }, little) {
   const there = Math.min(length, view.byteLength - start);
   if (there < 16) return null;
   const field = (at) => view.getUint16(start + at, little);
   const [channels, bits] = [field(2), field(14)];
-  const extended = field(0) === EXTENSIBLE && there >= 26;
+  const extended = field(0) === EXTENSIBLE && there >= 40;
+  if (extended && GUID.some((byte, place) => view.getUint8(start + 26 + place) !== byte)) return null;
   return {
     tag: extended ? field(24) : field(0),
     channels,

@@ -1,4 +1,6 @@
-"""A page shows sounds: where the picture is bright, what is written beside it, and what it says to those who hear it."""
+"""A page shows sounds: where the picture is bright, what is written beside it, and how it puts it into words."""
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -83,7 +85,7 @@ def test_what_is_written_fits_and_does_not_overlap(drawn, width, dark):
         assert one["right"] <= width + 0.5, one
     for line in {one["y"] for one in found["texts"] if one["text"][-1] not in "z"}:
         row = sorted((one["left"], one["right"]) for one in found["texts"] if one["y"] == line)
-        assert all(before[1] < after[0] for before, after in zip(row, row[1:], strict=False))
+        assert all(before[1] < after[0] for before, after in pairwise(row))
     labels = {one["text"]: one["colour"] for one in found["texts"]}
     assert {"0 s", "8 kHz", "1 kHz", NOTHING} <= set(labels)
     chosen = [one for one in found["texts"] if one["colour"] == ("#ffd166" if dark else "#b3261e")]

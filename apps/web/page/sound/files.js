@@ -1,9 +1,10 @@
 /** Sound files: any rate and number of channels in, mono at the rate that a model takes out.
  *
- * The same samples as `convmedia audio predict` reads: WAV bit for bit; what is compressed is decoded by the browser at
- * the file's own rate, so that all resampling is ours.
+ * The same samples as `convmedia audio predict` reads: WAV, AIFF and AU bit for bit; what is compressed is decoded by
+ * the browser at the file's own rate, so that all resampling is ours.
  */
 
+import { parse as parseAiff } from './aiff.js';
 import { mixed, opposed, signs } from './channels.js';
 import { header, intact, openEnded } from './headers.js';
 import { Refused } from './refused.js';
@@ -18,7 +19,7 @@ const HIGHEST_RATE = 1_000_000;
 
 /** Read a whole sound.
  *
- * @param {Blob} blob a file: WAV, FLAC, Ogg, MP3, and what else this browser decodes (M4A, AAC, WebM).
+ * @param {Blob} blob a file: WAV, AIFF, AU, FLAC, Ogg, MP3, and what else this browser decodes (M4A, AAC, WebM).
  * @param {number} sampleRate Hz, of what comes out.
  * @returns {Promise<{samples: Float32Array, rate: number, seconds: number, remarks: string[]}>} mono at `sampleRate`,
  *   -1..1, at least one sample; the file's own rate, Hz; its length; what is unusual about it, without the file's name.
@@ -34,7 +35,7 @@ export async function read(blob, sampleRate) {
     throw new Refused('cannot be read; choose it again');
   }
   const view = new DataView(buffer);
-  const found = isWav(view) ? parse(view) : await decode(buffer);
+  const found = isWav(view) ? parse(view) : (parseAiff(view) ?? (await decode(buffer)));
   const { channels, rate } = found;
   if (!channels.length || !channels[0].length) throw new Refused('holds no samples, only a header; replace it');
   if (!(rate >= LOWEST_RATE && rate <= HIGHEST_RATE)) {

@@ -53,7 +53,10 @@ export class Asker {
    */
   async run(inputs, wanted) {
     await this.ready();
-    return this.#send({ inputs, wanted }, inputs.map(({ data }) => data.buffer));
+    return this.#send(
+      { inputs, wanted },
+      inputs.map(({ data }) => data.buffer),
+    );
   }
 
   /** End what is under way; the next call loads the model anew. */

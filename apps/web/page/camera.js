@@ -22,12 +22,16 @@ export function camera(answer, failed) {
     at("camera").textContent = "Camera";
   };
   const on = async () => {
-    if (!navigator.mediaDevices) throw new Error("the browser gives the camera only to pages on https:// or on localhost");
+    if (!navigator.mediaDevices)
+      throw new Error("the browser gives the camera only to pages on https:// or on localhost");
     const constraints = { video: { facingMode: "environment", width: { ideal: LONGEST_PX } } };
     try {
       stream = await navigator.mediaDevices.getUserMedia(constraints);
     } catch (error) {
-      throw new Error(error.name === "NotFoundError" ? "no camera was found" : "the browser was not allowed to use the camera", { cause: error });
+      throw new Error(
+        error.name === "NotFoundError" ? "no camera was found" : "the browser was not allowed to use the camera",
+        { cause: error },
+      );
     }
     at("camera").setAttribute("aria-pressed", "true");
     at("camera").textContent = "Stop the camera";

@@ -25,15 +25,19 @@ export function element(name, attributes = {}, children = []) {
  * @param {{label: string, score: number}[]} scores 0..1.
  */
 export function bars(scores) {
-  return element("ol", { class: "bars" }, scores.map(({ label, score }) => {
-    const fill = element("div", { class: "fill" });
-    fill.style.width = `${100 * score}%`;
-    return element("li", {}, [
-      element("span", { text: label }),
-      element("span", { text: `${(100 * score).toFixed(1)} %` }),
-      element("div", { class: "track", "aria-hidden": "true" }, [fill]),
-    ]);
-  }));
+  return element(
+    "ol",
+    { class: "bars" },
+    scores.map(({ label, score }) => {
+      const fill = element("div", { class: "fill" });
+      fill.style.width = `${100 * score}%`;
+      return element("li", {}, [
+        element("span", { text: label }),
+        element("span", { text: `${(100 * score).toFixed(1)} %` }),
+        element("div", { class: "track", "aria-hidden": "true" }, [fill]),
+      ]);
+    }),
+  );
 }
 
 /** A canvas or another element with words under it. */

@@ -28,15 +28,19 @@ async function start() {
 
 /** The stored examples as buttons. */
 function offer(examples, answerAll) {
-  at("examples").replaceChildren(...examples.map(({ file }, place) => {
-    const sound = file.endsWith(".wav");
-    const inside = sound ? element("span", { text: `Sound ${place + 1}` }) : element("img", { src: file, alt: `Example ${place + 1}`, loading: "lazy" });
-    const give = async () => {
-      const blob = await (await fetch(file)).blob();
-      answerAll([new File([blob], file.split("/").pop(), { type: blob.type })]);
-    };
-    return element("li", {}, [element("button", { type: "button", click: give }, [inside])]);
-  }));
+  at("examples").replaceChildren(
+    ...examples.map(({ file }, place) => {
+      const sound = file.endsWith(".wav");
+      const inside = sound
+        ? element("span", { text: `Sound ${place + 1}` })
+        : element("img", { src: file, alt: `Example ${place + 1}`, loading: "lazy" });
+      const give = async () => {
+        const blob = await (await fetch(file)).blob();
+        answerAll([new File([blob], file.split("/").pop(), { type: blob.type })]);
+      };
+      return element("li", {}, [element("button", { type: "button", click: give }, [inside])]);
+    }),
+  );
   at("examples-box").hidden = false;
 }
 

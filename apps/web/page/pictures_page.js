@@ -23,7 +23,12 @@ export function pageOf(model, results) {
       const after = await whole(model, picture, (done, all) => told(done / all));
       const result = `${name.replace(/^.*\//, "").replace(/\.[^.]*$/, "")}${facts.scale ? `_x${facts.scale}` : ""}.png`;
       const seconds = ((performance.now() - began) / 1000).toFixed(1);
-      made(picture, after, result, `${picture.width} x ${picture.height} px made ${after.width} x ${after.height} px in ${seconds} s`);
+      made(
+        picture,
+        after,
+        result,
+        `${picture.width} x ${picture.height} px made ${after.width} x ${after.height} px in ${seconds} s`,
+      );
       return { row: { size: [after.width, after.height] }, kept: async () => save(await pngOf(after), result) };
     }
     const answer = await model.ask(picture, true);
@@ -69,7 +74,8 @@ export function pageOf(model, results) {
 
 /** A slider for the weight of each of several styles; they are shown as shares of 1. */
 function styles(model) {
-  const names = model.facts.details.styles ?? Array.from({ length: model.facts.beside[0] }, (_, place) => `style ${place + 1}`);
+  const names =
+    model.facts.details.styles ?? Array.from({ length: model.facts.beside[0] }, (_, place) => `style ${place + 1}`);
   const sliders = names.map((name, place) => {
     const slider = element("input", { type: "range", min: "0", max: "100", value: place === 0 ? "100" : "0" });
     at("styles").append(element("label", { text: name.replaceAll("_", " ") }, [slider]));

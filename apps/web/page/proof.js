@@ -31,7 +31,12 @@ export async function prove(model, raw, known) {
       const wanted = made ? (await decode(await blobOf(answer))).data : answer;
       const apart = kind.difference(found.values, wanted);
       worst = apart > worst || Number.isNaN(apart) ? apart : worst;
-      rows.push([file, kind.said(kind.row(found.values, facts, found.dims)), shown(apart, made), !(apart <= facts.tolerance)]);
+      rows.push([
+        file,
+        kind.said(kind.row(found.values, facts, found.dims)),
+        shown(apart, made),
+        !(apart <= facts.tolerance),
+      ]);
     } catch (error) {
       worst = Infinity;
       rows.push([file, error.message, "no answer", true]);
@@ -42,9 +47,18 @@ export async function prove(model, raw, known) {
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   const difference = `greatest difference ${shown(worst, made)}, allowed ${shown(facts.tolerance, made)}`;
   const wrong = rows.filter((row) => row[3]).length;
-  if (good) verdict("good", `✓ Proved on this device: ${rows.length} of ${rows.length} stored examples are answered as when this page was made (${difference}; ${seconds} s).`);
-  else if (known.changed) verdict("bad", "✗ Do not rely on these answers: the model's file is not the one that this page was made with.");
-  else verdict("bad", `✗ Do not rely on these answers: ${wrong} of ${rows.length} stored examples are answered otherwise on this device (${difference}).`);
+  if (good)
+    verdict(
+      "good",
+      `✓ Proved on this device: ${rows.length} of ${rows.length} stored examples are answered as when this page was made (${difference}; ${seconds} s).`,
+    );
+  else if (known.changed)
+    verdict("bad", "✗ Do not rely on these answers: the model's file is not the one that this page was made with.");
+  else
+    verdict(
+      "bad",
+      `✗ Do not rely on these answers: ${wrong} of ${rows.length} stored examples are answered otherwise on this device (${difference}).`,
+    );
   document.documentElement.dataset.proof = good ? "good" : "bad";
   return good;
 }
@@ -57,9 +71,13 @@ export function verdict(state, words) {
 
 function show(rows) {
   at("proof-table").tBodies[0].replaceChildren(
-    ...rows.map(([file, said, apart, bad]) => element("tr", { class: bad ? "bad" : null }, [
-      element("td", { text: file }), element("td", { text: said }), element("td", { class: "number", text: apart }),
-    ])),
+    ...rows.map(([file, said, apart, bad]) =>
+      element("tr", { class: bad ? "bad" : null }, [
+        element("td", { text: file }),
+        element("td", { text: said }),
+        element("td", { class: "number", text: apart }),
+      ]),
+    ),
   );
   at("proof-details").hidden = false;
 }

@@ -24,7 +24,9 @@ export class Results {
   constructor(said) {
     this.said = said;
     this.rows = [];
-    at("as-json").addEventListener("click", () => save(new Blob([this.json()], { type: "application/json" }), "answers.json"));
+    at("as-json").addEventListener("click", () =>
+      save(new Blob([this.json()], { type: "application/json" }), "answers.json"),
+    );
     at("as-csv").addEventListener("click", () => save(new Blob([this.csv()], { type: "text/csv" }), "answers.csv"));
     at("forget").addEventListener("click", () => this.clear());
   }
@@ -34,11 +36,27 @@ export class Results {
     this.rows.push(row);
     if (!at("table").tHead.rows.length) {
       const names = ["file", "answer", ...(kept ? ["result"] : [])];
-      at("table").tHead.append(element("tr", {}, names.map((name) => element("th", { scope: "col", text: name }))));
+      at("table").tHead.append(
+        element(
+          "tr",
+          {},
+          names.map((name) => element("th", { scope: "col", text: name })),
+        ),
+      );
     }
     const said = "error" in row ? row.error : this.said(row);
     const cells = [element("td", { text: row.file }), element("td", { text: said })];
-    if (kept) cells.push(element("td", {}, [element("button", { type: "button", text: "Save", click: kept, "aria-label": `Save the result of ${row.file}` })]));
+    if (kept)
+      cells.push(
+        element("td", {}, [
+          element("button", {
+            type: "button",
+            text: "Save",
+            click: kept,
+            "aria-label": `Save the result of ${row.file}`,
+          }),
+        ]),
+      );
     at("table").tBodies[0].append(element("tr", { class: "error" in row ? "bad" : null }, cells));
     at("rows").hidden = false;
   }
@@ -58,6 +76,8 @@ export class Results {
   csv() {
     const lines = this.rows.map(flat);
     const names = [...new Set(lines.flatMap((line) => Object.keys(line)))];
-    return [names, ...lines.map((line) => names.map((name) => line[name]))].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
+    return [names, ...lines.map((line) => names.map((name) => line[name]))]
+      .map((line) => `${line.map(cell).join(",")}\r\n`)
+      .join("");
   }
 }

@@ -28,13 +28,26 @@ export function pageOf(model, results) {
     const { scores, windows } = await listener.hear(samples, { every: listener.hop / rate, onProgress });
     const row = kind.row(scores, facts);
     const seconds = samples.length / rate;
-    present(samples, row, windows, `${seconds.toFixed(2)} s, answered in ${Math.round(performance.now() - began)} ms${words}`);
+    present(
+      samples,
+      row,
+      windows,
+      `${seconds.toFixed(2)} s, answered in ${Math.round(performance.now() - began)} ms${words}`,
+    );
     results.add({ file: name, ...row, ...(notes.length ? { notes } : {}) });
   };
 
   const present = (samples, row, windows, words) => {
-    const named = windows.map(({ start: from, end, scores }) => ({ start: from, end, label: scores ? listener.named(scores)[0]?.label ?? null : null }));
-    const canvas = element("canvas", { class: "wide", role: "img", "aria-label": describe(samples, rate, { windows: named }) });
+    const named = windows.map(({ start: from, end, scores }) => ({
+      start: from,
+      end,
+      label: scores ? (listener.named(scores)[0]?.label ?? null) : null,
+    }));
+    const canvas = element("canvas", {
+      class: "wide",
+      role: "img",
+      "aria-label": describe(samples, rate, { windows: named }),
+    });
     const again = element("button", { type: "button", text: "Play", click: () => play(samples, rate) });
     show(kind.said(row), [
       element("div", { class: "wide" }, [figure(canvas, words), element("div", { class: "buttons" }, [again])]),
@@ -71,20 +84,29 @@ export function pageOf(model, results) {
           show(`The recording ${error.message}`, [], true);
         }
       }, rate);
-      live(listener, (samples, scores) => {
-        const row = kind.row(scores, facts);
-        present(samples, row, [], "What is heard now");
-      }, rate);
+      live(
+        listener,
+        (samples, scores) => {
+          const row = kind.row(scores, facts);
+          present(samples, row, [], "What is heard now");
+        },
+        rate,
+      );
     },
   };
 }
 
 /** A button that records until it is pressed again. */
 function recording(done, rate) {
-  toggle("record", "Stop and answer", () => start(), async (recorder) => {
-    const samples = await recorder.stop();
-    await done(resample(samples, Math.round(recorder.rate), rate));
-  });
+  toggle(
+    "record",
+    "Stop and answer",
+    () => start(),
+    async (recorder) => {
+      const samples = await recorder.stop();
+      await done(resample(samples, Math.round(recorder.rate), rate));
+    },
+  );
 }
 
 /** A button that answers the newest window of what the microphone hears, again and again. */
@@ -109,13 +131,18 @@ function live(listener, told, rate) {
       busy = false;
     }
   };
-  toggle("live", "Stop listening", async () => {
-    kept = [];
-    let from = 0; // Hz, known when the microphone has begun
-    const recorder = await start({ onBlock: (samples) => from && block(samples, from) });
-    from = Math.round(recorder.rate);
-    return recorder;
-  }, (recorder) => recorder.stop());
+  toggle(
+    "live",
+    "Stop listening",
+    async () => {
+      kept = [];
+      let from = 0; // Hz, known when the microphone has begun
+      const recorder = await start({ onBlock: (samples) => from && block(samples, from) });
+      from = Math.round(recorder.rate);
+      return recorder;
+    },
+    (recorder) => recorder.stop(),
+  );
 }
 
 function joined(parts) {

@@ -6,7 +6,10 @@ import { at } from "./elements.js";
  * @param {(files: File[]) => void} given
  */
 export function listen(given) {
-  for (const [button, input] of [["choose", "files"], ["choose-folder", "folder"]]) {
+  for (const [button, input] of [
+    ["choose", "files"],
+    ["choose-folder", "folder"],
+  ]) {
     at(button).addEventListener("click", () => at(input).click());
     at(input).addEventListener("change", () => {
       const files = [...at(input).files];
@@ -40,7 +43,10 @@ export function nameOf(file) {
 }
 
 function sorted(files) {
-  const hidden = (file) => nameOf(file).split("/").some((part) => part.startsWith("."));
+  const hidden = (file) =>
+    nameOf(file)
+      .split("/")
+      .some((part) => part.startsWith("."));
   return files.filter((file) => !hidden(file)).sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
 }
 

@@ -20,7 +20,9 @@ export function show(words, parts, bad = false) {
  * @param {object} row as `predict` has it.
  */
 export function scored(model, picture, answer, row) {
-  const left = element("div", {}, [figure(canvasOf(picture), `${picture.width} x ${picture.height} px, answered in ${Math.round(answer.ms)} ms`)]);
+  const left = element("div", {}, [
+    figure(canvasOf(picture), `${picture.width} x ${picture.height} px, answered in ${Math.round(answer.ms)} ms`),
+  ]);
   const seen = answer.seen && preparedCanvas(answer.seen);
   if (seen) left.append(figure(seen, `What the network saw: ${seen.width} x ${seen.height} px`, "small"));
   const right = element("div", {}, row.top ? [bars(row.top.slice(0, SHOWN_SCORES))] : []);
@@ -41,7 +43,12 @@ function speaking(model, picture, label) {
       });
       const most = percent(Math.max(...found.map));
       words.textContent = "";
-      box.replaceChildren(figure(heatCanvas(picture, found), `Red: parts without which the network is less sure of ${label}, by ${most} at most.`));
+      box.replaceChildren(
+        figure(
+          heatCanvas(picture, found),
+          `Red: parts without which the network is less sure of ${label}, by ${most} at most.`,
+        ),
+      );
     } catch (error) {
       words.textContent = error.message;
       button.disabled = false;
@@ -62,20 +69,39 @@ export function made(before, after, name, words) {
   const context = above.getContext("2d");
   context.imageSmoothingQuality = "high";
   context.drawImage(canvasOf(before), 0, 0, after.width, after.height);
-  const slider = element("input", { type: "range", min: "0", max: "100", value: "50", "aria-label": "How much of the picture is shown as it was, from the left" });
-  const cut = () => { above.style.clipPath = `inset(0 ${100 - slider.value}% 0 0)`; };
+  const slider = element("input", {
+    type: "range",
+    min: "0",
+    max: "100",
+    value: "50",
+    "aria-label": "How much of the picture is shown as it was, from the left",
+  });
+  const cut = () => {
+    above.style.clipPath = `inset(0 ${100 - slider.value}% 0 0)`;
+  };
   slider.addEventListener("input", cut);
   cut();
   below.setAttribute("role", "img");
   below.setAttribute("aria-label", `The result, ${after.width} x ${after.height} px`);
   const compare = element("div", { class: "compare" }, [
-    below, above, element("span", { class: "tag left", text: "before" }), element("span", { class: "tag right", text: "after" }), slider,
+    below,
+    above,
+    element("span", { class: "tag left", text: "before" }),
+    element("span", { class: "tag right", text: "after" }),
+    slider,
   ]);
-  const keep = element("button", { type: "button", class: "first", text: `Download ${name}`, click: async () => save(await pngOf(after), name) });
+  const keep = element("button", {
+    type: "button",
+    class: "first",
+    text: `Download ${name}`,
+    click: async () => save(await pngOf(after), name),
+  });
   show(words, [compare, element("div", { class: "wide" }, [keep])]);
 }
 
 /** A number: the picture beside it. */
 export function counted(model, picture, answer, row) {
-  show(model.kind.said(row), [figure(canvasOf(picture), `${picture.width} x ${picture.height} px, answered in ${Math.round(answer.ms)} ms`)]);
+  show(model.kind.said(row), [
+    figure(canvasOf(picture), `${picture.width} x ${picture.height} px, answered in ${Math.round(answer.ms)} ms`),
+  ]);
 }

@@ -26,7 +26,9 @@ export function each(things, one, cancel) {
       const left = share > 0 && seconds > 1 ? `, about ${clock((seconds * (1 - share)) / share)} left` : "";
       at("bar-words").textContent = `${Math.min(Math.floor(done) + 1, things.length)} of ${things.length}${left}`;
     };
-    const visible = setTimeout(() => { at("work").hidden = false; }, 300);
+    const visible = setTimeout(() => {
+      at("work").hidden = false;
+    }, 300);
     at("cancel").onclick = () => {
       stopped = true;
       cancel();

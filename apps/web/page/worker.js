@@ -14,7 +14,7 @@ async function fetched(address, told) {
   const total = Number(response.headers.get("Content-Length")) || 0;
   const parts = [];
   let here = 0;
-  for (const reader = response.body.getReader(); ; ) {
+  for (const reader = response.body.getReader(); ;) {
     const { done, value } = await reader.read();
     if (done) break;
     parts.push(value);
@@ -38,10 +38,18 @@ async function sha256(bytes) {
 }
 
 async function load(id, { address, digest }) {
-  const bytes = address instanceof Uint8Array ? address : await fetched(address, (here, total) => self.postMessage({ id, progress: [here, total] }));
+  const bytes =
+    address instanceof Uint8Array
+      ? address
+      : await fetched(address, (here, total) => self.postMessage({ id, progress: [here, total] }));
   const found = digest && (await sha256(bytes));
   session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
-  return { changed: Boolean(found && found !== digest), threads: ort.env.wasm.numThreads, inputs: session.inputNames, outputs: session.outputNames };
+  return {
+    changed: Boolean(found && found !== digest),
+    threads: ort.env.wasm.numThreads,
+    inputs: session.inputNames,
+    outputs: session.outputNames,
+  };
 }
 
 async function answer(inputs, wanted) {
@@ -62,7 +70,10 @@ async function answer(inputs, wanted) {
 self.onmessage = async ({ data: { id, load: asked, inputs, wanted } }) => {
   try {
     const result = asked ? await load(id, asked) : await answer(inputs, wanted);
-    self.postMessage({ id, result }, Object.values(result.outputs && wanted ? result.outputs : {}).map(({ data }) => data.buffer));
+    self.postMessage(
+      { id, result },
+      Object.values(result.outputs && wanted ? result.outputs : {}).map(({ data }) => data.buffer),
+    );
   } catch (error) {
     self.postMessage({ id, error: String(error?.message || error) });
   }

@@ -202,7 +202,7 @@ function* connected(marked, width, height) {
     number += 1;
     numbers[seed] = number;
     const box = { top: height, bottom: 0, left: width, right: 0 };
-    for (const open = [seed]; open.length; ) {
+    for (const open = [seed]; open.length;) {
       const pixel = open.pop();
       const [y, x] = [Math.floor(pixel / width), pixel % width];
       box.top = Math.min(box.top, y);

@@ -65,7 +65,10 @@ export async function occlusion(model, picture, label, told) {
 /** Put the mean colour over one part of the grid and half of its neighbours. */
 function cover(pixels, width, height, place, mean) {
   const [row, column] = [Math.floor(place / GRID), place % GRID];
-  const edges = (index, side) => [Math.max(0, Math.floor(((index - 0.5) * side) / GRID)), Math.min(side, Math.ceil(((index + 1.5) * side) / GRID))];
+  const edges = (index, side) => [
+    Math.max(0, Math.floor(((index - 0.5) * side) / GRID)),
+    Math.min(side, Math.ceil(((index + 1.5) * side) / GRID)),
+  ];
   const [top, bottom] = edges(row, height);
   const [left, right] = edges(column, width);
   for (let y = top; y < bottom; y++) {

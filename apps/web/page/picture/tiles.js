@@ -2,7 +2,10 @@
 
 /** [start, stop) of each tile along a side, px. */
 function parts(length, side) {
-  return Array.from({ length: Math.ceil(length / side) }, (_, place) => [place * side, Math.min((place + 1) * side, length)]);
+  return Array.from({ length: Math.ceil(length / side) }, (_, place) => [
+    place * side,
+    Math.min((place + 1) * side, length),
+  ]);
 }
 
 /** A part of a picture as the float32 numbers that the model takes. */
@@ -27,12 +30,17 @@ function cut(picture, [top, bottom], [left, right]) {
 export async function whole(model, picture, told = () => {}) {
   const { scale = 1, tile, reach = 0 } = model.facts;
   const side = tile || Math.max(picture.width, picture.height);
-  const places = parts(picture.height, side).flatMap((rows) => parts(picture.width, side).map((columns) => [rows, columns]));
+  const places = parts(picture.height, side).flatMap((rows) =>
+    parts(picture.width, side).map((columns) => [rows, columns]),
+  );
   const made = { width: picture.width * scale, height: picture.height * scale };
   made.data = new Uint8Array(made.width * made.height * 3);
   for (const [done, [rows, columns]] of places.entries()) {
     told(done, places.length);
-    const outer = [[rows, picture.height], [columns, picture.width]].map(([[start, stop], length]) => [Math.max(start - reach, 0), Math.min(stop + reach, length)]);
+    const outer = [
+      [rows, picture.height],
+      [columns, picture.width],
+    ].map(([[start, stop], length]) => [Math.max(start - reach, 0), Math.min(stop + reach, length)]);
     const [height, width] = outer.map(([start, stop]) => stop - start);
     const { values, dims } = await model.answer(cut(picture, ...outer), [1, height, width, 3]);
     for (let row = rows[0] * scale; row < rows[1] * scale; row++) {

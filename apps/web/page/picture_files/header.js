@@ -52,7 +52,7 @@ export function examine(bytes, format, name) {
 const READERS = { JPEG: jpeg, PNG: png, GIF: gif, WEBP: webp, BMP: bmp };
 
 function jpeg(bytes, view, found) {
-  for (let at = 2; ; ) {
+  for (let at = 2; ;) {
     at = bytes.indexOf(0xff, at);
     if (at < 0) return;
     while (view.getUint8(at) === 0xff) at++;
@@ -95,7 +95,7 @@ function gif(bytes, view, found) {
     return at + 1;
   };
   let transparent = false;
-  for (let at = 13 + colours(view.getUint8(10)); at < bytes.length && bytes[at] !== 0x3b; ) {
+  for (let at = 13 + colours(view.getUint8(10)); at < bytes.length && bytes[at] !== 0x3b;) {
     if (bytes[at] === 0x21) {
       if (bytes[at + 1] === 0xf9) transparent = Boolean(view.getUint8(at + 3) & 1);
       at = afterBlocks(at + 2);
@@ -115,7 +115,7 @@ function gif(bytes, view, found) {
 
 function webp(bytes, view, found) {
   found.whole = bytes.length >= 8 + view.getUint32(4, true);
-  for (let at = 12; at + 8 <= bytes.length; ) {
+  for (let at = 12; at + 8 <= bytes.length;) {
     const type = latin(bytes, at, at + 4);
     const [start, end] = [at + 8, at + 8 + view.getUint32(at + 4, true)];
     if (type === "VP8X") {
@@ -157,7 +157,7 @@ function bmp(bytes, view, found) {
  */
 export function* chunks(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let at = 8; at + 8 <= bytes.length; ) {
+  for (let at = 8; at + 8 <= bytes.length;) {
     const [start, end] = [at + 8, at + 8 + view.getUint32(at)];
     const type = latin(bytes, at + 4, at + 8);
     yield { type, start, end };

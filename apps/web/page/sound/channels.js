@@ -69,7 +69,7 @@ export function mixed(channels, signs) {
 export function opposed(signs) {
   const numbers = signs.flatMap((sign, channel) => (sign < 0 ? [channel + 1] : []));
   if (!numbers.length) return null;
-  const which = `channel ${numbers.join(', ')} of ${signs.length}`;
+  const which = `channel ${numbers.join(", ")} of ${signs.length}`;
   return `${which} has the opposite sign of another; it is turned over before averaging`;
 }
 

@@ -1,16 +1,17 @@
 /** Sound files: any rate and number of channels in, mono at the rate that a model takes out.
  *
- * The same samples as `convmedia audio predict` reads: WAV bit for bit; what is compressed is decoded by the browser at
- * the file's own rate, so that all resampling is ours.
+ * The same samples as `convmedia audio predict` reads: WAV, AIFF and AU bit for bit; what is compressed is decoded by
+ * the browser at the file's own rate, so that all resampling is ours.
  */
 
-import { mixed, opposed, signs } from './channels.js';
-import { header, intact, openEnded } from './headers.js';
-import { Refused } from './refused.js';
-import { resample } from './resampling.js';
-import { isWav, parse } from './wav.js';
+import { parse as parseAiff } from "./aiff.js";
+import { mixed, opposed, signs } from "./channels.js";
+import { header, intact, openEnded } from "./headers.js";
+import { Refused } from "./refused.js";
+import { resample } from "./resampling.js";
+import { isWav, parse } from "./wav.js";
 
-export { Refused } from './refused.js';
+export { Refused } from "./refused.js";
 
 /** Hz; a header that says less or more is taken for damaged. */
 const LOWEST_RATE = 1_000;
@@ -18,7 +19,7 @@ const HIGHEST_RATE = 1_000_000;
 
 /** Read a whole sound.
  *
- * @param {Blob} blob a file: WAV, FLAC, Ogg, MP3, and what else this browser decodes (M4A, AAC, WebM).
+ * @param {Blob} blob a file: WAV, AIFF, AU, FLAC, Ogg, MP3, and what else this browser decodes (M4A, AAC, WebM).
  * @param {number} sampleRate Hz, of what comes out.
  * @returns {Promise<{samples: Float32Array, rate: number, seconds: number, remarks: string[]}>} mono at `sampleRate`,
  *   -1..1, at least one sample; the file's own rate, Hz; its length; what is unusual about it, without the file's name.
@@ -26,24 +27,24 @@ const HIGHEST_RATE = 1_000_000;
  *   follows the file's name: "is empty (0 bytes); replace it".
  */
 export async function read(blob, sampleRate) {
-  if (blob.size === 0) throw new Refused('is empty (0 bytes); replace it');
+  if (blob.size === 0) throw new Refused("is empty (0 bytes); replace it");
   let buffer;
   try {
     buffer = await blob.arrayBuffer();
   } catch {
-    throw new Refused('cannot be read; choose it again');
+    throw new Refused("cannot be read; choose it again");
   }
   const view = new DataView(buffer);
-  const found = isWav(view) ? parse(view) : await decode(buffer);
+  const found = isWav(view) ? parse(view) : (parseAiff(view) ?? (await decode(buffer)));
   const { channels, rate } = found;
-  if (!channels.length || !channels[0].length) throw new Refused('holds no samples, only a header; replace it');
+  if (!channels.length || !channels[0].length) throw new Refused("holds no samples, only a header; replace it");
   if (!(rate >= LOWEST_RATE && rate <= HIGHEST_RATE)) {
     const allowed = `${thousands(LOWEST_RATE)} to ${thousands(HIGHEST_RATE)} Hz are read`;
     throw new Refused(`says that its sample rate is ${thousands(rate)} Hz; ${allowed}: replace it`);
   }
-  if (!found.complete) throw new Refused('is cut: it ends before its header says; replace it with a full copy');
+  if (!found.complete) throw new Refused("is cut: it ends before its header says; replace it with a full copy");
   if (channels.some((samples) => !samples.every(Number.isFinite))) {
-    throw new Refused('holds values that are no numbers (NaN or infinity); replace it');
+    throw new Refused("holds values that are no numbers (NaN or infinity); replace it");
   }
   const { mono, remarks } = toMono(found);
   const seconds = mono.length / (found.decoded ?? rate);
@@ -82,8 +83,8 @@ function inLowBits(channels, [used, stored]) {
 async function decode(buffer) {
   const bytes = new Uint8Array(buffer);
   const told = header(bytes);
-  if (told.format === 'FLAC' && !intact(bytes)) {
-    throw new Refused('is damaged or cut (the check sums of its blocks do not hold); replace it with a full copy');
+  if (told.format === "FLAC" && !intact(bytes)) {
+    throw new Refused("is damaged or cut (the check sums of its blocks do not hold); replace it with a full copy");
   }
   const opened = told.vorbis && told.complete ? openEnded(bytes) : { bytes: bytes.slice(), samples: Infinity };
   let sound;
@@ -91,7 +92,7 @@ async function decode(buffer) {
     sound = await contextAt(told.decode).decodeAudioData(opened.bytes.buffer);
   } catch {
     const damaged = `its ${told.format} content is damaged, or not known to this browser`;
-    const reason = told.format ? damaged : 'Format not recognised';
+    const reason = told.format ? damaged : "Format not recognised";
     throw new Refused(`is no sound file (${reason}); give WAV, FLAC, Ogg or MP3`);
   }
   const length = Math.min(sound.length, opened.samples);
@@ -123,5 +124,5 @@ function symmetric(samples, full) {
 }
 
 function thousands(number) {
-  return number.toLocaleString('en-US');
+  return number.toLocaleString("en-US");
 }

@@ -4,19 +4,14 @@
 const OPUS_RATE = 48_000;
 
 /** MPEG audio: Hz by version (2.5, -, 2, 1) and index (ISO/IEC 11172-3, 13818-3). */
-const MPEG_RATES = [
-  [11_025, 12_000, 8_000],
-  null,
-  [22_050, 24_000, 16_000],
-  [44_100, 48_000, 32_000],
-];
+const MPEG_RATES = [[11_025, 12_000, 8_000], null, [22_050, 24_000, 16_000], [44_100, 48_000, 32_000]];
 
 /** ADTS of AAC: Hz by index (ISO/IEC 14496-3, table 1.16). */
 const AAC_RATES = [
   96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
 ];
 
-const UNKNOWN = { format: '', rate: 0, decode: OPUS_RATE, complete: true, samples: null, bits: null, vorbis: false };
+const UNKNOWN = { format: "", rate: 0, decode: OPUS_RATE, complete: true, samples: null, bits: null, vorbis: false };
 
 /** A compressed sound's format, rate and completeness.
  *
@@ -43,7 +38,7 @@ export function header(bytes) {
 /** Where what comes after ID3 tags begins. */
 function afterTags(bytes) {
   let at = 0;
-  while (is(bytes, at, 'ID3') && at + 10 <= bytes.length) {
+  while (is(bytes, at, "ID3") && at + 10 <= bytes.length) {
     at += 10 + bytes.slice(at + 6, at + 10).reduce((sum, value) => sum * 128 + (value & 0x7f), 0);
   }
   return at;
@@ -51,7 +46,7 @@ function afterTags(bytes) {
 
 /** STREAMINFO comes first (RFC 9639, section 8.2). */
 function flac(bytes, view, at) {
-  if (!is(bytes, at, 'fLaC') || at + 42 > bytes.length) return null;
+  if (!is(bytes, at, "fLaC") || at + 42 > bytes.length) return null;
   const info = at + 8;
   const high = view.getUint32(info + 10);
   const samples = (bytes[info + 13] & 0x0f) * 2 ** 32 + view.getUint32(info + 14);
@@ -69,7 +64,7 @@ export function intact(bytes) {
     last = bytes[at] >= 0x80;
     at += 4 + bytes[at + 1] * 2 ** 16 + bytes[at + 2] * 2 ** 8 + bytes[at + 3];
   }
-  const end = is(bytes, bytes.length - 128, 'TAG') ? bytes.length - 128 : bytes.length;
+  const end = is(bytes, bytes.length - 128, "TAG") ? bytes.length - 128 : bytes.length;
   let sum = 0;
   for (; at < end; at++) {
     sum = ((sum << 8) & 0xffff) ^ CRC_16[(sum >> 8) ^ bytes[at]]; // 0 after a frame with its own sum
@@ -86,19 +81,19 @@ const CRC_16 = Uint16Array.from({ length: 256 }, (_, byte) => {
 
 /** The first page holds the codec's header, the last one has a flag (RFC 3533, section 6). */
 function ogg(bytes, view) {
-  if (!is(bytes, 0, 'OggS') || bytes.length < 28) return null;
+  if (!is(bytes, 0, "OggS") || bytes.length < 28) return null;
   const packet = 27 + bytes[26];
   const last = lastPage(bytes);
   const complete = last >= 0 && Boolean(bytes[last + 5] & 4);
-  if (is(bytes, packet, '\x01vorbis') && packet + 16 <= bytes.length) {
+  if (is(bytes, packet, "\x01vorbis") && packet + 16 <= bytes.length) {
     return { rate: view.getUint32(packet + 12, true), complete, vorbis: true };
   }
-  if (is(bytes, packet, 'OpusHead') && packet + 16 <= bytes.length) {
+  if (is(bytes, packet, "OpusHead") && packet + 16 <= bytes.length) {
     const told = view.getUint32(packet + 12, true); // of what was recorded; libsndfile names one of Opus's own
     const rate = [8_000, 12_000, 16_000, 24_000].find((one) => told > 0 && told <= one) ?? OPUS_RATE;
     return { rate, decode: OPUS_RATE, complete };
   }
-  const stream = is(bytes, packet, '\x7fFLAC') ? flac(bytes, view, packet + 9) : null;
+  const stream = is(bytes, packet, "\x7fFLAC") ? flac(bytes, view, packet + 9) : null;
   return { ...stream, samples: null, complete };
 }
 
@@ -123,23 +118,24 @@ export function openEnded(bytes) {
   return { bytes: open, samples: Number(page.getBigInt64(6, true)) };
 }
 
+/** Where the last page begins, whose header has 27 bytes; -1 where there is none. */
 function lastPage(bytes) {
-  for (let at = bytes.length - 6; at >= Math.max(bytes.length - 65_307, 0); at--) {
-    if (is(bytes, at, 'OggS')) return at;
+  for (let at = bytes.length - 27; at >= Math.max(bytes.length - 65_307, 0); at--) {
+    if (is(bytes, at, "OggS")) return at;
   }
   return -1;
 }
 
 /** The rate of an MP4's first track of sound: the time scale of its mdhd, or the mp4a sample entry. */
 function mp4(bytes, view) {
-  if (!is(bytes, 4, 'ftyp')) return null;
-  const moov = boxes(bytes, view, 0, bytes.length).find((box) => box.name === 'moov');
-  for (const track of boxes(bytes, view, moov?.start, moov?.end).filter((box) => box.name === 'trak')) {
-    const media = boxes(bytes, view, track.start, track.end).find((box) => box.name === 'mdia');
+  if (!is(bytes, 4, "ftyp")) return null;
+  const moov = boxes(bytes, view, 0, bytes.length).find((box) => box.name === "moov");
+  for (const track of boxes(bytes, view, moov?.start, moov?.end).filter((box) => box.name === "trak")) {
+    const media = boxes(bytes, view, track.start, track.end).find((box) => box.name === "mdia");
     const inside = boxes(bytes, view, media?.start, media?.end);
-    const handler = inside.find((box) => box.name === 'hdlr');
-    const head = inside.find((box) => box.name === 'mdhd');
-    if (!handler || !head || !is(bytes, handler.start + 8, 'soun')) continue;
+    const handler = inside.find((box) => box.name === "hdlr");
+    const head = inside.find((box) => box.name === "mdhd");
+    if (!handler || !head || !is(bytes, handler.start + 8, "soun")) continue;
     const at = head.start + (bytes[head.start] === 1 ? 20 : 12);
     if (at + 4 <= bytes.length) return { rate: view.getUint32(at) };
   }
@@ -148,7 +144,7 @@ function mp4(bytes, view) {
 
 function boxes(bytes, view, start = 0, end = 0) {
   const found = [];
-  for (let at = start; at + 8 <= end; ) {
+  for (let at = start; at + 8 <= end;) {
     let [length, front] = [view.getUint32(at), 8];
     if (length === 1 && at + 16 <= end) [length, front] = [Number(view.getBigUint64(at + 8)), 16];
     if (length === 0) length = end - at;
@@ -207,7 +203,7 @@ function frame(view, at) {
 /** How many samples the first frame says that there are, if it is one of Xing's or LAME's; an estimate. */
 function told(bytes, view, at, first) {
   const tag = at + 4 + first.side;
-  if (!(is(bytes, tag, 'Xing') || is(bytes, tag, 'Info')) || tag + 12 > bytes.length) return null;
+  if (!(is(bytes, tag, "Xing") || is(bytes, tag, "Info")) || tag + 12 > bytes.length) return null;
   return bytes[tag + 7] & 1 ? Math.max(view.getUint32(tag + 8) * first.samples - MP3_LEEWAY, 0) : null;
 }
 
@@ -224,12 +220,12 @@ const KILOBITS_1 = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256,
 const KILOBITS_2 = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
 
 const LOOKS = [
-  ['FLAC', flac],
-  ['Ogg', ogg],
-  ['MP4', mp4],
-  ['WebM', webm],
-  ['AAC', aac],
-  ['MP3', mp3],
+  ["FLAC", flac],
+  ["Ogg", ogg],
+  ["MP4", mp4],
+  ["WebM", webm],
+  ["AAC", aac],
+  ["MP3", mp3],
 ];
 
 function is(bytes, at, text) {

@@ -4,8 +4,8 @@
  * predict` gives it. A sound without anything to be heard gets none.
  */
 
-import { Refused } from './refused.js';
-import { AT_LEAST, LEAST_POWER, MeanByEnergy, audible, energy, loudestDb, round, steady } from './silence.js';
+import { Refused } from "./refused.js";
+import { AT_LEAST, LEAST_POWER, MeanByEnergy, audible, energy, loudestDb, round, steady } from "./silence.js";
 
 /** Windows that are answered in one call. */
 const BATCH = 24;
@@ -203,7 +203,7 @@ class Sound {
 
   /** @throws {Refused} nothing is to be heard. */
   result() {
-    if (!this.mean.samples) throw new Refused('holds no samples; record it again');
+    if (!this.mean.samples) throw new Refused("holds no samples; record it again");
     if (!this.audible) throw new Refused(this.#silent());
     // Only now it is known how loud the loudest window is.
     const windows = this.listed.map(({ faint, ...row }) => (this.#quiet(faint) ? { ...row, scores: null } : row));
@@ -213,7 +213,7 @@ class Sound {
   #count({ start, samples, listed }, scores) {
     const rate = this.listener.sampleRate;
     if (!Array.from(scores).every(Number.isFinite)) {
-      throw new Refused('is answered with NaN or infinity by the model; use another model');
+      throw new Refused("is answered with NaN or infinity by the model; use another model");
     }
     const loudness = energy(samples);
     this.loudest = Math.max(this.loudest, loudness);
@@ -237,7 +237,7 @@ class Sound {
 
   #silent() {
     const level = `its loudest 25 ms are at ${Math.round(this.loudestDb)} dB of full scale, the rest is hardly quieter`;
-    const found = this.loudestDb > 10 * Math.log10(LEAST_POWER) ? level : 'all its samples are as good as 0';
+    const found = this.loudestDb > 10 * Math.log10(LEAST_POWER) ? level : "all its samples are as good as 0";
     return `is silent (${found}); record it at a higher level`;
   }
 }

@@ -11,10 +11,10 @@ export class NoMicrophone extends Error {}
 
 /** What browsers call it, and what it means. */
 const REASONS = {
-  NotAllowedError: 'The microphone is not allowed on this page: allow it beside the address, and try again.',
-  NotFoundError: 'There is no microphone: connect one, or open a file.',
-  NotReadableError: 'The microphone is in use by something else: close that, and try again.',
-  AbortError: 'The microphone did not start: try again, or open a file.',
+  NotAllowedError: "The microphone is not allowed on this page: allow it beside the address, and try again.",
+  NotFoundError: "There is no microphone: connect one, or open a file.",
+  NotReadableError: "The microphone is in use by something else: close that, and try again.",
+  AbortError: "The microphone did not start: try again, or open a file.",
 };
 
 /** Begin to record.
@@ -27,7 +27,7 @@ const REASONS = {
  */
 export async function start({ onBlock = null, onEnd = null } = {}) {
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) {
-    const needed = 'a page that is served over HTTPS or from localhost';
+    const needed = "a page that is served over HTTPS or from localhost";
     throw new NoMicrophone(`The microphone needs ${needed}: open a file instead.`);
   }
   let stream;
@@ -42,14 +42,14 @@ export async function start({ onBlock = null, onEnd = null } = {}) {
   const release = () => stream.getTracks().forEach((track) => track.stop());
   const context = new AudioContext();
   try {
-    await context.audioWorklet.addModule(new URL('./recorder_worklet.js', import.meta.url));
+    await context.audioWorklet.addModule(new URL("./recorder_worklet.js", import.meta.url));
     await context.resume();
   } catch (error) {
     release();
     await context.close();
     throw error;
   }
-  const node = new AudioWorkletNode(context, 'recorder', { numberOfOutputs: 0 });
+  const node = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
   const source = context.createMediaStreamSource(stream);
   const blocks = [];
   let [held, finish] = [0, null];
@@ -66,14 +66,14 @@ export async function start({ onBlock = null, onEnd = null } = {}) {
   };
   let stopped = null;
   const stop = async () => {
-    node.port.postMessage('stop');
+    node.port.postMessage("stop");
     await Promise.race([finished, new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
     source.disconnect();
     release();
     await context.close();
     return joined(blocks);
   };
-  stream.getAudioTracks()[0].addEventListener('ended', () => onEnd?.());
+  stream.getAudioTracks()[0].addEventListener("ended", () => onEnd?.());
   source.connect(node);
   return { rate: context.sampleRate, context, stop: () => (stopped ??= stop()) };
 }

@@ -30,4 +30,4 @@ class Recorder extends AudioWorkletProcessor {
   }
 }
 
-registerProcessor('recorder', Recorder);
+registerProcessor("recorder", Recorder);

@@ -32,8 +32,8 @@ export function resample(samples, from, to) {
   const length = Math.floor((samples.length * to) / from + 0.5);
   if (!length) return samples.slice(0, 1); // three samples at 192 kHz are less than one at 8 kHz
   const [up, down] = ratio(from, to);
-  const kind = REACH[Math.max(up, down) < 16 ? 'simple' : 'other'];
-  const reach = kind[Math.max(up, down) < 4 * Math.min(up, down) ? 'small' : 'large'];
+  const kind = REACH[Math.max(up, down) < 16 ? "simple" : "other"];
+  const reach = kind[Math.max(up, down) < 4 * Math.min(up, down) ? "small" : "large"];
   const lower = Math.min(from, to) / from;
   // Large steps down are taken in two, of which the first filter is short, as it touches nothing that stays.
   const step = Math.floor(from / to / 2);

@@ -1,7 +1,7 @@
 /** A picture of a sound: how strong each frequency is over time, and the windows that a model was asked about. */
 
 const HEIGHT = 220;
-const FONT = '12px system-ui, sans-serif';
+const FONT = "12px system-ui, sans-serif";
 const LEFT = 54; // px, of the frequency axis
 const TIME = 18; // px, of the time axis
 const LABELS = 20; // px, of the row of labels
@@ -15,12 +15,24 @@ const SECONDS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 
 
 /** From the faintest to the loudest, [red, green, blue] each. */
 const COLOURS = {
-  light: [[255, 255, 255], [205, 225, 240], [110, 165, 210], [40, 95, 165], [45, 25, 90]],
-  dark: [[14, 16, 22], [45, 25, 85], [140, 45, 115], [235, 110, 70], [255, 240, 170]],
+  light: [
+    [255, 255, 255],
+    [205, 225, 240],
+    [110, 165, 210],
+    [40, 95, 165],
+    [45, 25, 90],
+  ],
+  dark: [
+    [14, 16, 22],
+    [45, 25, 85],
+    [140, 45, 115],
+    [235, 110, 70],
+    [255, 240, 170],
+  ],
 };
 const INK = {
-  light: { text: '#1f2328', line: 'rgba(31, 35, 40, 0.35)', chosen: '#b3261e' },
-  dark: { text: '#e6e8eb', line: 'rgba(230, 232, 235, 0.4)', chosen: '#ffd166' },
+  light: { text: "#1f2328", line: "rgba(31, 35, 40, 0.35)", chosen: "#b3261e" },
+  dark: { text: "#e6e8eb", line: "rgba(230, 232, 235, 0.4)", chosen: "#ffd166" },
 };
 
 /** Draw a sound's spectrogram with its axes, and under it the windows.
@@ -45,7 +57,7 @@ export function draw(canvas, samples, rate, { windows = [], chosen = null, dark 
   const seconds = samples.length / rate;
   const place = (time) => area.left + (Math.min(time, seconds) / seconds) * area.width;
   const ink = dark ? INK.dark : INK.light;
-  const context = canvas.getContext('2d');
+  const context = canvas.getContext("2d");
   context.setTransform(scale, 0, 0, scale, 0, 0);
   context.clearRect(0, 0, width, height);
   context.font = FONT;
@@ -72,17 +84,17 @@ export function draw(canvas, samples, rate, { windows = [], chosen = null, dark 
  */
 export function describe(samples, rate, { windows = [] } = {}) {
   const seconds = samples.length / rate;
-  const said = [`Spectrogram of ${rounded(seconds)} s of sound at ${rate.toLocaleString('en-US')} Hz`];
+  const said = [`Spectrogram of ${rounded(seconds)} s of sound at ${rate.toLocaleString("en-US")} Hz`];
   const { start, end, db } = loudest(samples, rate);
-  if (db <= -100) said.push('silent throughout');
+  if (db <= -100) said.push("silent throughout");
   else said.push(`loudest from ${rounded(start)} s to ${rounded(end)} s, at ${Math.round(db)} dB of full scale`);
   if (windows.length) {
-    const labels = windows.map(({ label }) => label ?? 'nothing').filter((one, number, all) => one !== all[number - 1]);
-    const more = labels.length > 8 ? ` and ${labels.length - 8} more` : '';
-    const number = windows.length === 1 ? '1 window' : `${windows.length} windows`;
-    said.push(`${number}, in their order: ${labels.slice(0, 8).join(', ')}${more}`);
+    const labels = windows.map(({ label }) => label ?? "nothing").filter((one, number, all) => one !== all[number - 1]);
+    const more = labels.length > 8 ? ` and ${labels.length - 8} more` : "";
+    const number = windows.length === 1 ? "1 window" : `${windows.length} windows`;
+    said.push(`${number}, in their order: ${labels.slice(0, 8).join(", ")}${more}`);
   }
-  return `${said.join('; ')}.`;
+  return `${said.join("; ")}.`;
 }
 
 /** The loudest second, of all where there is less: {start, end} in seconds, {db} its root mean square. */
@@ -125,7 +137,7 @@ function painted(samples, rate, columns, rows, dark) {
     }
   }
   const canvas = new OffscreenCanvas(columns, rows);
-  canvas.getContext('2d').putImageData(image, 0, 0);
+  canvas.getContext("2d").putImageData(image, 0, 0);
   return canvas;
 }
 
@@ -156,8 +168,8 @@ function colours(stops) {
 
 function frequencyAxis(context, area, rate, ink) {
   context.fillStyle = ink.text;
-  context.textAlign = 'right';
-  context.textBaseline = 'middle';
+  context.textAlign = "right";
+  context.textBaseline = "middle";
   let above = Infinity;
   for (const one of HERTZ.filter((value) => value <= rate / 2)) {
     const y = area.top + area.height * (1 - mel(one) / mel(rate / 2));
@@ -171,8 +183,8 @@ function frequencyAxis(context, area, rate, ink) {
 function timeAxis(context, area, seconds, place, ink) {
   const step = SECONDS.find((one) => (one / seconds) * area.width >= 56) ?? seconds;
   const bottom = area.top + area.height;
-  context.textAlign = 'center';
-  context.textBaseline = 'top';
+  context.textAlign = "center";
+  context.textBaseline = "top";
   for (let number = 0; number * step <= seconds * (1 + 1e-9); number++) {
     const x = place(number * step);
     const text = clock(number * step, step);
@@ -187,14 +199,14 @@ function windowRow(context, area, windows, chosen, place, ink) {
   const right = area.left + area.width + 8;
   const bottom = area.top + area.height;
   const row = bottom + TIME;
-  const label = (one) => one.label ?? '–';
+  const label = (one) => one.label ?? "–";
   const width = (one) => context.measureText(label(one)).width + 8;
   const one = windows[chosen];
   const taken = one ? [place(one.start), place(one.start) + width(one)] : [0, 0];
   const span = windows.length ? place(windows.at(-1).start) - place(windows[0].start) : 0;
   const apart = windows.length > 1 ? span / (windows.length - 1) : CLOSEST;
-  context.textBaseline = 'top';
-  context.textAlign = 'left';
+  context.textBaseline = "top";
+  context.textAlign = "left";
   let free = 0;
   windows.forEach((other, number) => {
     const [x, end] = [place(other.start), place(other.start) + width(other)];
@@ -230,7 +242,7 @@ function tick(context, fromX, fromY, toX, toY, colour) {
 function clock(time, step) {
   if (step < 60 && time < 60) return `${Number(time.toFixed(2))} s`;
   const whole = Math.round(time);
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
 function rounded(value) {

@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 
 MODULES = Path(__file__).parents[4] / "apps" / "web" / "page" / "sound"
-EMPTY = '<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Sounds</title></html>'
+POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'"
+)
+EMPTY = f'''<!doctype html><html lang="en"><meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<link rel="icon" href="data:,"><title>Sounds</title></html>'''
 
 # Arrays of float32 travel as {"floats": base64}, at any depth.
 TRAVEL = """

@@ -20,18 +20,22 @@ WAVES = [
     ("PCM_24", "WAVEX", {}),
     ("PCM_16", "RF64", {}),
     ("PCM_24", "WAV", {"endian": "BIG"}),
+    *((subtype, "AIFF", {}) for subtype in ("PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")),
+    ("PCM_16", "AIFF", {"endian": "LITTLE"}),
+    *((subtype, "AU", {}) for subtype in ("PCM_S8", "PCM_16", "PCM_24", "FLOAT", "ULAW", "ALAW")),
 ]
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_wav_files_give_the_samples_of_libsndfile_bit_for_bit(sound_page, channels):
+def test_uncompressed_files_give_the_samples_of_libsndfile_bit_for_bit(sound_page, channels):
     for subtype, form, options in WAVES:
-        file = sound_page.folder / "some.wav"
+        file = sound_page.folder / f"some.{'aiff' if form == 'AIFF' else 'au' if form == 'AU' else 'wav'}"
         soundfile.write(file, SEVEN if channels == 1 else STEREO, RATE, subtype=subtype, format=form, **options)
-        found = sound_page.read("some.wav", RATE)
-        assert np.array_equal(found["samples"], decoding.read(file, RATE)), (subtype, form, options)
+        found = sound_page.read(file.name, RATE)
+        expected = decoding.read(file, RATE)
+        assert np.array_equal(found["samples"], expected), (subtype, form, options)
         assert (found["rate"], found["remarks"]) == (RATE, [])
-        assert found["seconds"] == pytest.approx(len(SEVEN) / RATE)
+        assert found["seconds"] == pytest.approx(len(expected) / RATE)
 
 
 def test_every_code_of_mu_law_and_a_law_has_its_value(sound_page):
@@ -115,7 +119,9 @@ def test_what_cannot_be_used_is_refused_in_the_words_of_the_package(sound_page):
         assert f"{file} {found['error']}" == str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["cut.ogg", "cut.flac", "damaged.flac", "cut.mp3", "words.wav", "words.mp3"])
+@pytest.mark.parametrize(
+    "name", ["cut.ogg", "cut.aiff", "cut.au", "cut.flac", "damaged.flac", "cut.mp3", "words.wav", "words.mp3"]
+)
 def test_what_the_package_refuses_is_refused(sound_page, name):
     file = sound_page.folder / name
     if name.startswith("words"):

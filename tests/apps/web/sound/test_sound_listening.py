@@ -1,6 +1,7 @@
 """A page answers sounds as `convmedia.models.inference.sound_predictor` does: the same windows, scores and silence."""
 
 import base64
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,26 @@ def test_of_several_labels_those_above_their_thresholds_are_named(hearing):
 def test_an_answer_that_is_no_number_is_refused(hearing, listener, monkeypatch):
     monkeypatch.setattr(type(listener.predictor), "__call__", lambda self, batch: np.full((1, 10), np.inf, np.float32))
     assert "NaN or infinity" in hearing(SEVEN)["error"]
+
+
+def test_real_files_are_answered_as_by_the_package(hearing, listener, sound_page, convmedia_data):
+    """Spoken digits at 8 kHz, and Ogg files at 44.1 kHz of what is no digit, from the file to the scores."""
+    folder = convmedia_data / "audio"
+    digits = sorted((folder / "fsdd" / "recordings").glob("*.wav"))[::200]
+    others = sorted((folder / "esc10" / "audio").glob("*.ogg"))[::40]
+    assert (len(digits), len(others)) == (15, 10)
+    apart = {"wav": 0.0, "ogg": 0.0}
+    for file in [*digits, *others]:
+        shutil.copy(file, sound_page.folder)
+        found = hearing(sound_page.read(file.name)["samples"])
+        expected = native(listener, decoding.read(file, RATE))
+        assert ("error" in found) == ("error" in expected), file
+        if "error" not in found:
+            difference = np.abs(found["scores"] - expected["scores"]).max()
+            apart[file.suffix[1:]] = max(difference, apart[file.suffix[1:]])
+    print(apart)
+    assert apart["wav"] < 1e-6
+    assert apart["ogg"] < 1e-3
 
 
 @pytest.mark.parametrize(("size", "hop", "every"), [(800, 400, 160), (801, 401, 900), (500, 500, 500), (7, 4, 3)])

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""A page shows sounds: where the picture is bright, what is written beside it, what it says to those who hear it."""
-=======
 """A page shows sounds: where the picture is bright, what is written beside it, and how it puts it into words."""
->>>>>>> sound
 
 from itertools import pairwise
 

@@ -69,7 +69,7 @@ def write(page: Page, folder: Path, progress: Callable[[int, int | None], None] 
     beside = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        runtime.copy(beside / "runtime", progress)
+        runtime.copy(beside / "runtime", page.predictor.kind.name == "picture", progress)
         shutil.copytree(PAGE, beside / "page", ignore=shutil.ignore_patterns("*.html", "teach"))
         (beside / "model").mkdir()
         facts = _facts(page, beside)
@@ -125,6 +125,7 @@ def _facts(page: Page, folder: Path) -> dict[str, Any]:
         return facts | {"finds_ink": False, "hop_samples": predictor.hop_samples}
     reduces = predictor.shrinks and not kind.located
     facts |= {"finds_ink": predictor.finds_ink, "most_pixels": MOST_PIXELS if reduces else None}
+    facts["webgpu"] = kind.name == "picture"
     if scale := (predictor.details.get("scale") if kind.name == "picture" else None):
         facts |= {"scale": scale, "reach": predictor.reach_px, "tile": max(TILE_PX // scale, 1)}
     return facts

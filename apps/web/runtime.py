@@ -1,7 +1,8 @@
 """ONNX Runtime Web, which computes in browsers: fetched once from npm by name, checked by digest, kept in the cache.
 
 The package is 33 MB to download; of it a page takes 14.3 MB, the WebAssembly of the CPU (3.7 MB where the server
-compresses). It comes under the MIT licence, which lies beside it in every page's folder.
+compresses), and one that makes pictures 27 MB more, which browsers with a graphics processor load. It comes under the MIT
+licence, which lies beside it in every page's folder.
 
     python -m convmedia.apps.web.runtime FOLDER     # for a machine without a network: CONVMEDIA_WEB_RUNTIME=FOLDER
 """
@@ -25,6 +26,13 @@ FILES = {
     "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
 }
 """What a page needs of the package, with SHA-256."""
+
+GRAPHICS = {
+    "ort.webgpu.min.mjs": "3dffff71811bc13a3a3d9591c57ca5ee5735b8f5f3eaf789510b02bb040ae3a0",
+    "ort-wasm-simd-threaded.asyncify.mjs": "3d1c85995364bb643302fc6fd877a0c3ba5ae72401815e0f24828a53d9191e28",
+    "ort-wasm-simd-threaded.asyncify.wasm": "39f9f0894d478800487ed9f7dbe92618498db320cf55c8e3d89adff8dce658da",
+}
+"""What it needs beside them to compute with WebGPU."""
 
 REGISTRY = "https://registry.npmjs.org"
 LICENCE = Path(__file__).with_name("onnxruntime-web.LICENSE.txt")
@@ -53,7 +61,7 @@ def folder(progress: Progress | None = None) -> Path:
     kept = place()
     if not kept.is_dir() and "CONVMEDIA_WEB_RUNTIME" not in os.environ:
         fetch(kept, progress)
-    for name, sha256 in FILES.items():
+    for name, sha256 in {**FILES, **GRAPHICS}.items():
         file = kept / name
         if not file.is_file() or digest(file) != sha256:
             raise InputError(
@@ -77,20 +85,23 @@ def fetch(target: Path, progress: Progress | None = None) -> None:
             "network run python -m convmedia.apps.web.runtime FOLDER, and set CONVMEDIA_WEB_RUNTIME to it here"
         ) from error
     try:
-        unpack(archive, target, [(rf"package/dist/({'|'.join(FILES)})", r"\1")])
+        unpack(archive, target, [(rf"package/dist/({'|'.join([*FILES, *GRAPHICS])})", r"\1")])
     finally:
         archive.unlink(missing_ok=True)
 
 
-def copy(target: Path, progress: Progress | None = None) -> None:
+def copy(target: Path, graphics: bool = False, progress: Progress | None = None) -> None:
     """Put the files and their licence into a folder, which is made.
+
+    Args:
+        graphics: whether those for WebGPU, too.
 
     Raises:
         InputError: as `folder`.
     """
     source = folder(progress)
     target.mkdir(parents=True, exist_ok=True)
-    for name in FILES:
+    for name in [*FILES, *(GRAPHICS if graphics else ())]:
         shutil.copyfile(source / name, target / name)
     shutil.copyfile(LICENCE, target / "LICENSE.txt")
 

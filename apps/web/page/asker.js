@@ -11,9 +11,11 @@ export class Asker {
   /**
    * @param {string|Uint8Array} model address of an ONNX file, or its bytes.
    * @param {string|null} digest its SHA-256, hexadecimal.
+   * @param {"wasm"|"webgpu"} engine what computes: the CPU, or the graphics processor.
    */
-  constructor(model, digest = null) {
+  constructor(model, digest = null, engine = "wasm") {
     this.model = model;
+    this.engine = engine;
     this.digest = digest;
     this.worker = null;
     this.waiting = new Map();
@@ -38,7 +40,7 @@ export class Asker {
         this.#fail(new Error(event.message || "the browser could not start the page's program"));
       };
       const address = this.model instanceof Uint8Array ? this.model : new URL(this.model, document.baseURI).href;
-      this.loading = this.#send({ load: { address, digest: this.digest } });
+      this.loading = this.#send({ load: { address, digest: this.digest, engine: this.engine } });
     }
     return this.loading;
   }

@@ -1,5 +1,6 @@
 // The page: what it knows of its model, the proof, and what the visitor gives it.
 import { at, element } from "./elements.js";
+import { tryGraphicsProcessor } from "./gpu.js";
 import { Model } from "./model.js";
 import { prove, verdict } from "./proof.js";
 import { Results } from "./results.js";
@@ -23,7 +24,13 @@ async function start() {
   page.start();
   offer(model.facts.examples, answerAll);
   document.documentElement.dataset.ready = "yes";
-  await prove(model, page.raw, known);
+  if (!(await prove(model, page.raw, known))) return;
+  const graphics = await tryGraphicsProcessor(model, page.raw);
+  document.documentElement.dataset.engine = graphics ? "webgpu" : "wasm";
+  if (graphics) {
+    at("verdict").textContent +=
+      " The graphics processor answers as the CPU does, and quicker: it computes from now on.";
+  }
 }
 
 /** The stored examples as buttons. */

@@ -12,53 +12,57 @@ async function blobOf(address) {
 }
 
 /**
- * Answer all stored examples and show how far they are from the stored answers.
+ * Answer the stored examples, one after the other.
  * @param {object} model as `Model`. @param {(blob: Blob) => Promise<{data, dims}>} raw reads a file as a raw input.
- * @param {{changed: boolean, threads: number}} known of the loaded model.
- * @returns {Promise<boolean>} whether all are as close as they should be.
+ * @yields {{file: string, said: string, apart: number, ms: number}} how far the answer is from the stored one; infinity
+ *   where there is none, and `said` is why.
  */
-export async function prove(model, raw, known) {
+export async function* compared(model, raw) {
   const { facts, kind } = model;
-  const made = facts.kind === "picture";
-  const began = performance.now();
-  const rows = [];
-  let worst = 0;
-  for (const [place, { file, answer }] of facts.examples.entries()) {
-    verdict("waiting", `Checking stored example ${place + 1} of ${facts.examples.length} on this device ...`);
+  for (const { file, answer } of facts.examples) {
     try {
       const { data, dims } = await raw(await blobOf(file));
       const found = await model.answer(data, dims);
-      const wanted = made ? (await decode(await blobOf(answer))).data : answer;
+      const wanted = facts.kind === "picture" ? (await decode(await blobOf(answer))).data : answer;
       const apart = kind.difference(found.values, wanted);
-      worst = apart > worst || Number.isNaN(apart) ? apart : worst;
-      rows.push([
-        file,
-        kind.said(kind.row(found.values, facts, found.dims)),
-        shown(apart, made),
-        !(apart <= facts.tolerance),
-      ]);
+      yield { file, said: kind.said(kind.row(found.values, facts, found.dims)), apart, ms: found.ms };
     } catch (error) {
-      worst = Infinity;
-      rows.push([file, error.message, "no answer", true]);
+      yield { file, said: error.message, apart: Infinity, ms: 0 };
     }
   }
-  show(rows);
-  const good = worst <= facts.tolerance && !known.changed && rows.length > 0;
+}
+
+/**
+ * Answer all stored examples and show how far they are from the stored answers.
+ * @param {object} model, @param {Function} raw as of `compared`.
+ * @param {{changed: boolean}} known of the loaded model.
+ * @returns {Promise<boolean>} whether all are as close as they should be.
+ */
+export async function prove(model, raw, known) {
+  const { examples, tolerance, kind } = model.facts;
+  const words = (apart) => (apart === Infinity ? "no answer" : shown(apart, kind === "picture"));
+  const began = performance.now();
+  const rows = [];
+  for await (const row of compared(model, raw)) {
+    rows.push(row);
+    verdict("waiting", `Checking stored example ${rows.length} of ${examples.length} on this device ...`);
+  }
+  const fails = ({ apart }) => !(apart <= tolerance);
+  show(rows.map((row) => [row.file, row.said, words(row.apart), fails(row)]));
+  const wrong = rows.filter(fails).length;
+  const good = wrong === 0 && !known.changed && rows.length > 0;
+  const worst = Math.max(...rows.map(({ apart }) => apart));
+  const difference = `greatest difference ${words(worst)}, allowed ${words(tolerance)}`;
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  const difference = `greatest difference ${shown(worst, made)}, allowed ${shown(facts.tolerance, made)}`;
-  const wrong = rows.filter((row) => row[3]).length;
-  if (good)
-    verdict(
-      "good",
-      `✓ Proved on this device: ${rows.length} of ${rows.length} stored examples are answered as when this page was made (${difference}; ${seconds} s).`,
-    );
-  else if (known.changed)
-    verdict("bad", "✗ Do not rely on these answers: the model's file is not the one that this page was made with.");
-  else
-    verdict(
-      "bad",
-      `✗ Do not rely on these answers: ${wrong} of ${rows.length} stored examples are answered otherwise on this device (${difference}).`,
-    );
+  const warning = "✗ Do not rely on these answers:";
+  if (good) {
+    const all = `${rows.length} of ${rows.length} stored examples are answered as when this page was made`;
+    verdict("good", `✓ Proved on this device: ${all} (${difference}; ${seconds} s).`);
+  } else if (known.changed) verdict("bad", `${warning} the model's file is not the one that this page was made with.`);
+  else {
+    const some = `${wrong} of ${rows.length} stored examples are answered otherwise on this device`;
+    verdict("bad", `${warning} ${some} (${difference}).`);
+  }
   document.documentElement.dataset.proof = good ? "good" : "bad";
   return good;
 }

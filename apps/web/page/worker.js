@@ -1,11 +1,15 @@
 // Answers in a thread of its own, so that the page can be used meanwhile. Takes {id, load} or {id, inputs, wanted},
 // gives {id, outputs, ms}, {id, progress} or {id, error}.
-import * as ort from "../runtime/ort.wasm.min.mjs";
-
-ort.env.wasm.wasmPaths = new URL("../runtime/", import.meta.url).href;
-ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(8, navigator.hardwareConcurrency || 1) : 1;
-ort.env.logLevel = "error";
+let ort = null;
 let session = null;
+
+/** Load the runtime that computes with "wasm" or "webgpu". */
+async function runtime(engine) {
+  ort = await import(`../runtime/ort.${engine}.min.mjs`);
+  ort.env.wasm.wasmPaths = new URL("../runtime/", import.meta.url).href;
+  ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(8, navigator.hardwareConcurrency || 1) : 1;
+  ort.env.logLevel = "error";
+}
 
 /** The bytes of an address, with what has come of them told: the bytes, and all (0 where the server does not say). */
 async function fetched(address, told) {
@@ -37,13 +41,14 @@ async function sha256(bytes) {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-async function load(id, { address, digest }) {
+async function load(id, { address, digest, engine }) {
+  await runtime(engine);
   const bytes =
     address instanceof Uint8Array
       ? address
       : await fetched(address, (here, total) => self.postMessage({ id, progress: [here, total] }));
   const found = digest && (await sha256(bytes));
-  session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+  session = await ort.InferenceSession.create(bytes, { executionProviders: [engine], logSeverityLevel: 3 });
   return {
     changed: Boolean(found && found !== digest),
     threads: ort.env.wasm.numThreads,

@@ -14,6 +14,7 @@ import pytest
 from convmedia.apps.web import runtime
 
 ROOT = Path(__file__).parents[3]
+FAULTS, NO_GPU = ("error", "warning"), "No available adapters."  # which Chromium says of a machine without WebGPU
 FAKE_DEVICES = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
 
@@ -36,17 +37,31 @@ def web_runtime(cache) -> Iterator[None]:
         yield
 
 
+def chromium() -> str | None:
+    """Where Chromium is; None where it is not."""
+    return os.environ.get("CONVMEDIA_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Chromium; without it tests are skipped, or fail where CONVMEDIA_CHROMIUM says that it must be there."""
     sync_api = pytest.importorskip("playwright.sync_api")
-    path = os.environ.get("CONVMEDIA_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    path = chromium()
     if path is None:
         pytest.skip("no Chromium is installed")
     with sync_api.sync_playwright() as driver:
         running = driver.chromium.launch(executable_path=path, args=["--no-sandbox", *FAKE_DEVICES])
         yield running
         running.close()
+
+
+@pytest.fixture(scope="module")
+def with_graphics(browser):
+    """Another Chromium, whose WebGPU computes in software."""
+    graphics = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan")
+    running = browser.browser_type.launch(executable_path=chromium(), args=["--no-sandbox", *graphics])
+    yield running
+    running.close()
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +108,7 @@ def open_page(browser) -> Iterator[Callable[..., object]]:
         context.on("weberror", lambda error: watched.faults.append(str(error.error)))
         context.on(
             "console",
-            lambda said: watched.faults.append(said.text) if said.type in ("error", "warning") else None,
+            lambda said: watched.faults.append(said.text) if said.type in FAULTS and said.text != NO_GPU else None,
         )
         watched.page.goto(address)
         opened.append(watched)

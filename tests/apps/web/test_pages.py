@@ -207,3 +207,31 @@ def test_the_cameras_frames_are_answered_until_it_is_stopped(page_of, served, op
     page.click("#camera")
     assert page.locator("#camera").get_attribute("aria-pressed") == "false"
     assert page.evaluate("document.getElementById('video').srcObject === null")
+
+
+@pytest.mark.slow
+def test_a_graphics_processor_that_answers_otherwise_is_not_used(page_of, served, with_graphics):
+    """SRCNN on Chromium's software WebGPU is far off: the page goes on with the CPU, and its answers are right."""
+    page = with_graphics.new_page()
+    page.goto(f"{served(page_of('super-resolution'))}/")
+    assert page.evaluate("navigator.gpu.requestAdapter().then((adapter) => adapter !== null)")
+    page.wait_for_selector("html[data-engine]", timeout=5 * PATIENCE_MS)
+    assert page.evaluate("({...document.documentElement.dataset})")["engine"] == "wasm"
+    assert page.evaluate("document.documentElement.dataset.proof") == "good"
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("found", "used"),
+    [
+        ([(0.1, 90), (0.2, 5)], True),
+        ([(0.1, 90), (0.2, 50)], False),  # slower than the CPU's 40 ms
+        ([(0.1, 9), (1.2, 5)], False),  # too far apart
+        ([], False),
+    ],
+)
+def test_a_graphics_processor_is_used_where_it_agrees_and_is_quicker(found, used, page_of, served, open_page):
+    page = open_page(f"{served(page_of('style-transfer'))}/")
+    rows = [{"apart": apart, "ms": ms} for apart, ms in found]
+    script = "async (rows) => (await import('./page/gpu.js')).better(rows, 1.0, 40)"
+    assert page.evaluate(script, rows) is used

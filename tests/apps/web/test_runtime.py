@@ -14,7 +14,7 @@ from convmedia.data.storage.errors import InputError
 @pytest.fixture
 def registry(tmp_path, monkeypatch, served):
     """A registry with a package whose files are small; gives the folder that it serves."""
-    contents = {name: f"the file {name}".encode() for name in runtime.FILES}
+    contents = {name: f"the file {name}".encode() for name in {**runtime.FILES, **runtime.GRAPHICS}}
     place = tmp_path / "registry" / "onnxruntime-web" / "-"
     place.mkdir(parents=True)
     package = place / f"onnxruntime-web-{runtime.VERSION}.tgz"
@@ -25,9 +25,9 @@ def registry(tmp_path, monkeypatch, served):
             archive.addfile(member, io.BytesIO(content))
     given = package.read_bytes()
     monkeypatch.setattr(runtime, "PACKAGE", Expected(len(given), hashlib.sha256(given).hexdigest()))
-    monkeypatch.setattr(
-        runtime, "FILES", {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    )
+    for table in ("FILES", "GRAPHICS"):
+        digests = {name: hashlib.sha256(contents[name]).hexdigest() for name in getattr(runtime, table)}
+        monkeypatch.setattr(runtime, table, digests)
     monkeypatch.setenv("NPM_CONFIG_REGISTRY", served(tmp_path / "registry"))
     monkeypatch.setenv("CONVMEDIA_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("CONVMEDIA_WEB_RUNTIME")
@@ -39,7 +39,8 @@ def test_it_is_fetched_once_and_lies_in_pages_with_its_licence(registry, tmp_pat
     assert {file.name for file in (tmp_path / "page").iterdir()} == {*runtime.FILES, "LICENSE.txt"}
     assert "MIT" in (tmp_path / "page" / "LICENSE.txt").read_text(encoding="utf-8")
     next(registry.iterdir()).unlink()
-    runtime.copy(tmp_path / "again")
+    runtime.copy(tmp_path / "again", graphics=True)
+    assert {file.name for file in (tmp_path / "again").iterdir()} == {*runtime.FILES, *runtime.GRAPHICS, "LICENSE.txt"}
     assert (tmp_path / "again" / "ort.wasm.min.mjs").read_bytes() == b"the file ort.wasm.min.mjs"
 
 
@@ -63,7 +64,7 @@ def test_without_a_network_it_is_said_what_to_do(monkeypatch, tmp_path):
 
 
 def test_an_altered_file_is_refused(monkeypatch, tmp_path):
-    for name in runtime.FILES:
+    for name in [*runtime.FILES, *runtime.GRAPHICS]:
         (tmp_path / name).write_bytes(b"something else")
     monkeypatch.setenv("CONVMEDIA_WEB_RUNTIME", str(tmp_path))
     with pytest.raises(InputError, match="is not the file of onnxruntime-web"):

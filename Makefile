@@ -8,7 +8,7 @@ DEMO_TRAINING = --epochs 8 --batch-size 32
 BIN = .venv/bin
 READY = .venv/installed
 
-.PHONY: demo test test-all lint bench reference constraints
+.PHONY: demo test test-all lint bench reference gallery constraints
 
 # The main job on the bundled digits: train, evaluate, export and verify, read a picture.
 demo: $(READY)
@@ -40,6 +40,10 @@ lint: $(READY)
 reference: $(READY)
 	$(BIN)/python docs/reference.py build/reference
 
+# Pages of all applications: build/gallery, for any static server.
+gallery: $(READY)
+	$(BIN)/python docs/gallery.py build/gallery
+
 bench: $(READY)
 	@for script in benchmarks/[!_]*.py; do \
 	    [ -e "$$script" ] || { echo "benchmarks/ holds no scripts"; break; }; \
@@ -52,6 +56,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up .venv: some minutes, about 2 GB of disk ..."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev$(EXTRAS)]'
+	@$(BIN)/python -m convmedia.apps.web.runtime build/onnxruntime-web-1.30.0 || echo "Tests of pages will be skipped."
 	@touch $@
 
 # Pins the newest versions that fit together. Resolved on the oldest Python, so that one set serves all.

@@ -11,6 +11,7 @@ from setuptools import find_namespace_packages, setup
 LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?://)[^)]*\)")
 FLOORS = ("apps", "data", "models")
 DATA = ["*.jpg", "*.png", "*.wav", "*.md"]
+PAGES = ["*.txt", "page/*", "page/*/*"]
 WEIGHTS = ["*.keras", "*.npz", "*.tflite", "*.onnx", "*.json", "*.md", "*.txt"]
 ELSEWHERE = """
 Pictures, model cards, the guide to deployment and the benchmarks come with the source distribution, in `docs/`,
@@ -36,7 +37,12 @@ def packages() -> dict[str, str]:
 setup(
     packages=list(packages()),
     package_dir=packages(),
-    package_data={"convmedia": ["py.typed"], "convmedia.data.samples": DATA, "convmedia.models.weights": WEIGHTS},
+    package_data={
+        "convmedia": ["py.typed"],
+        "convmedia.apps.web": PAGES,
+        "convmedia.data.samples": DATA,
+        "convmedia.models.weights": WEIGHTS,
+    },
     long_description=description(Path(__file__).with_name("README.md").read_text(encoding="utf-8")),
     long_description_content_type="text/markdown",
 )

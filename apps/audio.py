@@ -197,7 +197,15 @@ def evaluated(
 
 
 TASK = Task(
-    APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated, line=figures_line, input="sound"
+    APP,
+    Options,
+    train_run,
+    examples=examples,
+    trial=trial,
+    evaluate=evaluated,
+    line=figures_line,
+    input="sound",
+    title="Sounds",
 )
 train.add_train(command, TASK)
 add_export(command, TASK)

@@ -65,7 +65,15 @@ def evaluate(
     photo_pipeline.evaluate(APP, data, model, as_json, group, fold, str(engine_runtime))
 
 
-TASK = Task(APP, Options, train_run, examples=photos.examples, trial=photos.trial, evaluate=photos.evaluated)
+TASK = Task(
+    APP,
+    Options,
+    train_run,
+    examples=photos.examples,
+    trial=photos.trial,
+    evaluate=photos.evaluated,
+    title="Cat or dog?",
+)
 classifier.add(command, TASK)
 
 

@@ -134,7 +134,17 @@ def trial(predictor, model: str | None, data: str | None, _):
     return trial(predictor, labelled, tested, *parts)
 
 
-TASK = Task(APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated)
+SAMPLES = ("seven.jpg", "five.jpg", "two.jpg", "four.png")
+TASK = Task(
+    APP,
+    Options,
+    train_run,
+    examples=examples,
+    trial=trial,
+    evaluate=evaluated,
+    title="Handwritten digits",
+    samples=SAMPLES,
+)
 classifier.add(command, TASK)
 
 

@@ -202,6 +202,7 @@ TASK = Task(
     examples=examples,
     trial=lambda *_: None,  # a painting has no original: it is compared with Keras's
     line=figures_line,
+    title="Paint pictures",
     tolerance=1e-3,  # normalisation over the whole picture adds up roundings
 )
 train.add_train(command, TASK)

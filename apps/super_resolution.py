@@ -176,6 +176,18 @@ def chosen(model: str | None, network: str | None, scale: Scale | None):
     return model_choice.chosen(model, *named(network, scale))
 
 
+def chosen_in_keras(model: str | None, network: str | None, scale: Scale | None):
+    """As `chosen`, the predictor alone."""
+    return chosen(model, network, scale)[0]
+
+
+def chosen_exported(model: str | None, runtime: str, network: str | None, scale: Scale | None):
+    """As `chosen`, the predictor alone, in a runtime."""
+    from convmedia.apps.tasks.super_resolution import model_choice
+
+    return model_choice.chosen(model, *named(network, scale), runtime)[0]
+
+
 def shipped_given(model: str | None, network: str | None, scale: Scale | None) -> None:
     """Raises InputError: without --model, no weights are shipped for the network."""
     if network is not None:
@@ -210,10 +222,19 @@ def evaluated(predictor, data: str, ensemble: bool = False, precision: str = "fl
     return super_resolution_evaluate.evaluated(predictor, predictor.details["scale"], data, ensemble, precision)[0]
 
 
-TASK = Task(APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated, line=figures_line)
+TASK = Task(
+    APP,
+    Options,
+    train_run,
+    examples=examples,
+    trial=trial,
+    evaluate=evaluated,
+    line=figures_line,
+    title="Enlarge pictures",
+)
 train.add_train(command, TASK)
 CHOICE = {"network": (NetworkChoice, None), "scale": (ScaleChoice, None)}
-add_export(command, TASK, CHOICE, shipped_given, lambda model, network, scale: chosen(model, network, scale)[0])
+add_export(command, TASK, CHOICE, shipped_given, chosen_in_keras, chosen_exported)
 
 
 if __name__ == "__main__":

@@ -212,7 +212,16 @@ def line(split: str, figures: dict[str, Any]) -> str:
     return transfer_evaluate.line(split, figures)
 
 
-TASK = Task(APP, Options, train_run, examples=examples, trial=trial, evaluate=evaluated, line=line)
+TASK = Task(
+    APP,
+    Options,
+    train_run,
+    examples=examples,
+    trial=trial,
+    evaluate=evaluated,
+    line=line,
+    title="Photos",
+)
 classifier.add(command, TASK, lambda predictor: None, rates_drawn)
 
 

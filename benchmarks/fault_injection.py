@@ -142,7 +142,7 @@ def state_of(place: Path) -> dict:
     from convmedia.apps.runs import record as runs_record
     from convmedia.apps.runs import run_folder
     from convmedia.models import load
-    from convmedia.models.export.exporter import read_examples
+    from convmedia.models.export.examples import read_examples
 
     found: dict = {}
     if (place / "run" / "run.json").exists():
@@ -180,7 +180,7 @@ def trained(epochs: int) -> Callable[[Path], None]:
         from convmedia.apps.runs import record as runs_record
         from convmedia.apps.training import trainer
         from convmedia.models.answer import PICTURE
-        from convmedia.models.export.exporter import write_examples
+        from convmedia.models.export.examples import write_examples
         from convmedia.models.saving.assembly import assemble
 
         rng = np.random.default_rng(0)
@@ -267,6 +267,7 @@ def export(place: Path) -> None:
     """What an export writes around its converters, which are replaced by what takes no time."""
     from convmedia.models import load
     from convmedia.models.export import exporter
+    from convmedia.models.export.examples import read_examples
 
     def proved(kind, path, evidence, measured=None, **limits):
         path.write_bytes(kind.file.encode() * 1000)
@@ -275,7 +276,7 @@ def export(place: Path) -> None:
     predictor = load(place / "run", app="mnist")
     whole, exporter.proved = exporter.proved, proved
     try:
-        exporter.export(predictor, list(FILES), place / "export", exporter.read_examples(place / "run/examples.npz"))
+        exporter.export(predictor, list(FILES), place / "export", read_examples(place / "run/examples.npz"))
     finally:
         exporter.proved = whole
 

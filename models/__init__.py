@@ -32,17 +32,10 @@ WITHOUT_KERAS = {
     *("inference.sessions", "inference.sound_predictor", "inference.tiling"),
     *("losses", "losses.label_metrics", "losses.resampling"),
     *("networks", "networks.catalogue"),
-    *(
-        "saving",
-        "saving.alone",
-        "saving.archive",
-        "saving.engines",
-        "saving.network_facts",
-        "saving.places",
-        "saving.safe_archive",
-    ),
-    *("export", "export.probes", "export.quality_loss"),
-    *("formats", "formats.flatbuffer", "formats.formats", "formats.metadata", "formats.runtimes"),
+    *("saving", "saving.alone", "saving.archive", "saving.engines", "saving.network_facts", "saving.places"),
+    "saving.safe_archive",
+    *("export", "export.examples", "export.probes", "export.quality_loss"),
+    *("formats", "formats.flatbuffer", "formats.formats", "formats.metadata", "formats.onnx_bytes", "formats.runtimes"),
     *("servers", "servers.protocol_text", "servers.servers"),
 }
 """Modules of this package that load no Keras."""

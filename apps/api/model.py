@@ -170,8 +170,8 @@ class Model:
         """Write files and prove each in its own runtime, in a child process, to answer as the model does.
 
         Args:
-            formats: "saved-model", "onnx", "litert", "onnx-int8", "litert-float16", "litert-int8"; none for the first
-                three, or for what `servers` need.
+            formats: "saved-model", "onnx", "litert", "onnx-int8", "litert-float16", "litert-int8", or "web", a
+                page for browsers; none for the first three, or for what `servers` need.
             out: the folder; None for `export` in the run folder, or APPLICATION-export for shipped weights.
             data: the set that gives examples where the model has none beside it, and on whose test split quantised
                 files are measured.

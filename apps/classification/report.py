@@ -38,7 +38,7 @@ def finish(
     """
     from convmedia.models import load
     from convmedia.models.answer import PICTURE
-    from convmedia.models.export.exporter import write_examples
+    from convmedia.models.export.examples import write_examples
 
     predictor = load(run.folder, app=run.record["app"])
     write_examples(run.folder / "examples.npz", raw_examples(data.train.pictures))

@@ -16,7 +16,7 @@ from convmedia.apps.cli.early_checks import (
 )
 from convmedia.apps.cli.fixed_sizes import LEAST_SECONDS, MOST_SECONDS, pixels
 from convmedia.apps.cli.row_formats import rows_file
-from convmedia.models.formats.formats import plain, quantisations
+from convmedia.models.formats.formats import exportable, quantisations
 from convmedia.models.servers.servers import SERVERS
 
 
@@ -109,8 +109,8 @@ Rows = Annotated[
 Formats = Annotated[
     list[str],
     choice(
-        plain,
-        "Repeat it for several; default all that can be written here.",
+        exportable,
+        "Repeat it for several; web is a page for browsers. Default: all others that can be written here.",
         "--format",
     ),
 ]

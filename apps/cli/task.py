@@ -31,6 +31,8 @@ class Task:
         evaluate: figures of a predictor on the test split of a set, by split; None where nothing can be measured.
         line: says the figures of one split of a complete run; None for those of a classifier.
         input: "image" or "sound".
+        title: heading of its pages.
+        samples: names of bundled files that pages of shipped weights begin with; none for those of the input.
         tolerance: largest difference of an exported file, where it is not that of the kind of answer.
     """
 
@@ -43,3 +45,5 @@ class Task:
     line: Callable[[str, dict[str, Any]], str] | None = None
     tolerance: float | None = None
     input: str = "image"
+    title: str = ""
+    samples: Sequence[str] = ()

@@ -9,7 +9,8 @@ from convmedia.apps.reporting.shares import with_interval
 
 def print_parity(parity: dict[str, Any], out: Path) -> None:
     """The verified files and their figures as tables; refusals with their reason."""
-    good = {name: figures for name, figures in parity.items() if "refused" not in figures}
+    kept = {name: figures for name, figures in parity.items() if "refused" not in figures}
+    good = {name: figures for name, figures in kept.items() if "max_abs_diff" in figures}
     if good:
         header = ["format", "max difference", "same top label", "bytes", "ms each", "in a batch", "MB at most"]
         rows = [
@@ -27,6 +28,10 @@ def print_parity(parity: dict[str, Any], out: Path) -> None:
         for name, f in good.items():
             if "metric" in f:
                 tell(f"{name}: {worth(f)}")
+    for name, figures in kept.items():
+        if "runtime" in figures:
+            tell(f"{name}: {figures['bytes'] / 1e6:.1f} MB, {figures['examples']} examples, {figures['runtime']}")
+    if kept:
         tell(f"written to {out}")
     for name, figures in parity.items():
         if "refused" in figures:

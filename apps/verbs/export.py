@@ -12,7 +12,7 @@ import typer
 from convmedia.apps.cli.backend import use_backend
 from convmedia.apps.cli.early_checks import required
 from convmedia.apps.cli.fixed_sizes import Fixed, require_memory
-from convmedia.apps.cli.inputs import model_of
+from convmedia.apps.cli.inputs import answering, model_of
 from convmedia.apps.cli.options import (
     Examples,
     ExportOut,
@@ -30,17 +30,22 @@ from convmedia.apps.console.progress import clock
 from convmedia.apps.console.strict_json import to_json
 from convmedia.apps.console.terminal import say, tell
 from convmedia.apps.reporting.export_figures import print_parity
+from convmedia.apps.web import pages
 from convmedia.data.storage import extras
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.text import plural
-from convmedia.models.formats.formats import FORMATS, plain, smaller
+from convmedia.models.formats.formats import FORMATS, WEB, plain, smaller
 from convmedia.models.servers.servers import SERVERS
 
 if TYPE_CHECKING:
+    from convmedia.models.inference.exported import ExportedPredictor
+    from convmedia.models.inference.file_predictor import FilePredictor
     from convmedia.models.inference.predictor import Predictor
 
 
-EXPORT_HELP = "Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does."
+EXPORT_HELP = (
+    "Write SavedModel, ONNX and LiteRT files, each proved in its own runtime to answer as the model does; a page."
+)
 
 
 def with_smaller(formats: Sequence[str], quantize: Sequence[str]) -> list[str]:
@@ -74,6 +79,7 @@ def add_export(
     choice: Mapping[str, tuple[Any, Any]] | None = None,
     refuse: Callable[..., None] | None = None,
     choose: Callable[..., "Predictor"] | None = None,
+    choose_exported: Callable[..., "FilePredictor"] | None = None,
 ) -> None:
     """Add `export`.
 
@@ -81,9 +87,11 @@ def add_export(
         choice: further options that name the model: annotation and default.
         refuse: called with --model and the options of `choice` before Keras is loaded; None for `required`.
         choose: gives their predictor; None for the model that --model names, or that is shipped for the application.
+        choose_exported: gives what answers for them in a runtime: called with that, too.
     """
     refused = refuse or partial(required, task.name)
     chosen = choose or partial(model_of, task.name)
+    chosen_exported = choose_exported or partial(answering, task.name)
 
     def body(
         model: str | None,
@@ -99,12 +107,19 @@ def add_export(
         **choice: Any,
     ) -> int:
         refused(model, **choice)
-        needed = [SERVERS[one].format for one in servers]
-        names = with_smaller(list(dict.fromkeys([*format, *needed])), quantize)
-        use_backend(None)
-        predictor = chosen(model, **choice)
         fixed = Fixed(size if seconds is None else seconds)
-        parity, folder = exported(task, predictor, model, names, out, data, tolerance, fixed, servers)
+        plainly = list(format) == [WEB] and not (quantize or servers or data or fixed.given)
+        at_hand = proved_onnx(partial(chosen_exported, model=model, runtime="onnx", **choice)) if plainly else None
+        if at_hand:
+            folder = folder_of(at_hand, model, out, fixed)
+            parity = pages.add(task, at_hand, at_hand.file, model, folder)
+        else:
+            needed = [SERVERS[one].format for one in servers] + ["onnx"] * (WEB in format)
+            wanted = dict.fromkeys([*(one for one in format if one != WEB), *needed])
+            names = [*with_smaller(list(wanted), quantize), *(one for one in format if one == WEB)]
+            use_backend(None)
+            predictor = chosen(model, **choice)
+            parity, folder = exported(task, predictor, model, names, out, data, tolerance, fixed, servers)
         if as_json:
             tell(to_json(parity, indent=2))
         else:
@@ -136,6 +151,40 @@ def add_export(
     command.command("export")(body)
 
 
+def proved_onnx(choose: Callable[[], "FilePredictor"]) -> "ExportedPredictor | None":
+    """What answers by a proved ONNX file that is at hand; None where there is none, or something is wrong with the
+    model, which is said when it is exported."""
+    from convmedia.models.inference.exported import ExportedPredictor
+
+    try:
+        found = choose()
+    except InputError:
+        return None
+    return found if isinstance(found, ExportedPredictor) else None
+
+
+def with_page(
+    task: Task, predictor: "Predictor", model: str | None, parity: dict[str, Any], folder: Path, eight_bits: bool
+) -> dict[str, dict[str, Any]]:
+    """The record of a folder of exports with a page more, around the ONNX file in it."""
+    name, file = pages.file_in(folder, eight_bits)
+    if "refused" in parity[name]:
+        return pages.refused(folder, parity[name]["refused"])
+    return pages.add(task, predictor, file, model, folder, eight_bits)
+
+
+def folder_of(predictor: "FilePredictor", model: str | None, out: Path | None, fixed: Fixed) -> Path:
+    """Where exports go: the folder that was given, in the run folder, or one named for the application."""
+    run = run_of(model)
+    name = f"export{fixed.suffix}"
+    return out or (run / name if run and (run / "run.json").exists() else Path(f"{predictor.app}-{name}"))
+
+
+def run_of(model: str | None) -> Path | None:
+    """The folder that a model came from; None for shipped weights."""
+    return None if model is None else Path(model) if Path(model).is_dir() else Path(model).parent
+
+
 def exported(
     task: Task,
     predictor: "Predictor",
@@ -151,7 +200,8 @@ def exported(
 
     Args:
         model: where the model came from: a run folder or a file; None for shipped weights.
-        formats: names of `formats.FORMATS`.
+        formats: names of `formats.FORMATS`, and "web": a page around the ONNX file, the one in 8 bits where that is
+            among them.
         out: the folder; None for `export` in the run folder, or `APPLICATION-export`, of a fixed size with that in its
             name.
         data: the set that gives examples where the model has none beside it, and on whose test split quantised files
@@ -163,28 +213,31 @@ def exported(
     Returns:
         The content of `parity.json`, and the folder.
     """
-    from convmedia.models.export.exporter import export, read_examples
+    from convmedia.models.export.examples import read_examples
+    from convmedia.models.export.exporter import export
     from convmedia.models.saving import engines
     from convmedia.models.servers import servers as folders
 
+    names = list(dict.fromkeys([*(one for one in formats if one != WEB), *["onnx"] * (WEB in formats)]))
     size = fixed.of(predictor.input)
     require_memory(predictor, size)
-    run = None if model is None else Path(model) if Path(model).is_dir() else Path(model).parent
+    run = run_of(model)
     kept = run / "examples.npz" if run else None
-    quantised = any(FORMATS[name].quantised for name in formats)
+    quantised = any(name in FORMATS and FORMATS[name].quantised for name in names)
     examples = read_examples(kept) if kept and kept.exists() else task.examples(predictor, data, quantised)
     trial = task.trial(predictor, model, data, examples) if quantised else None
-    name = f"export{fixed.suffix}"
-    folder = out or (run / name if run and (run / "run.json").exists() else Path(f"{predictor.app}-{name}"))
+    folder = folder_of(predictor, model, out, fixed)
     for one in servers:
         folders.require_ours(one, folder)
-    say(f"exporting {', '.join(formats)} and verifying each on {plural(len(examples), 'example')} ...")
-    how: dict[str, Any] = {"trial": trial, "loss_tolerance": loss_tolerance, "told": steps_said(formats)}
-    parity = export(predictor, formats, folder, examples, tolerance=task.tolerance, size=size, **how)
+    say(f"exporting {', '.join(names)} and verifying each on {plural(len(examples), 'example')} ...")
+    how: dict[str, Any] = {"trial": trial, "loss_tolerance": loss_tolerance, "told": steps_said(names)}
+    parity = export(predictor, names, folder, examples, tolerance=task.tolerance, size=size, **how)
     for one in servers:
         folders.write(one, folder, predictor, examples, size)
     if predictor.digest is not None and not (run and folder == run / "export"):
         engines.keep(folder, predictor.digest)  # so that they answer for the model, as those of a run's own folder do
+    if WEB in formats:
+        parity = with_page(task, predictor, model, parity, folder, "onnx-int8" in names)
     return parity, folder
 
 

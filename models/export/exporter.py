@@ -4,7 +4,6 @@ import functools
 import json
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,59 +11,20 @@ from typing import Any
 import keras
 import numpy as np
 
-from convmedia.data.storage import arrays, extras
-from convmedia.data.storage.errors import InputError, in_one_line
+from convmedia.data.storage import extras
+from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import locked, replacing, shown
 from convmedia.models.analysis.layer_tree import every_layer
 from convmedia.models.export import comparison, conversion, quality_loss
 from convmedia.models.export.evidence import Evidence, Measured, at_size
 from convmedia.models.export.parity import Asked, answered
 from convmedia.models.export.quality_loss import LOSS_TOLERANCE, Trial
-from convmedia.models.formats.formats import FORMATS, Format, Refused
-from convmedia.models.formats.runtimes import read_arrays, write_arrays
+from convmedia.models.formats.formats import FORMATS, WEB, Format, Refused
 from convmedia.models.inference.predictor import Predictor
 
-EXAMPLE_LIMIT = 200
 HELD_BACK = 3  # of the examples every such one measures quantised files, where there is nothing else to measure them on
 PARITY_FILE = "parity.json"
 AUGMENTING = {"AugMix", "CutMix", "MixUp", "RandAugment", "Solarization"}  # beside everything called Random...
-
-
-def write_examples(path: str | Path, arrays: Sequence[np.ndarray]) -> None:
-    """Write raw inputs to an .npz, beside and renamed: uint8 (height, width, 3) each, or float32 (samples,).
-
-    Sizes may differ. Keys are the positions 00000, 00001, ...
-
-    Raises:
-        ValueError: more than `EXAMPLE_LIMIT`.
-    """
-    if len(arrays) > EXAMPLE_LIMIT:
-        raise ValueError(f"At most {EXAMPLE_LIMIT} examples are kept. Received: {len(arrays)}")
-    with replacing(path) as beside:
-        write_arrays(beside, arrays, zipfile.ZIP_DEFLATED)
-
-
-def read_examples(path: str | Path) -> list[np.ndarray]:
-    """What `write_examples` wrote, in order.
-
-    Raises:
-        InputError: missing, damaged, or no such file.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = sorted(archive.namelist())
-        found = list(read_arrays(path))
-        kinds = {(example.ndim, str(example.dtype)) for example in found}
-        if names != [f"{place:05}.npy" for place in range(len(names))] or kinds not in (
-            {(3, "uint8")},
-            {(1, "float32")},
-        ):
-            raise ValueError("it was altered")
-    except arrays.DAMAGED as error:
-        raise InputError(
-            f"{shown(path)} holds no readable examples ({in_one_line(error, 100)}); give --data."
-        ) from error
-    return found
 
 
 def export(
@@ -190,8 +150,8 @@ def _earlier(out: Path, predictor: Predictor) -> dict[str, dict[str, Any]]:
     parity = {name: entry for name, entry in parity.items() if isinstance(entry, dict)}
     return {
         name: parity[name]
-        for name, kind in FORMATS.items()
-        if parity.get(name, {}).get("model_sha256") == predictor.digest and (out / kind.file).exists()
+        for name, file in {**{name: kind.file for name, kind in FORMATS.items()}, WEB: WEB}.items()
+        if parity.get(name, {}).get("model_sha256") == predictor.digest and (out / file).exists()
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from convmedia.data.storage.deferred import Deferred
 
 HERE = "convmedia.models.formats"
+WEB = "web"  # the page around an ONNX file, which is no format of its own
 
 
 class Refused(Exception):
@@ -101,6 +102,11 @@ def shown_size(size: Sequence[int]) -> str:
 def plain() -> list[str]:
     """The formats that are not quantised files of others."""
     return [name for name, row in FORMATS.items() if row.of is None]
+
+
+def exportable() -> list[str]:
+    """What `--format` takes: the plain formats, and the page around an ONNX file."""
+    return [*plain(), WEB]
 
 
 def quantisations() -> list[str]:

@@ -83,6 +83,14 @@ def keep(folder: Path, model_sha256: str) -> None:
     _trim(target.parent, target)
 
 
+def record(folder: Path, name: str, entry: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Put an entry into the record of a folder of exports; gives all of it."""
+    entries = {**_record(folder), name: entry}
+    with replacing(folder / PARITY_FILE) as beside:
+        beside.write_text(json.dumps(entries, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return entries
+
+
 def _trim(folder: Path, newest: Path) -> None:
     """Remove the oldest folders of exports, so that `MOST_KEPT` stay."""
     others = sorted((one for one in folder.iterdir() if one != newest), key=lambda one: one.stat().st_mtime_ns)

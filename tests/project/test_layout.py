@@ -259,8 +259,12 @@ def test_whatever_lies_beside_the_code_is_package_data(distribution):
         path for room in MAY_IMPORT for path in (ROOT / room).rglob("*") if path.suffix not in ("", ".py", ".pyc")
     ]
     assert beside, "the shipped weights are not there"
-    packages = {path: names[path.relative_to(ROOT).parent.as_posix()] for path in beside}
-    left_out = [p for p in beside if not any(fnmatch(p.name, pattern) for pattern in patterns.get(packages[p], []))]
+    left_out = []
+    for path in beside:
+        package = next(parent for parent in path.relative_to(ROOT).parents if parent.as_posix() in names)
+        within = path.relative_to(ROOT / package).as_posix()
+        if not any(fnmatch(within, pattern) for pattern in patterns.get(names[package.as_posix()], [])):
+            left_out.append(path)
     assert left_out == []
 
 

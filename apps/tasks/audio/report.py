@@ -29,7 +29,7 @@ CERTAINTY = "Certainty is the mean probability that the right label is given; it
 def finish(run: Run, data: sounds.Sounds, history: list[dict[str, float]]) -> dict[str, Any]:
     """Tune thresholds, measure the saved file, keep examples for exports, write the report, complete `run.json`."""
     from convmedia.models import load
-    from convmedia.models.export.exporter import write_examples
+    from convmedia.models.export.examples import write_examples
 
     predictor = load(run.folder, app=run.record["app"])
     if data.several and predictor.details.get("thresholds") is None:

@@ -25,7 +25,7 @@ from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import digest
 from convmedia.models import load
 from convmedia.models.answer import PICTURE
-from convmedia.models.export.exporter import write_examples
+from convmedia.models.export.examples import write_examples
 from convmedia.models.losses.optimizers import Recipe
 from convmedia.models.losses.style_losses import Extractor, gram_loss, mean_gram
 from convmedia.models.losses.style_objective import grams_of

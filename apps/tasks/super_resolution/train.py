@@ -29,7 +29,7 @@ from convmedia.data.storage.errors import InputError
 from convmedia.data.transforms import bicubic
 from convmedia.models import load
 from convmedia.models.answer import PICTURE
-from convmedia.models.export.exporter import write_examples
+from convmedia.models.export.examples import write_examples
 from convmedia.models.inference.predictor import Predictor
 from convmedia.models.inference.tiling import whole_picture
 from convmedia.models.networks.catalogue import SUPER_RESOLUTION

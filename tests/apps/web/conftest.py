@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from convmedia.apps.web import runtime
+
+ROOT = Path(__file__).parents[3]
+FAULTS, NO_GPU = ("error", "warning"), "No available adapters."  # which Chromium says of a machine without WebGPU
 FAKE_DEVICES = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
 
@@ -21,17 +25,43 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
+@pytest.fixture(scope="session", autouse=True)
+def web_runtime(cache) -> Iterator[None]:
+    """What pages compute with, as `make` fetched it; without it tests are skipped, or fail where there must be a
+    browser."""
+    kept = os.environ.get("CONVMEDIA_WEB_RUNTIME", str(ROOT / "build" / f"onnxruntime-web-{runtime.VERSION}"))
+    if not Path(kept).is_dir():
+        (pytest.fail if "CONVMEDIA_CHROMIUM" in os.environ else pytest.skip)(f"{kept} is missing; run make")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVMEDIA_WEB_RUNTIME", kept)
+        yield
+
+
+def chromium() -> str | None:
+    """Where Chromium is; None where it is not."""
+    return os.environ.get("CONVMEDIA_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Chromium; without it tests are skipped, or fail where CONVMEDIA_CHROMIUM says that it must be there."""
     sync_api = pytest.importorskip("playwright.sync_api")
-    path = os.environ.get("CONVMEDIA_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    path = chromium()
     if path is None:
         pytest.skip("no Chromium is installed")
     with sync_api.sync_playwright() as driver:
         running = driver.chromium.launch(executable_path=path, args=["--no-sandbox", *FAKE_DEVICES])
         yield running
         running.close()
+
+
+@pytest.fixture(scope="module")
+def with_graphics(browser):
+    """Another Chromium, whose WebGPU computes in software."""
+    graphics = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan")
+    running = browser.browser_type.launch(executable_path=chromium(), args=["--no-sandbox", *graphics])
+    yield running
+    running.close()
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +108,7 @@ def open_page(browser) -> Iterator[Callable[..., object]]:
         context.on("weberror", lambda error: watched.faults.append(str(error.error)))
         context.on(
             "console",
-            lambda said: watched.faults.append(said.text) if said.type in ("error", "warning") else None,
+            lambda said: watched.faults.append(said.text) if said.type in FAULTS and said.text != NO_GPU else None,
         )
         watched.page.goto(address)
         opened.append(watched)

@@ -19,6 +19,7 @@ from convmedia.data.storage.errors import InputError
 from convmedia.models.analysis import layer_tree
 from convmedia.models.answer import Answer
 from convmedia.models.export import exporter, probes
+from convmedia.models.export.examples import read_examples, write_examples
 from convmedia.models.export.exporter import export
 from convmedia.models.formats import formats, metadata, runtimes, writers
 from convmedia.models.inference import predictor as inference_predictor
@@ -483,8 +484,8 @@ def test_answers_are_asked_twice():
 
 def test_examples_come_back(tmp_path):
     many = EXAMPLES * 3
-    exporter.write_examples(tmp_path / "examples.npz", many)
-    back = exporter.read_examples(tmp_path / "examples.npz")
+    write_examples(tmp_path / "examples.npz", many)
+    back = read_examples(tmp_path / "examples.npz")
     assert len(back) == len(many) > 10  # more than one digit: the order of the keys is that of the numbers
     for example, again in zip(many, back, strict=True):
         assert again.dtype == np.uint8
@@ -493,28 +494,28 @@ def test_examples_come_back(tmp_path):
 
 def test_examples_are_limited_and_damage_is_named(tmp_path):
     with pytest.raises(ValueError, match="At most 200"):
-        exporter.write_examples(tmp_path / "e.npz", [EXAMPLES[3]] * 201)
-    exporter.write_examples(tmp_path / "e.npz", EXAMPLES)
+        write_examples(tmp_path / "e.npz", [EXAMPLES[3]] * 201)
+    write_examples(tmp_path / "e.npz", EXAMPLES)
     whole = (tmp_path / "e.npz").read_bytes()
     for content in [b"", b"text", whole[: len(whole) // 2]]:
         (tmp_path / "e.npz").write_bytes(content)
         with pytest.raises(InputError, match="no readable examples"):
-            exporter.read_examples(tmp_path / "e.npz")
+            read_examples(tmp_path / "e.npz")
     with pytest.raises(InputError, match="no readable examples"):
-        exporter.read_examples(tmp_path / "none.npz")
+        read_examples(tmp_path / "none.npz")
 
 
 def test_altered_examples_are_refused_in_one_line_or_are_as_they_were(tmp_path):
     path = tmp_path / "examples.npz"
     rng = np.random.default_rng(0)
     before = [rng.integers(0, 9, (3 + place, 4, 3)).astype("uint8") for place in range(3)]
-    exporter.write_examples(path, before)
+    write_examples(path, before)
     whole = path.read_bytes()
     refused = 0
     for at in range(len(whole)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << at % 8)]) + whole[at + 1 :])
         try:
-            after = exporter.read_examples(path)
+            after = read_examples(path)
         except InputError as error:
             assert "no readable examples" in str(error) and "\n" not in str(error)
             refused += 1

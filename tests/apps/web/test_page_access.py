@@ -1,0 +1,82 @@
+"""Pages for everybody: by keyboard alone, by screen reader, on phones and desktops, in light and dark."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from convmedia.data import samples
+
+PATIENCE_MS = 120_000
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory, run_command) -> Path:
+    """The page of `mnist`."""
+    out = tmp_path_factory.mktemp("mnist")
+    assert run_command("mnist", "export", "--format", "web", "--out", out).returncode == 0
+    return out / "web"
+
+
+def tab_to(page, selector: str, most: int = 60) -> None:
+    """Press Tab until an element has the focus, and say where it cannot be reached."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+            return
+    pytest.fail(f"{selector} cannot be reached by the keyboard")
+
+
+def test_a_page_is_used_by_keyboard_alone(digits, served, open_page):
+    page = open_page(f"{served(digits)}/")
+    page.on("filechooser", lambda chooser: chooser.set_files(str(samples.FOLDER / "two.jpg")))
+    page.wait_for_selector("html[data-proof]", timeout=PATIENCE_MS)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "To the input"
+    page.keyboard.press("Enter")
+    tab_to(page, "#choose")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#table tbody tr", timeout=PATIENCE_MS)
+    assert page.locator("#said").inner_text().startswith("2,")
+    tab_to(page, "#draw")
+    page.keyboard.press("Enter")  # the pad opens and has the focus
+    page.keyboard.down(" ")
+    for _ in range(16):  # a 1
+        page.keyboard.press("ArrowDown")
+    page.keyboard.up(" ")
+    page.wait_for_selector("#said:has-text('1,')", timeout=PATIENCE_MS)
+    tab_to(page, "#examples button")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#table tbody tr:nth-child(2)", timeout=PATIENCE_MS)
+    tab_to(page, "#as-json")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert len(json.loads(Path(download.value.path()).read_text(encoding="utf-8"))) == 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1440])
+def test_nothing_stands_in_the_way_of_a_screen_reader(width, scheme, digits, served, open_page):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = open_page(
+        f"{served(digits)}/", viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True
+    )
+    page.wait_for_selector("html[data-proof]", timeout=PATIENCE_MS)
+    page.set_input_files("#files", str(samples.FOLDER / "seven.jpg"))
+    page.wait_for_selector("#table tbody tr", timeout=PATIENCE_MS)
+    page.click("#draw")
+    page.click("details summary")
+    page.wait_for_timeout(400)  # bars grow to their lengths
+    found = Axe().run(page)
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found.response["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_an_answer_is_said_aloud(digits, served, open_page):
+    page = open_page(f"{served(digits)}/")
+    page.wait_for_selector("html[data-proof]", timeout=PATIENCE_MS)
+    assert page.get_by_role("status").first.inner_text().startswith("✓ Proved")
+    page.set_input_files("#files", str(samples.FOLDER / "seven.jpg"))
+    page.wait_for_selector("#table tbody tr", timeout=PATIENCE_MS)
+    assert "7" in [one.inner_text()[:1] for one in page.get_by_role("status").all() if one.is_visible()]

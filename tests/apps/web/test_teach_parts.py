@@ -107,8 +107,8 @@ def test_scores_are_as_sure_as_they_are_right(modules):
 def test_equal_contents_are_left_out_together_and_each_label_is_in_each_fold(modules):
     contents = [f"{label}-{place}" for label in range(3) for place in range(10)]
     truth = [label for label in range(3) for _ in range(10)]
-    contents += contents[:7] + ["2-1"]  # copies, and one under another label
-    truth += truth[:7] + [0]
+    contents += [*contents[:7], "2-1"]  # copies, and one under another label
+    truth += [*truth[:7], 0]
     found = modules(
         "const { folds } = await at('folds'); return folds(given.contents, given.truth);",
         {"contents": contents, "truth": truth},

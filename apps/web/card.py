@@ -22,7 +22,7 @@ def html_of(model: Path) -> str:
 
     text = _of_weights(model) if model.parent == WEIGHTS else _of_run(model.parent)
     found: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
-    found = _NO_HEADING.sub("", found)
+    found = _NO_HEADING.sub("", found).replace("<th></th>", "<td></td>")
     # Wide tables scroll by themselves; what scrolls can be reached by the keyboard.
     return found.replace("<table>", '<div class="scroll" tabindex="0" role="group"><table>').replace(
         "</table>", "</table></div>"

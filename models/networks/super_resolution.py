@@ -1,9 +1,9 @@
 """Networks that enlarge pictures: SRCNN, ESPCN, VDSR, CARN and CARN-M.
 
 Three kinds. SRCNN and VDSR work on luma that a bicubic enlargement has brought to its final size, (batch, height,
-width, 1); ESPCN works on the small picture's luma, and CARN on the small RGB picture, (batch, height, width, 3): they
-enlarge it themselves. All take and give 0..1. `whole` makes each a network from RGB to RGB in 0..255. A new network is a builder and a row of
-`catalogue.SUPER_RESOLUTION`.
+width, 1). ESPCN works on luma of the small picture and CARN on its RGB, (batch, height, width, 3): they enlarge it
+themselves. All take and give 0..1. `whole` makes each a network from RGB to RGB in 0..255. A new network is a builder
+and a row of `catalogue.SUPER_RESOLUTION`.
 """
 
 from collections.abc import Sequence

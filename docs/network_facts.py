@@ -37,7 +37,7 @@ SOURCES = {
     "audio/tagger": "this package",
     "super-resolution/srcnn": "Dong et al. 2016, 9-5-5",
     "super-resolution/srcnn-9-1-5": "Dong et al. 2014, 9-1-5",
-    "super-resolution/espcn": "Shi et al. 2016, deeper, thinner, on a bicubic enlargement",
+    "super-resolution/espcn": "Shi et al. 2016; deeper and thinner",
     "super-resolution/vdsr": "Kim et al. 2016",
     "super-resolution/carn": "Ahn et al. 2018",
     "super-resolution/carn-m": "Ahn et al. 2018",

@@ -6,6 +6,9 @@ from typing import Any, Protocol
 from convmedia.models.kind import Kind
 from convmedia.models.outputs import kind_named
 
+NAME = "convmedia"
+"""Under which exported files carry their description."""
+
 RANKS = {"image": 3, "sound": 1}
 """Axes of the raw input of each kind, without the batch."""
 

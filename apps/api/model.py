@@ -14,6 +14,7 @@ from convmedia.apps.cli.backend import use_backend
 from convmedia.apps.cli.inputs import AUTO, exported_for, require_keras
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown
+from convmedia.data.storage.model_files import require_layers
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,8 +29,9 @@ def load(source: "str | os.PathLike[str]", app: str | None = None, runtime: str 
     """Load what answers.
 
     Args:
-        source: a run folder, a `.keras` file, or the name of weights that the package ships: an application
-            ("mnist"), or one of its networks ("super-resolution/vdsr-x2").
+        source: a run folder, a `.keras` file, an exported `.onnx` or `.tflite` file, which only answers, or the name
+            of weights that the package ships: an application ("mnist"), or one of its networks
+            ("super-resolution/vdsr-x2").
         app: the application that it must be of; None takes any.
         runtime: what computes, as `--engine-runtime` has it: "auto" takes a file that `export` proved to answer as the
             model does, where one is at hand, else Keras; "keras"; "litert" or "onnx".
@@ -77,6 +79,7 @@ class Model:
         if isinstance(self.predictor, Predictor):
             return self.predictor
         assert self.predictor.path is not None
+        require_layers(self.predictor.path)
         require_keras(self.predictor.path)
         use_backend(None)
         from convmedia.models import load as read

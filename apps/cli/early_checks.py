@@ -9,7 +9,7 @@ import typer
 from convmedia.data.storage import extras
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown, special
-from convmedia.data.storage.model_files import require_model
+from convmedia.data.storage.model_files import require_layers, require_model
 from convmedia.models.saving.places import shipped_file
 
 NONE = "none"  # of --weights
@@ -29,7 +29,15 @@ def model_given(path: str | None) -> str | None:
         return path
     if _shipped(path):
         return path
-    raise InputError(f"there is no model {shown(path)}; give --model a run folder or the .keras file of one")
+    raise InputError(
+        f"there is no model {shown(path)}; give --model a run folder, the .keras file of one or an exported file"
+    )
+
+
+def layers_given(path: str | None) -> str | None:
+    """As `model_given`, of a model whose layers are needed. Raises InputError also for an exported file."""
+    require_layers(path)
+    return model_given(path)
 
 
 def weights_given(path: str) -> str:

@@ -9,6 +9,7 @@ from convmedia.apps.cli.backend import use_backend
 from convmedia.data.storage import extras
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown
+from convmedia.data.storage.model_files import is_exported, require_layers
 from convmedia.data.storage.text import listed
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def model_of(app: str, model: str | None, shipped: str | None = None) -> "Predic
     Args:
         shipped: name of the shipped weights, where it is not the application's.
     """
+    require_layers(model)
     use_backend(None)
     from convmedia import models
 
@@ -68,8 +70,9 @@ def answering(app: str, model: str | None, runtime: str, shipped: str | None = N
 def exported_for(
     source: str | Path | None, app: str | None, runtime: str, shipped: str | None = None
 ) -> "ExportedPredictor | None":
-    """The proved export that answers for a model; None where Keras is to answer: as it is asked for, no export is at
-    hand, or Keras was chosen with `--backend`, is loaded by that, or has a GPU to compute on.
+    """The proved export that answers for a model, or the exported file that is given itself; None where Keras is to
+    answer: as it is asked for, no export is at hand, or Keras was chosen with `--backend`, is loaded by that, or has a
+    GPU to compute on.
 
     Args:
         source: as `files.load` takes it; None for the weights that are shipped for the application, or as `shipped`.
@@ -77,7 +80,8 @@ def exported_for(
     Raises:
         InputError: as `engines.exported`.
     """
-    if runtime == KERAS or (runtime == AUTO and (os.environ.get("KERAS_BACKEND") or has_gpu())):
+    by_keras = runtime == KERAS or (runtime == AUTO and (os.environ.get("KERAS_BACKEND") or has_gpu()))
+    if by_keras and not is_exported(source):
         return None
     from convmedia.models.saving import engines, places
 

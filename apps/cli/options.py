@@ -64,7 +64,8 @@ Model = Annotated[
     str | None,
     typer.Option(
         callback=model_given,
-        help="A run folder or a .keras file; without it the shipped weights, where there are any.",
+        help="A run folder, a .keras file or, to be asked, an exported .onnx or .tflite; without it the shipped "
+        "weights, where there are any.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]

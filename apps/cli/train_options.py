@@ -11,7 +11,7 @@ import typer
 
 from convmedia.apps.cli.choices import choice
 from convmedia.apps.cli.early_checks import (
-    model_given,
+    layers_given,
     others_given,
     to_begin,
     weights_given,
@@ -97,7 +97,7 @@ TeacherOption = Annotated[
     str | None,
     typer.Option(
         "--teacher",
-        callback=model_given,
+        callback=layers_given,
         help="Distillation: learn from the answers of another model of the same labels, too. A run folder, a .keras "
         "file or a shipped name.",
     ),

@@ -8,6 +8,7 @@ from convmedia.apps.cli.inputs import model_of
 from convmedia.apps.console.progress import counted
 from convmedia.apps.console.terminal import note, tell
 from convmedia.data.storage.files import shown
+from convmedia.data.storage.model_files import require_layers
 
 
 def explain(app: str, inputs: list[str], out: Path, model: str | None, before) -> int:
@@ -17,6 +18,7 @@ def explain(app: str, inputs: list[str], out: Path, model: str | None, before) -
         before: gives the first filters before training of a predictor, or None where they are not known.
     """
     required(app, model)
+    require_layers(model)
     use_backend(None)
     from convmedia.apps.classification.explain import explained
     from convmedia.data.images.decoding import find

@@ -9,6 +9,10 @@ class InputError(ValueError):
     """
 
 
+class NoMemory(InputError):
+    """What it takes is more memory than there is."""
+
+
 def in_one_line(error: BaseException, most: int = 200) -> str:
     """What an error says, as part of a line: without breaks, cut after `most` characters, its kind where it is mute."""
     text = " ".join(str(error).split()).rstrip(".") or type(error).__name__

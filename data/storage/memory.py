@@ -7,7 +7,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from convmedia.data.storage.errors import InputError
+from convmedia.data.storage.errors import NoMemory
 
 _KIB = 1024
 
@@ -51,11 +51,11 @@ def require(needed: int, what: str, mapped: int = 0) -> None:
         mapped: bytes that it asks for, where those are more.
 
     Raises:
-        InputError: there is less.
+        NoMemory: there is less.
     """
     for amount, left in ((needed, _free()), (max(needed, mapped), _own_limit())):
         if left is not None and amount > left:
-            raise InputError(
+            raise NoMemory(
                 f"{what} needs more memory than there is (about {amount / 1e9:.1f} GB, {max(left, 0) / 1e9:.1f} GB are "
                 "free); make it smaller first"
             )

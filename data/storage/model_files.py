@@ -8,6 +8,8 @@ from convmedia.data.storage.files import shown
 
 MODEL_FILE = "model.keras"  # of a run folder
 OF_SCALES = "model_x*.keras"  # of one with a model for each of several scales
+EXPORTED = {".onnx": "onnx", ".tflite": "litert"}
+"""Suffixes of exported files that answer by themselves, and what runs them."""
 
 
 def file_in(path: Path) -> Path:
@@ -23,8 +25,28 @@ def file_in(path: Path) -> Path:
     return path / MODEL_FILE
 
 
+def is_exported(source: str | Path | None) -> bool:
+    """Whether a path is that of an exported file, which has no layers that Keras could load."""
+    return source is not None and Path(source).suffix in EXPORTED and Path(source).is_file()
+
+
+def require_layers(source: str | Path | None) -> None:
+    """Raises InputError: the path is that of an exported file, and the layers of the model are needed."""
+    if source is not None and is_exported(source):
+        raise InputError(no_layers(Path(source)))
+
+
+def no_layers(path: Path) -> str:
+    """The error of an exported file where a model's layers are needed."""
+    return (
+        f"{shown(path)} is an exported file, which only answers: this needs the layers of the model; give the .keras "
+        "file or run folder that it was made from"
+    )
+
+
 def require_archive(path: Path) -> None:
-    """Raises InputError: no such file, or one that is not packed as a Keras file is."""
+    """Raises InputError: no such file, one that is not packed as a Keras file is, or an exported one."""
+    require_layers(path)
     if not path.is_file():
         raise InputError(
             f"There is no model file {shown(path)}; give a run folder or a .keras file that this program wrote."
@@ -37,5 +59,5 @@ def require_archive(path: Path) -> None:
 
 def require_model(path: Path) -> None:
     """Raises InputError: a run folder without a model, or a file that cannot be one."""
-    if not (path.is_dir() and any(path.glob(OF_SCALES))):
+    if not (is_exported(path) or (path.is_dir() and any(path.glob(OF_SCALES)))):
         require_archive(file_in(path))

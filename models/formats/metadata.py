@@ -15,17 +15,19 @@ import numpy as np
 from convmedia.data.storage import extras
 from convmedia.data.storage.errors import InputError, in_one_line
 from convmedia.data.storage.files import shown
+from convmedia.models.description import NAME
 from convmedia.models.formats import flatbuffer
+from convmedia.models.inference import sessions
 
-NAME = "convmedia"
 EXTRA = Path("assets.extra", "convmedia.json")
 
 
 class Inside(NamedTuple):
     """What is in an exported file: how often each operator, the description, and what goes in as a runtime takes it,
-    {"name", "dtype", "shape"} each, sizes that are free None."""
+    {"name", "dtype", "shape"} each, sizes that are free None. Of operators None where only the runtime is installed,
+    which does not list them."""
 
-    operators: Counter[str]
+    operators: Counter[str] | None
     text: str | None
     inputs: list[dict[str, Any]]
 
@@ -71,7 +73,10 @@ def read_saved_model(path: Path) -> Inside:
 
 
 def read_onnx(path: Path) -> Inside:
-    """Of the graph, graphs within it and functions."""
+    """Of the graph, graphs within it and functions; what the runtime tells where the package onnx is missing."""
+    if extras.missing(["onnx"]):
+        session = sessions.onnx(path)
+        return Inside(None, session.said(), [_input(*one) for one in session.inputs])
     import onnx
 
     model = onnx.load(path, load_external_data=False)
@@ -118,7 +123,8 @@ def _input(name: str, dtype: Any, shape: Iterable[int | None]) -> dict[str, Any]
 
 
 READERS = {"saved-model": read_saved_model, "onnx": read_onnx, "litert": read_litert}
-NEEDS = {"onnx": "onnx", "litert": "ai_edge_litert"}
+NEEDS = {"onnx": ("onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
+"""Of each format the modules of which one reads it."""
 
 
 def exported(path: str | Path) -> dict[str, Any] | None:
@@ -126,7 +132,7 @@ def exported(path: str | Path) -> dict[str, Any] | None:
 
     Returns:
         {"format", "bytes", "inputs": [{"name", "dtype", "shape"}], "operators": {name: how often, the most frequent
-        first}, "description": what the file says of itself, or None}.
+        first} or None, where what lists them is not installed, "description": what the file says of itself, or None}.
 
     Raises:
         InputError: damaged, or the library that reads it is not installed.
@@ -140,7 +146,8 @@ def exported(path: str | Path) -> dict[str, Any] | None:
     if found is None or not path.exists():
         return None
     if found in NEEDS:
-        extras.require(shown(path), found, NEEDS[found])
+        reads = [module for module in NEEDS[found] if not extras.missing([module])]
+        extras.require(shown(path), found, *(reads or NEEDS[found])[:1])
     try:
         inside = READERS[found](path)
         description = None if inside.text is None else json.loads(inside.text)
@@ -152,6 +159,6 @@ def exported(path: str | Path) -> dict[str, Any] | None:
         "format": found,
         "bytes": size,
         "inputs": inside.inputs,
-        "operators": dict(inside.operators.most_common()),
+        "operators": None if inside.operators is None else dict(inside.operators.most_common()),
         "description": description,
     }

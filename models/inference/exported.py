@@ -43,18 +43,24 @@ class Facts(Protocol):
 class ExportedPredictor(FilePredictor):
     """A proved export of a model; it answers what the model answers, within the tolerance of its kind.
 
+    Args:
+        facts: of the model.
+        runtime: a name of `RUNTIMES`.
+        session: of the file, where it is open.
+
     Attributes:
         file: the exported file.
     """
 
-    def __init__(self, facts: Facts, runtime: str, file: Path):
+    def __init__(self, facts: Facts, runtime: str, file: Path, session: Session | None = None):
         answer: Described = facts.answer
         super().__init__(answer, facts.path)
         self.facts, self.runtime, self.file = facts, runtime, file
+        self._ready = session
 
     @cached_property
     def _session(self) -> Session:
-        return RUNTIMES[self.runtime](self.file)
+        return self._ready or RUNTIMES[self.runtime](self.file)
 
     @property
     def shrinks(self) -> bool:

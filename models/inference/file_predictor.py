@@ -14,7 +14,7 @@ import numpy as np
 
 from convmedia.data.images import decoding, pages
 from convmedia.data.storage import memory
-from convmedia.data.storage.errors import InputError
+from convmedia.data.storage.errors import InputError, NoMemory
 from convmedia.data.storage.files import digest, shown
 from convmedia.data.storage.parallel import THREADS, in_order
 from convmedia.data.transforms import resampling
@@ -44,15 +44,15 @@ def no_memory(what: str) -> str:
 
 @contextmanager
 def within_memory(what: str) -> Iterator[None]:
-    """Turns a lack of memory, in NumPy or in the backend, into an InputError about `what`."""
+    """Turns a lack of memory, in NumPy or in the backend, into a NoMemory about `what`."""
     try:
         yield
     except MemoryError as error:
-        raise InputError(no_memory(what)) from error
+        raise NoMemory(no_memory(what)) from error
     except _backend_error() as error:
         words = ("ResourceExhausted", "RESOURCE_EXHAUSTED", "OutOfMemory", "allocate memory")
         if any(word in f"{type(error).__name__} {error}"[:400] for word in words):
-            raise InputError(no_memory(what)) from error
+            raise NoMemory(no_memory(what)) from error
         raise
 
 
@@ -273,15 +273,17 @@ class FilePredictor:
                     pixels = len(pictures) * math.prod(pictures[0].shape[:2])
                     memory.require(ANSWERED_BYTES * pixels, f"{len(pictures)} pictures")
                 answers = zip(*self.outputs(np.stack(pictures)), strict=True) if pictures else iter(())
-        except InputError:
+        except InputError as error:
             if len(batch) > 1:
                 for one in batch:
                     yield from self._answered([one], top)
             else:
-                yield {"file": batch[0][0], "error": no_memory(shown(batch[0][0]))}
+                file = batch[0][0]
+                reason = no_memory(shown(file)) if isinstance(error, NoMemory) else f"{shown(file)}: {error}"
+                yield {"file": file, "error": reason}
             return
-        for file, picture, error, notes in batch:
-            row = {"file": file, "error": error} if picture is None else self._row(file, picture, next(answers), top)
+        for file, picture, wrong, notes in batch:
+            row = {"file": file, "error": wrong} if picture is None else self._row(file, picture, next(answers), top)
             yield row | ({"notes": notes} if notes else {})
 
     def _row(self, file: str, picture: np.ndarray, answer: Outputs, top: int | None) -> dict[str, Any]:

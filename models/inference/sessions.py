@@ -1,7 +1,8 @@
 """Exported files in their runtimes, without Keras."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from convmedia.data.storage import extras
 from convmedia.data.storage.parallel import processors
 from convmedia.data.storage.quiet import mute
+from convmedia.models.description import NAME
 from convmedia.models.kind import Outputs
 
 
@@ -20,11 +22,17 @@ class Session(NamedTuple):
         run: an array for each input, raw input first, to an array for each output in the order of their names.
         takes: dtype of the raw input.
         size: its shape without the batch; free sizes are None.
+        inputs: name, dtype and shape of all that goes in, the raw input first.
+        outputs: shapes of the outputs in the order of their names.
+        said: reads what the file says of itself, a text; None where that is nothing.
     """
 
     run: Callable[[list[np.ndarray]], Outputs]
     takes: np.dtype[Any]
     size: tuple[int | None, ...]
+    inputs: list[tuple[str, np.dtype[Any], tuple[int | None, ...]]]
+    outputs: list[tuple[int | None, ...]]
+    said: Callable[[], str | None]
 
 
 def litert(path: Path) -> Session:
@@ -57,9 +65,20 @@ def litert(path: Path) -> Session:
             interpreter.invoke()
             return tuple(interpreter.get_tensor(index) for index in answers)
 
-    raw = max(taken.values(), key=lambda one: len(one["shape"]))
-    size = tuple(None if one < 0 else one for one in raw["shape_signature"].tolist()[1:])
-    return Session(within_memory(run, RuntimeError), np.dtype(raw["dtype"]), size)
+    inputs = [(name, np.dtype(one["dtype"]), _free(one["shape_signature"].tolist())) for name, one in taken.items()]
+    inputs.sort(key=lambda one: -len(one[2]))
+    outputs = [_free(given[name]["shape_signature"].tolist()) for name in sorted(given)]
+    _, dtype, shape = inputs[0]
+    return Session(within_memory(run, RuntimeError), dtype, shape[1:], inputs, outputs, partial(_said_in_litert, path))
+
+
+def _said_in_litert(path: Path) -> str | None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(path.read_bytes(), 0)
+    entries = [model.Metadata(place) for place in range(model.MetadataLength())]
+    held = [entry.Buffer() for entry in entries if entry.Name() == NAME.encode()]
+    return model.Buffers(held[0]).DataAsNumpy().tobytes().decode() if held else None
 
 
 def onnx(path: Path) -> Session:
@@ -76,10 +95,23 @@ def onnx(path: Path) -> Session:
     def run(batch: list[np.ndarray]) -> Outputs:
         return tuple(session.run(given, {names[array.ndim]: array for array in batch}))
 
-    raw = max(taken, key=lambda one: len(one.shape))
-    dtype = np.dtype("float32" if raw.type == "tensor(float)" else raw.type.removeprefix("tensor(").removesuffix(")"))
-    size = tuple(one if isinstance(one, int) else None for one in raw.shape[1:])
-    return Session(within_memory(run, errors.RuntimeException, errors.Fail), dtype, size)
+    inputs = [(one.name, _dtype(one.type), _free(one.shape)) for one in taken]
+    inputs.sort(key=lambda one: -len(one[2]))
+    shapes = {one.name: _free(one.shape) for one in session.get_outputs()}
+    said = partial(session.get_modelmeta().custom_metadata_map.get, NAME)
+    _, dtype, shape = inputs[0]
+    checked = within_memory(run, errors.RuntimeException, errors.Fail)
+    return Session(checked, dtype, shape[1:], inputs, [shapes[name] for name in given], said)
+
+
+def _dtype(told: str) -> np.dtype[Any]:
+    """Of what ONNX Runtime calls it, such as "tensor(float)"."""
+    return np.dtype("float32" if told == "tensor(float)" else told.removeprefix("tensor(").removesuffix(")"))
+
+
+def _free(shape: Sequence[Any]) -> tuple[int | None, ...]:
+    """A shape as a runtime has it, with None for free sizes: below 0, or named."""
+    return tuple(size if isinstance(size, int) and size >= 0 else None for size in shape)
 
 
 def within_memory(run: Callable[[list[np.ndarray]], Outputs], *errors: type[Exception]) -> Callable[..., Outputs]:

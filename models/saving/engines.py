@@ -10,9 +10,11 @@ from convmedia.data.storage import extras
 from convmedia.data.storage.cache import cache
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import digest, replacing, shown
+from convmedia.data.storage.model_files import is_exported
 from convmedia.models.inference.exported import ExportedPredictor
 from convmedia.models.inference.sessions import FILES, MODULES, RUNTIMES, installed
 from convmedia.models.kind import TOLERANCE
+from convmedia.models.saving.alone import alone
 from convmedia.models.saving.archive import Archive
 from convmedia.models.saving.places import WEIGHTS, place, require_application, require_shipped
 
@@ -118,12 +120,14 @@ def exported(source: str | Path, app: str | None = None, runtime: str = AUTO) ->
     """What answers for a model without Keras; None where Keras is to answer.
 
     Args:
-        source, app: as of `files.load`.
+        source, app: as of `files.load`; or an exported file, which answers for itself.
         runtime: "auto" takes a proved export that is at hand, "litert" or "onnx" asks for one, "keras" for none.
 
     Raises:
         InputError: as `files.load`; no such runtime, it is not installed, or it is asked for and no export is at hand.
     """
+    if is_exported(source):
+        return alone(Path(source), app, None if runtime == AUTO else runtime)
     if runtime == KERAS:
         return None
     if runtime not in (AUTO, *RUNTIMES):

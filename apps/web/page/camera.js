@@ -22,17 +22,7 @@ export function camera(answer, failed) {
     at("camera").textContent = "Camera";
   };
   const on = async () => {
-    if (!navigator.mediaDevices)
-      throw new Error("the browser gives the camera only to pages on https:// or on localhost");
-    const constraints = { video: { facingMode: "environment", width: { ideal: LONGEST_PX } } };
-    try {
-      stream = await navigator.mediaDevices.getUserMedia(constraints);
-    } catch (error) {
-      throw new Error(
-        error.name === "NotFoundError" ? "no camera was found" : "the browser was not allowed to use the camera",
-        { cause: error },
-      );
-    }
+    stream = await opened();
     at("camera").setAttribute("aria-pressed", "true");
     at("camera").textContent = "Stop the camera";
     at("camera-box").hidden = false;
@@ -55,7 +45,26 @@ export function camera(answer, failed) {
   return off;
 }
 
-function frame(video) {
+/**
+ * Begin to use the camera.
+ * @returns {Promise<MediaStream>}
+ * @throws {Error} there is none, or it may not be used, in one line.
+ */
+export async function opened() {
+  if (!navigator.mediaDevices) throw new Error("the browser gives the camera only to pages on https:// or on localhost");
+  const constraints = { video: { facingMode: "environment", width: { ideal: LONGEST_PX } } };
+  try {
+    return await navigator.mediaDevices.getUserMedia(constraints);
+  } catch (error) {
+    throw new Error(
+      error.name === "NotFoundError" ? "no camera was found" : "the browser was not allowed to use the camera",
+      { cause: error },
+    );
+  }
+}
+
+/** What a playing video shows now, {data, width, height}, its longer side 640 px at most. */
+export function frame(video) {
   const share = Math.min(1, LONGEST_PX / Math.max(video.videoWidth, video.videoHeight));
   const [width, height] = [video.videoWidth, video.videoHeight].map((side) => Math.max(1, Math.round(side * share)));
   const canvas = new OffscreenCanvas(width, height);

@@ -42,7 +42,8 @@ export function nameOf(file) {
   return file.webkitRelativePath || file.within || file.name;
 }
 
-function sorted(files) {
+/** Files by name, without hidden ones. */
+export function sorted(files) {
   const hidden = (file) =>
     nameOf(file)
       .split("/")
@@ -51,7 +52,7 @@ function sorted(files) {
 }
 
 /** Files of a drop, those in folders, too. */
-async function dropped(transfer) {
+export async function dropped(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
   const found = [];

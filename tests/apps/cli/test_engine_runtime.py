@@ -181,6 +181,42 @@ def test_inspect_loads_no_keras_and_names_the_runtime(bare):
     assert sum(layer["parameters"] for layer in facts["layers"]) == facts["parameters"]
 
 
+@pytest.mark.parametrize("name", ["mnist.onnx", "mnist.tflite"])
+def test_an_exported_file_is_a_model_where_tensorflow_and_onnx_are_not_installed(bare, samples, tmp_path, name):
+    model = tmp_path / name
+    model.write_bytes((places.WEIGHTS / name).read_bytes())
+    row = json.loads(bare("mnist", "predict", samples / "seven.jpg", "--model", model, "--json").stdout)[0]
+    expected = json.loads(bare("mnist", "predict", samples / "seven.jpg", "--json").stdout)[0]
+    assert scores(row) == pytest.approx(scores(expected), abs=TOLERANCE)
+    facts = json.loads(bare("inspect", model, "--json").stdout)
+    assert facts["description"]["labels"] == list("0123456789")
+    assert facts["inputs"][0]["shape"] == [None, None, None, 3]
+    assert (facts["operators"] is None) == (model.suffix == ".onnx")
+    assert "gives        " in bare("inspect", model).stdout
+    measured = json.loads(bare("mnist", "evaluate", "--data", "digits", "--model", model, "--json").stdout)
+    assert measured["metrics"]["test"]["examples"] == 360
+
+
+@pytest.mark.parametrize("verb", ["explain", "train"])
+def test_verbs_that_need_layers_say_so_of_an_exported_file(bare, samples, tmp_path, verb):
+    model = tmp_path / "mine.onnx"
+    model.write_bytes((places.WEIGHTS / "mnist.onnx").read_bytes())
+    given = {"explain": [samples / "seven.jpg", "--out", "maps", "--model", model], "export": ["--model", model]}
+    given["train"] = ["--data", "digits", "--out", "run", "--teacher", model]
+    done = bare("mnist", verb, *given[verb])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "which only answers" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_damaged_exported_file_is_one_line_to_inspect(bare, tmp_path):
+    (tmp_path / "cut.onnx").write_bytes((places.WEIGHTS / "mnist.onnx").read_bytes()[:5000])
+    done = bare("inspect", tmp_path / "cut.onnx")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cut.onnx cannot be read as onnx" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("path", sorted(places.WEIGHTS.glob("*.keras")), ids=lambda path: path.stem)
 def test_what_is_shipped_beside_weights_was_proved_to_answer_as_them(path):
     import hashlib

@@ -1,0 +1,232 @@
+"""The page that learns: classes taught in a real browser, and their file, which answers outside as the page does."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+import convmedia
+from convmedia.apps.web import features, teaching_folder
+from convmedia.data import samples
+from convmedia.data.images.decoding import decode
+
+PATIENCE_MS = 240_000
+CLASSES, LEARNED, TRIED = ("cat", "dog", "digit"), 20, 20
+
+
+@pytest.fixture(scope="module")
+def page_folder(tmp_path_factory) -> Path:
+    """The folder of the page."""
+    folder = tmp_path_factory.mktemp("teach") / "page"
+    teaching_folder.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory) -> dict[str, list[Path]]:
+    """Pictures of three classes, made here: bundled photographs cut, and noise and fields of colours."""
+    folder, rng = tmp_path_factory.mktemp("few"), np.random.default_rng(0)
+    found: dict[str, list[Path]] = {"cat": [], "digit": [], "noise": []}
+    for number in range(8):
+        top, left = rng.integers(0, 40, 2)
+        pictures = {
+            "cat": decode(samples.FOLDER / "cat.jpg")[top : top + 200, left : left + 200],
+            "digit": decode(samples.FOLDER / "seven.jpg")[top // 8 :, left // 8 :],
+            "noise": rng.integers(0, 256, (48 + number, 64, 3), np.uint8),
+        }
+        for name, picture in pictures.items():
+            file = folder / f"{name}{number}.png"
+            Image.fromarray(picture).save(file)
+            found[name].append(file)
+    return found
+
+
+@pytest.fixture(scope="module")
+def photos() -> dict[str, list[Path]]:
+    """Photographs: for each class those to learn from, and then others."""
+    root = Path(os.environ.get("CONVMEDIA_DATA", ""))
+    if not (root / "cats_vs_dogs").is_dir() or not (root / "digits_in_the_wild").is_dir():
+        pytest.skip("CONVMEDIA_DATA has no photographs")
+    files = {
+        "cat": sorted((root / "cats_vs_dogs" / "train").rglob("*cat*/*.jpg")),
+        "dog": sorted((root / "cats_vs_dogs" / "train").rglob("*dog*/*.jpg")),
+        "digit": sorted(one for one in (root / "digits_in_the_wild").rglob("*.*") if one.is_file())[::7],
+    }
+    return {name: own[: LEARNED + TRIED] for name, own in files.items()}
+
+
+@pytest.fixture
+def opened(page_folder, served, open_page) -> Callable[..., object]:
+    """Opens the page, and waits until it is ready."""
+
+    def ready(**options):
+        page = open_page(f"{served(page_folder)}/", **options)
+        page.wait_for_selector("html[data-ready]", timeout=PATIENCE_MS)
+        return page
+
+    return ready
+
+
+def fill(page, classes: dict[str, list[Path]]) -> None:
+    """Make a card for each class, with its files."""
+    for place, (name, files) in enumerate(classes.items()):
+        if place >= page.locator(".class").count():
+            page.click("#create")
+        card = page.locator(".class").nth(place)
+        card.locator("input:not([type])").fill(name)
+        card.locator("input[type=file]").first.set_input_files([str(file) for file in files])
+    for place, files in enumerate(classes.values()):
+        page.wait_for_selector(f".class:nth-child({place + 1}) .count:has-text('{len(files)} ex')", timeout=PATIENCE_MS)
+
+
+def teach(page) -> str:
+    """Teach, and what the page says then."""
+    before = page.evaluate("document.documentElement.dataset.taught ?? '0'")
+    page.click("#teach")
+    page.wait_for_selector(f"html[data-taught='{int(before) + 1}']", timeout=PATIENCE_MS)
+    return page.locator("#lesson").inner_text()
+
+
+def tried(page, files: list[Path]) -> list[dict]:
+    """The page's answers to files."""
+    page.set_input_files("#files", [str(file) for file in files])
+    page.wait_for_selector(f"#table tbody tr:nth-child({len(files)})", timeout=PATIENCE_MS)
+    with page.expect_download() as download:
+        page.click("#as-json")
+    return json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+
+
+def kept(page, out: Path) -> Path:
+    """The file that the page gives, proved."""
+    with page.expect_download(timeout=PATIENCE_MS) as download:
+        page.click("#keep")
+    assert page.locator("#proof").inner_text().startswith("✓ Proved")
+    shutil.copyfile(download.value.path(), out)
+    return out
+
+
+def scores(row: dict) -> dict[str, float]:
+    return {entry["label"]: entry["score"] for entry in row["top"]}
+
+
+def test_photographs_are_told_apart_and_the_file_answers_as_the_page(photos, opened, tmp_path, run_command, capsys):
+    page = opened()
+    fill(page, {name: files[:LEARNED] for name, files in photos.items()})
+    lesson = teach(page)
+    others = {file: name for name, files in photos.items() for file in files[LEARNED:]}
+    rows = tried(page, list(others))
+    right = sum(row["label"] == name for row, name in zip(rows, others.values(), strict=True))
+    model = kept(page, tmp_path / "taught.onnx")
+    onnx.checker.check_model(onnx.load(model), full_check=True)
+    done = run_command("transfer", "predict", *others, "--model", model, "--top", 3, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    apart = [max(abs(scores(a)[name] - scores(b)[name]) for name in CLASSES) for a, b in zip(rows, found, strict=True)]
+    with capsys.disabled():
+        print(f"\n{lesson}\n{right} of {len(rows)} others right; predict differs by {max(apart):.1e} at most")
+        print(page.locator("#proof").inner_text())
+    assert right > 0.9 * len(rows)
+    assert max(apart) <= 1e-5
+
+
+def test_a_small_lesson_is_kept_as_a_file_that_runs_outside(few, opened, tmp_path, run_command):
+    page = opened()
+    fill(page, few)
+    assert "24 of 24" in teach(page)
+    files = [own[0] for own in few.values()]
+    rows = tried(page, files)
+    assert [row["label"] for row in rows] == list(few)
+    model = kept(page, tmp_path / "taught.onnx")
+    loaded = convmedia.load(model)
+    assert (loaded.app, loaded.labels) == ("transfer", list(few))
+    assert loaded.description["details"]["examples"] == {name: 8 for name in few}
+    for file, row in zip(files, rows, strict=True):
+        for label, score in scores(loaded.predict(file)).items():
+            assert scores(row)[label] == pytest.approx(score, abs=1e-5)
+    done = run_command("transfer", "predict", *files, "--model", model, "--json")
+    assert [row["label"] for row in json.loads(done.stdout)] == list(few)
+
+
+def test_what_is_missing_is_said_before_anything_is_learned(few, opened):
+    page = opened()
+    page.click("#teach")
+    page.wait_for_selector("#lesson:has-text('Class 1 has no examples yet')")
+    for card in range(2):
+        page.locator(".class").nth(card).locator("input:not([type])").fill("same")
+    page.click("#teach")
+    page.wait_for_selector("#lesson:has-text('Two classes are called same')")
+    page.locator(".class").nth(1).get_by_role("button", name="Remove the class").click()
+    page.click("#teach")
+    page.wait_for_selector("#lesson:has-text('Two classes at least are needed')")
+    assert not page.is_visible("#try")
+
+
+def test_equal_pictures_are_no_proof_of_what_was_learned(few, opened):
+    page = opened()
+    fill(page, {"cat": few["cat"][:1] * 6, "noise": few["noise"][:6]})
+    assert "too few examples to measure" in teach(page)
+    assert not page.is_visible("#figures-box")
+
+
+def test_files_that_are_no_pictures_are_named_and_left_out(few, opened, tmp_path):
+    page = opened()
+    (tmp_path / "words.png").write_text("no picture")
+    card = page.locator(".class").first
+    card.locator("input[type=file]").first.set_input_files([str(few["cat"][0]), str(tmp_path / "words.png")])
+    page.wait_for_selector(".count:has-text('1 example; left out: words.png')", timeout=PATIENCE_MS)
+
+
+def test_pictures_come_from_the_camera_while_a_button_is_held_by_keyboard(opened):
+    page = opened(permissions=["camera"])
+    card = page.locator(".class").first
+    card.get_by_role("button", name="Camera").click()
+    hold = card.get_by_role("button", name="Hold to take pictures")
+    hold.wait_for()
+    page.wait_for_function("document.querySelector('.capture video').videoWidth > 0")
+    hold.focus()
+    page.keyboard.down(" ")
+    page.wait_for_timeout(900)
+    page.keyboard.up(" ")
+    page.wait_for_function("document.querySelectorAll('.class:first-child .examples li').length >= 3")
+    assert "examples" in card.locator(".count").inner_text()
+    page.wait_for_selector("#told:has-text('Class 1:')", state="attached")
+    before = card.locator(".examples li").count()
+    card.get_by_role("button", name="Remove example 1 of").click()
+    assert card.locator(".examples li").count() == before - 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_nothing_stands_in_the_way_of_a_screen_reader(width, scheme, few, opened, tmp_path):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = opened(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    fill(page, few)
+    teach(page)
+    tried(page, [few["cat"][0]])
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    found = Axe().run(page).response["violations"]
+    shots = os.environ.get("CONVMEDIA_SHOTS")
+    if shots:
+        page.screenshot(path=f"{shots}/teach-{width}-{scheme}.png", full_page=True)
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+
+
+def test_a_folder_of_something_else_is_not_written_over(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(convmedia.InputError, match="is no page; give another --out"):
+        teaching_folder.write(tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_the_network_of_features_is_written_once():
+    first = features.pictures()
+    age = first.stat().st_ino
+    assert features.pictures() == first
+    assert first.stat().st_ino == age

@@ -49,6 +49,22 @@ def add(
     return engines.record(folder, WEB, entry)
 
 
+def teach(folder: Path) -> tuple[dict[str, dict[str, Any]], Path]:
+    """Write a page that learns classes from examples into a folder of exports and put it on their record.
+
+    Returns:
+        The content of `parity.json`, and the folder.
+    """
+    from convmedia.apps.web import runtime, teaching_folder
+    from convmedia.models.saving import engines
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with nullcontext() if runtime.place().is_dir() else progress("fetching onnxruntime-web") as update:
+        entry = teaching_folder.write(folder / WEB, update)
+    say(f"open it: python -m http.server --directory {folder / WEB}, then http://localhost:8000")
+    return engines.record(folder, WEB, entry), folder
+
+
 def refused(folder: Path, reason: str) -> dict[str, dict[str, Any]]:
     """Put on the record of a folder of exports that there is no page, as its ONNX file was refused."""
     from convmedia.models.saving import engines

@@ -1,4 +1,4 @@
-"""Enlarge pictures two, three or four times with SRCNN, VDSR, CARN or CARN-M.
+"""Enlarge pictures two, three or four times with SRCNN, ESPCN, VDSR, CARN or CARN-M.
 
 convmedia super-resolution upscale photo.jpg --scale 2 --out enlarged/
 convmedia super-resolution train --network vdsr --scale 2 --scale 3 --scale 4 --out runs/vdsr

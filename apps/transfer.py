@@ -221,6 +221,7 @@ TASK = Task(
     evaluate=evaluated,
     line=line,
     title="Photos",
+    teaches=True,
 )
 classifier.add(command, TASK, lambda predictor: None, rates_drawn)
 

@@ -90,7 +90,7 @@ def train(options: argparse.Namespace) -> None:
     scales = options.scale or [2]
     if len(scales) > 1 and not row.every_scale:
         raise SystemExit(f"{options.network} is trained for one --scale at a time")
-    data = unpacked(options.arrays, grey=row.kind == "luma")
+    data = unpacked(options.arrays, grey=row.kind != "rgb")
     keras.utils.set_random_seed(options.seed)
     network = row.build(scales[0])
     if options.weights:

@@ -37,6 +37,7 @@ SOURCES = {
     "audio/tagger": "this package",
     "super-resolution/srcnn": "Dong et al. 2016, 9-5-5",
     "super-resolution/srcnn-9-1-5": "Dong et al. 2014, 9-1-5",
+    "super-resolution/espcn": "Shi et al. 2016; deeper and thinner",
     "super-resolution/vdsr": "Kim et al. 2016",
     "super-resolution/carn": "Ahn et al. 2018",
     "super-resolution/carn-m": "Ahn et al. 2018",
@@ -102,8 +103,9 @@ def built(name: str) -> tuple[keras.Model, tuple[int, ...]]:
         frames, bands = SOUNDS[short]
         return row(frames=frames, bands=bands, labels=LABELS), (frames, bands, 2)
     if isinstance(row, EnlargingNetwork):
-        height, width = ENLARGED_TO
-        return row.build(2), (height, width, 1) if row.kind == "luma" else (height // 2, width // 2, 3)
+        network, (height, width) = row.build(2), ENLARGED_TO
+        channels = network.input_shape[-1]
+        return network, (height, width, 1) if row.kind == "luma" else (height // 2, width // 2, channels)
     network = row()
     side = getattr(row, "side_px", None)
     return network, (side, side, 3) if side else tuple(network.input_shape[1:])

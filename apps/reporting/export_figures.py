@@ -30,7 +30,8 @@ def print_parity(parity: dict[str, Any], out: Path) -> None:
                 tell(f"{name}: {worth(f)}")
     for name, figures in kept.items():
         if "runtime" in figures:
-            tell(f"{name}: {figures['bytes'] / 1e6:.1f} MB, {figures['examples']} examples, {figures['runtime']}")
+            inside = f"{figures['examples']} examples" if "examples" in figures else figures["network"]
+            tell(f"{name}: {figures['bytes'] / 1e6:.1f} MB, {inside}, {figures['runtime']}")
     if kept:
         tell(f"written to {out}")
     for name, figures in parity.items():

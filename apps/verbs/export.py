@@ -106,6 +106,10 @@ def add_export(
         seconds: float | None = None,
         **choice: Any,
     ) -> int:
+        if task.teaches and model is None and list(format) == [WEB]:
+            parity, folder = pages.teach(out or Path(f"{task.name}-export"))
+            print_parity(parity, folder) if not as_json else tell(to_json(parity, indent=2))
+            return 0
         refused(model, **choice)
         fixed = Fixed(size if seconds is None else seconds)
         plainly = list(format) == [WEB] and not (quantize or servers or data or fixed.given)

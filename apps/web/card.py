@@ -7,6 +7,7 @@ from typing import Any
 
 from convmedia.models.saving.places import WEIGHTS
 
+VERSIONS = ("convmedia", "keras", "python")  # of a run's that a page names
 _NO_HEADING = re.compile(r"<thead>\s*<tr>\s*(<th></th>\s*)+</tr>\s*</thead>")  # of tables that begin with `| | |`
 _LINK = re.compile(r"\[([^\]]*)\]\((?!https?://)[^)]*\)")
 
@@ -21,7 +22,7 @@ def html_of(model: Path) -> str:
 
     text = _of_weights(model) if model.parent == WEIGHTS else _of_run(model.parent)
     found: str = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
-    found = _NO_HEADING.sub("", found)
+    found = _NO_HEADING.sub("", found).replace("<th></th>", "<td></td>")
     # Wide tables scroll by themselves; what scrolls can be reached by the keyboard.
     return found.replace("<table>", '<div class="scroll" tabindex="0" role="group"><table>').replace(
         "</table>", "</table></div>"
@@ -47,15 +48,16 @@ def _of_run(folder: Path) -> str:
     except (OSError, ValueError):
         return ""
     rows = [
-        f"| {_cell(split)} | {_cell(name)} | {value:.4g} |"
+        f"| {_cell(split)} | {_cell(name.replace('_', ' '))} | {value:.4g} |"
         for split, figures in record.get("metrics", {}).items()
         if isinstance(figures, dict)
         for name, value in figures.items()
         if isinstance(value, int | float)
     ]
     data = record.get("data", {})
-    facts = {"trained on": data.get("name"), "examples to learn from": data.get("train"), "digest": data.get("digest")}
-    facts |= record.get("versions", {})
+    name = data.get("name")
+    facts = {"trained on": name and Path(name).name, "examples to learn from": data.get("train")}
+    facts |= {name: record.get("versions", {}).get(name) for name in VERSIONS}
     said = [f"| {_cell(name)} | {_cell(value)} |" for name, value in facts.items() if value is not None]
     parts = ["### Figures", "", "| on | figure | value |", "| --- | --- | --- |", *rows] if rows else []
     return "\n".join([*parts, "", "### Where it comes from", "", "| | |", "| --- | --- |", *said])

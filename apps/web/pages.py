@@ -42,8 +42,27 @@ def add(
     page = Page(title, about, predictor, file, inputs_of(task, predictor, model), eight_bits)
     with nullcontext() if runtime.place().is_dir() else progress("fetching onnxruntime-web") as update:
         entry = write(page, folder / WEB, update)
+    if kept_by(model):
+        what = {"image": "pictures", "sound": "sounds"}[task.input]
+        say(f"whoever opens the page sees {entry['examples']} {what} that the model learned from")
     say(f"open it: python -m http.server --directory {folder / WEB}, then http://localhost:8000")
     return engines.record(folder, WEB, entry)
+
+
+def teach(folder: Path) -> tuple[dict[str, dict[str, Any]], Path]:
+    """Write a page that learns classes from examples into a folder of exports and put it on their record.
+
+    Returns:
+        The content of `parity.json`, and the folder.
+    """
+    from convmedia.apps.web import runtime, teaching_folder
+    from convmedia.models.saving import engines
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with nullcontext() if runtime.place().is_dir() else progress("fetching onnxruntime-web") as update:
+        entry = teaching_folder.write(folder / WEB, update)
+    say(f"open it: python -m http.server --directory {folder / WEB}, then http://localhost:8000")
+    return engines.record(folder, WEB, entry), folder
 
 
 def refused(folder: Path, reason: str) -> dict[str, dict[str, Any]]:
@@ -60,13 +79,18 @@ def inputs_of(task: Task, predictor: "FilePredictor", model: str | None) -> list
     from convmedia.data.images import decoding as pictures
     from convmedia.models.export.examples import read_examples
 
-    run = None if model is None else Path(model) if Path(model).is_dir() else Path(model).parent
-    if run and (run / "examples.npz").exists():
-        return read_examples(run / "examples.npz")
+    if kept := kept_by(model):
+        return read_examples(kept)
     files = [samples.FOLDER / name for name in task.samples or DEFAULT_SAMPLES[task.input]]
     if task.input == "sound":
         return variants([sounds.read(file, predictor.input["sample_rate"]) for file in files])
     return variants([pictures.decode(file) for file in files])
+
+
+def kept_by(model: str | None) -> Path | None:
+    """The raw inputs of the training split that a run has kept, where a model is of one."""
+    run = None if model is None else Path(model) if Path(model).is_dir() else Path(model).parent
+    return run / "examples.npz" if run and (run / "examples.npz").exists() else None
 
 
 def title_of(task: Task, predictor: "FilePredictor") -> str:

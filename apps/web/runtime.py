@@ -1,8 +1,8 @@
 """ONNX Runtime Web, which computes in browsers: fetched once from npm by name, checked by digest, kept in the cache.
 
 The package is 33 MB to download; of it a page takes 14.3 MB, the WebAssembly of the CPU (3.7 MB where the server
-compresses), and one that makes pictures 27 MB more, which browsers with a graphics processor load. It comes under the MIT
-licence, which lies beside it in every page's folder.
+compresses), and one that makes pictures 27 MB more, which browsers with a graphics processor load. It comes under the
+MIT licence, which lies beside it in every page's folder.
 
     python -m convmedia.apps.web.runtime FOLDER     # for a machine without a network: CONVMEDIA_WEB_RUNTIME=FOLDER
 """

@@ -6,7 +6,7 @@ from convmedia.data.augmentation.stateless_random import generator, rows_of
 from convmedia.data.transforms import bicubic
 
 
-def patches(scale: int, size_px: int, enlarged: bool, context_px: int = 0) -> "Degradation":
+def patches(scale: int, size_px: int, enlarged: bool, context_px: int = 0, rounded: bool = True) -> "Degradation":
     """Recipe for super-resolution: the high-resolution window is turned and shrunk, and only then degraded.
 
     Flips and quarter turns, each of the eight alike often for each window; shrinking and degrading are MATLAB's bicubic
@@ -15,9 +15,9 @@ def patches(scale: int, size_px: int, enlarged: bool, context_px: int = 0) -> "D
     Args:
         scale: integer of at least 2.
         size_px: side of the targets, a multiple of `scale`.
-        enlarged: inputs are enlarged again by bicubic, unrounded, as for SRCNN and VDSR; else they are small and
-            rounded, as files on disk are.
+        enlarged: inputs are enlarged again by bicubic, unrounded, as for SRCNN and VDSR; else they are small.
         context_px: how much wider on each side enlarged inputs are than their targets, a multiple of `scale`.
+        rounded: small inputs are whole numbers, as files on disk are.
 
     Returns:
         recipe(batch, seed): (n, side, side, channels) in [0, 255], uint8 or float32, with sides of at least its
@@ -31,7 +31,7 @@ def patches(scale: int, size_px: int, enlarged: bool, context_px: int = 0) -> "D
             "Sizes are multiples of the scale, and only enlarged inputs have context. "
             f"Received: scale {scale}, size_px {size_px}, context_px {context_px}"
         )
-    return Degradation(scale, size_px, enlarged, context_px)
+    return Degradation(scale, size_px, enlarged, context_px, rounded and not enlarged)
 
 
 class Degradation:
@@ -42,10 +42,10 @@ class Degradation:
         window_px: side of the windows that are not shrunk.
     """
 
-    def __init__(self, scale: int, size_px: int, enlarged: bool, context_px: int):
+    def __init__(self, scale: int, size_px: int, enlarged: bool, context_px: int, rounded: bool):
         # A small pixel is made of two more on each side (antialiasing), an enlarged one of two small ones more.
         margin_px = (4 if enlarged else 2) * scale
-        self.size_px, self.enlarged = size_px, enlarged
+        self.size_px, self.rounded = size_px, rounded
         self.cut_px = margin_px + context_px
         self.window_px = size_px + 2 * self.cut_px
         small = self.window_px // scale
@@ -64,7 +64,7 @@ class Degradation:
             shrink = bicubic.matrix(side, self.window_px, self.window_px / side)
             windows = shrink @ windows @ shrink.T
         inputs = self.degrade @ windows @ self.degrade.T
-        if not self.enlarged:
+        if self.rounded:
             inputs = np.clip(np.round(inputs), 0, 255)
         targets = windows[..., self.cut_px : -self.cut_px, self.cut_px : -self.cut_px]
         return tuple(np.float32(np.moveaxis(pixels, 1, 3) / 255.0) for pixels in (inputs, targets))

@@ -10,7 +10,7 @@ import keras
 from convmedia.models.keras_internals import calls
 from convmedia.models.networks.photos import BothWays
 from convmedia.models.networks.stylization import StyleNormalization
-from convmedia.models.preprocessing.upsampling import DepthToSpace
+from convmedia.models.preprocessing.upsampling import REACH, DepthToSpace, Enlarge
 
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 POOLS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
@@ -103,6 +103,8 @@ def _after(layer: Any, fields: tuple[Field, ...] | None) -> tuple[Field, ...] | 
         return None
     if isinstance(layer, DepthToSpace):
         return tuple(replace(field, step=field.step / layer.scale) for field in fields)
+    if isinstance(layer, Enlarge):
+        return tuple(Field(field.size + 2 * REACH * field.step, field.step / layer.scale) for field in fields)
     if isinstance(layer, keras.layers.UpSampling2D):
         return tuple(replace(field, step=field.step / n) for field, n in zip(fields, layer.size, strict=True))
     if not isinstance(layer, (*CONVOLUTIONS, *POOLS)):

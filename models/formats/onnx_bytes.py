@@ -37,6 +37,15 @@ def fields(content: bytes) -> Iterator[tuple[int, bytes]]:
             raise ValueError(f"a field of wire type {key & 7}")
 
 
+def number_of_nodes(content: bytes) -> int:
+    """How many nodes a file's graph has.
+
+    Raises:
+        ValueError: no ONNX file.
+    """
+    return sum(inner == NODE for number, graph in fields(content) if number == GRAPH for inner, _ in fields(graph))
+
+
 def first_input(content: bytes, operator: str) -> str | None:
     """Name of what goes first into the first node of an operator, as "Conv"; None where there is no such node.
 

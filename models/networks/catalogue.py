@@ -33,16 +33,19 @@ class EnlargingNetwork(Network):
     """A network that enlarges pictures.
 
     Attributes:
-        kind: "luma", enlarged before; or "rgb", enlarged by the network, which is built with the scales.
+        kind: "luma", enlarged before; or enlarged by the network: "rgb", built with the scales, or "small-luma", built
+            with one.
         every_scale: one network answers all scales.
     """
 
-    kind: Literal["luma", "rgb"] = "luma"
+    kind: Literal["luma", "small-luma", "rgb"] = "luma"
     every_scale: bool = False
 
     def build(self, scale: int):
         """The network for a scale of 2, 3 or 4, untrained."""
-        return self() if self.kind == "luma" else self((scale,))
+        if self.kind == "luma":
+            return self()
+        return self(scale) if self.kind == "small-luma" else self((scale,))
 
 
 DIGITS: dict[str, Network] = {
@@ -62,6 +65,7 @@ SOUNDS: dict[str, Network] = {
 SUPER_RESOLUTION: dict[str, EnlargingNetwork] = {
     "srcnn": EnlargingNetwork(f"{HERE}.super_resolution:srcnn"),
     "srcnn-9-1-5": EnlargingNetwork(f"{HERE}.super_resolution:srcnn", {"kernels": (9, 1, 5)}),
+    "espcn": EnlargingNetwork(f"{HERE}.super_resolution:espcn", kind="small-luma"),
     "vdsr": EnlargingNetwork(f"{HERE}.super_resolution:vdsr", every_scale=True),
     "carn": EnlargingNetwork(f"{HERE}.super_resolution:carn", kind="rgb"),
     "carn-m": EnlargingNetwork(f"{HERE}.super_resolution:carn_m", kind="rgb"),

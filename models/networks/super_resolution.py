@@ -1,9 +1,9 @@
-"""Networks that enlarge pictures: SRCNN, VDSR, CARN and CARN-M.
+"""Networks that enlarge pictures: SRCNN, ESPCN, VDSR, CARN and CARN-M.
 
-Two kinds. SRCNN and VDSR work on luma that a bicubic enlargement has brought to its final size, (batch, height, width,
-1); CARN works on the small RGB picture, (batch, height, width, 3), and enlarges it itself. Both take and give 0..1.
-`whole` makes either a network from RGB to RGB in 0..255. A new network is a builder and a row of
-`catalogue.SUPER_RESOLUTION`.
+Three kinds. SRCNN and VDSR work on luma that a bicubic enlargement has brought to its final size, (batch, height,
+width, 1). ESPCN works on luma of the small picture and CARN on its RGB, (batch, height, width, 3): they enlarge it
+themselves. All take and give 0..1. `whole` makes each a network from RGB to RGB in 0..255. A new network is a builder
+and a row of `catalogue.SUPER_RESOLUTION`.
 """
 
 from collections.abc import Sequence
@@ -42,6 +42,41 @@ def _pass_on_first_channel(convolution):
     kernel, bias = convolution.get_weights()
     kernel[..., 0] = 0.0
     kernel[kernel.shape[0] // 2, kernel.shape[1] // 2, 0, 0] = 1.0
+    convolution.set_weights([kernel, bias])
+
+
+def espcn(scale=2, depth=10, filters=16):
+    """ESPCN (Shi et al. 2016, "Real-time single image and video super-resolution using an efficient sub-pixel
+    convolutional neural network"): convolutions on the small picture, whose last channels become pixels. 19,300
+    parameters for scale 2, 20,025 parameters for 3 and 21,040 parameters for 4.
+
+    Luma (batch, height, width, 1), 0..1, to (batch, height * scale, width * scale, 1). Other than in the paper, what
+    they give is added to the bicubic enlargement, at first nothing; and they are more, thinner, all 3x3, with leaky
+    ReLU in place of tanh. They start near the identity, as in DiracNets (Zagoruyko and Komodakis 2017): so many thin
+    layers learn faster then.
+    """
+    if scale not in SCALES:
+        raise ValueError(f"A scale is one of {SCALES}. Received: {scale!r}")
+    inputs = keras.Input((None, None, 1))
+    x = inputs
+    for number in range(1, depth):
+        x = layers.Conv2D(
+            filters, 3, padding="same", activation="leaky_relu", kernel_initializer="he_normal", name=f"conv{number}"
+        )(x)
+    x = layers.Conv2D(scale**2, 3, padding="same", kernel_initializer="zeros", name=f"x{scale}_up")(x)
+    residual = DepthToSpace(scale, name=f"x{scale}_pixels")(x)
+    enlarged = Enlarge(scale, name=f"x{scale}_bicubic")(inputs)
+    network = keras.Model(inputs, layers.Add(name="sum")([enlarged, residual]), name="espcn")
+    for number in range(2, depth):
+        _bring_near_identity(network.get_layer(f"conv{number}"))
+    return network
+
+
+def _bring_near_identity(convolution, share=0.3):
+    """Make a convolution of as many filters as channels answer with its input and `share` of what it would."""
+    kernel, bias = convolution.get_weights()
+    kernel *= share
+    kernel[kernel.shape[0] // 2, kernel.shape[1] // 2] += np.eye(kernel.shape[-1])
     convolution.set_weights([kernel, bias])
 
 
@@ -174,8 +209,8 @@ def whole(network: keras.Model, scale: int) -> keras.Model:
     For a network of luma, colour comes from the bicubic enlargement, and the answer's luma is the network's.
 
     Args:
-        network: one of luma, or of RGB with one answer.
-        scale: integer; what a network of RGB was built for.
+        network: one of luma, enlarged before or small, or of RGB with one answer.
+        scale: integer; what a network that enlarges was built for.
 
     Returns:
         Uncompiled functional model, (batch, height, width, 3) to (batch, height * scale, width * scale, 3).
@@ -186,8 +221,15 @@ def whole(network: keras.Model, scale: int) -> keras.Model:
     else:
         enlarged = Enlarge(scale, name="bicubic")(pictures)
         luma = Luma(name="luma")(enlarged)
-        answer = ReplacedLuma(name="replaced_luma")([enlarged, luma, network(luma)])
+        given = Luma(name="small_luma")(pictures) if enlarges(network) else luma
+        answer = ReplacedLuma(name="replaced_luma")([enlarged, luma, network(given)])
     return keras.Model(pictures, answer, name=network.name)
+
+
+def enlarges(network: keras.Model) -> bool:
+    """Whether a network's answer is larger than what it is given."""
+    side = 8  # px, any
+    return network.compute_output_shape((1, side, side, network.input_shape[-1]))[1] > side
 
 
 def network_in(model: keras.Model) -> keras.Model:

@@ -65,8 +65,7 @@ class Enlarge(keras.layers.Layer):
     """
 
     def __init__(self, scale, **kwargs):
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
+        super().__init__(**{**kwargs, "dtype": "float32"})
         if not isinstance(scale, int) or scale < 2:
             raise ValueError(f"A scale is an integer of at least 2. Received: {scale!r}")
         self.scale = scale

@@ -147,6 +147,7 @@ TRAINED_ON = {  # and not only measured on
     "cats-vs-dogs": ["dogs-vs-cats"],
     "audio": ["fsdd"],
     "srcnn": ["T91", "BSD200"],
+    "espcn": ["T91", "BSD200"],
     "vdsr": ["T91", "BSD200"],
     "carn-m": ["T91", "BSD200"],
     "style-transfer": [],

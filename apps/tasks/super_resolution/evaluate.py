@@ -95,7 +95,7 @@ def luma_of(original: np.ndarray) -> np.ndarray:
 
 def shrunk(original: np.ndarray, kind: str, scale: int) -> np.ndarray:
     """What a network of a kind is given of an original: (height / scale, width / scale, 3), float64 or uint8."""
-    if kind == "luma":
+    if kind != "rgb":
         # A grey picture with just this luma: what the file makes of it has the network's luma.
         small = transforms_bicubic.imresize(luma_of(original).astype(np.float64), 1 / scale, border="symmetric")
         level = (small - transforms_bicubic.YCBCR_OFFSET[0]) * 255.0 / transforms_bicubic.YCBCR[0].sum()

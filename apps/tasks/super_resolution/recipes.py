@@ -24,7 +24,8 @@ class Training:
     """How a network is trained.
 
     Attributes:
-        size_px: side of the high-resolution patches, a multiple of 2, 3 and 4; for networks of RGB times scale / 2.
+        size_px: side of the high-resolution patches, a multiple of 2, 3 and 4; times scale / 2 for networks that
+            are given small ones.
         context_px: how much wider inputs are than targets, so that no padding is seen.
         loss: of pixels in 0..1, a name that Keras knows or a function.
         recipe: how the weights change.
@@ -45,10 +46,10 @@ class Training:
 
 
 def recipe(training: Training, kind: str, scale: int) -> Degradation:
-    """The recipe of one scale. Networks of RGB see as many small pixels at every scale."""
+    """The recipe of one scale. Networks that enlarge see as many small pixels at every scale."""
     if kind == "luma":
         return patch_recipe.patches(scale, training.size_px, enlarged=True, context_px=training.context_px)
-    return patch_recipe.patches(scale, training.size_px // 2 * scale, enlarged=False)
+    return patch_recipe.patches(scale, training.size_px // 2 * scale, enlarged=False, rounded=kind == "rgb")
 
 
 def validation(data: patches.HighResolution, kind: str, scales: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -64,11 +65,11 @@ def pair(picture: np.ndarray, kind: str, scale: int) -> tuple[np.ndarray, np.nda
     picture = bicubic.modcrop(picture, scale)
     top, left = ((size - VALIDATION_PX) // 2 // scale * scale for size in picture.shape[:2])
     target = picture[top : top + VALIDATION_PX, left : left + VALIDATION_PX]
+    exact = picture if kind == "rgb" else picture.astype(np.float64)  # which is not rounded
+    small = bicubic.imresize(exact, 1 / scale, border="symmetric")
     if kind == "luma":
-        small = bicubic.imresize(picture.astype(np.float64), 1 / scale, border="symmetric")
         enlarged = bicubic.imresize(small, scale, border="symmetric")
         return enlarged[top : top + VALIDATION_PX, left : left + VALIDATION_PX], target
-    small = bicubic.imresize(picture, 1 / scale, border="symmetric")
     top, left, side = top // scale, left // scale, VALIDATION_PX // scale
     return small[top : top + side, left : left + side], target
 
@@ -104,6 +105,7 @@ MUON = Recipe(ConvolutionMuon, 2e-3, most_warmup=200)
 TRAININGS = {
     "srcnn": Training(72, "mean_squared_error", ADAM, context_px=12),
     "srcnn-9-1-5": Training(72, "mean_squared_error", ADAM, context_px=12),
+    "espcn": Training(96, "mean_absolute_error", replace(MUON, rate=5e-3)),
     # Clipping is what lets it learn fast (Kim et al. 2016, section 3.2).
     "vdsr": Training(48, log_error, replace(MUON, clip=1.0)),
     "carn": Training(96, "mean_absolute_error", MUON),

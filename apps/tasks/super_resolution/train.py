@@ -42,7 +42,7 @@ def train_run(run: Run) -> dict[str, Any]:
     options = run.arguments
     scales = [int(scale) for scale in options["scale"]]
     row, training = SUPER_RESOLUTION[options["network"]], TRAININGS[options["network"]]
-    grey = row.kind == "luma"
+    grey = row.kind != "rgb"
     sets = picture_sets(options["data"])
     for name in sets:
         if name in BENCHMARKS and not Path(name).is_dir():

@@ -16,6 +16,7 @@ from PIL import Image
 from convmedia.apps import super_resolution
 from convmedia.apps.classification.photo_pipeline import sample_photos
 from convmedia.apps.cli import entry
+from convmedia.apps.tasks.super_resolution import evaluate, recipes
 from convmedia.apps.tasks.super_resolution.evaluate import averaged
 from convmedia.apps.tasks.super_resolution.model_choice import at_precision
 from convmedia.apps.training import mixed_precision
@@ -28,6 +29,7 @@ from convmedia.models.networks.super_resolution import whole
 from convmedia.models.saving.assembly import assemble
 from convmedia.models.saving.files import save
 
+SEED = np.array([3, 5], np.int32)
 QUICK = ["--network", "srcnn", "--epochs", "2", "--batch-size", "4", "--limit", "24", "--precision", "float32"]
 
 
@@ -130,6 +132,39 @@ def test_networks_of_one_scale_are_trained_one_after_the_other(folder, tmp_path,
     assert {"model_x2.keras", "model_x3.keras", "x2", "x3"} <= {path.name for path in (tmp_path / "run").iterdir()}
     assert set(json.loads((tmp_path / "run" / "run.json").read_text())["metrics"]) == {"x2", "x3"}
     assert "x3  PSNR" in out
+
+
+def test_what_small_luma_learns_from_validates_and_is_measured_on_is_one_thing():
+    """All three are luma that was shrunk and not rounded, here of a ramp, which shrinking leaves a ramp."""
+    ramp = np.linspace(20, 220, 300)[np.newaxis, :, np.newaxis].repeat(300, 0)
+    picture = np.floor(ramp).astype(np.uint8)
+    wanted = transforms_bicubic.imresize(picture[..., 0].astype(np.float64), 1 / 3, border="symmetric")
+    validated, target = recipes.pair(picture, "small-luma", 3)
+    assert (validated.shape, target.shape) == ((48, 48, 1), (144, 144, 1))
+    np.testing.assert_allclose(validated[..., 0], wanted[26:74, 26:74], atol=1e-9)
+    asked = evaluate.shrunk(picture, "small-luma", 3)
+    np.testing.assert_allclose(transforms_bicubic.luma(asked), wanted, atol=1e-9)
+    learned, _ = recipes.recipe(recipes.TRAININGS["espcn"], "small-luma", 3)(picture[np.newaxis, :156, :156], SEED)
+    assert learned.shape == (1, 48, 48, 1)
+    assert np.mean(np.abs(learned * 255 - np.round(learned * 255)) > 0.01) > 0.5
+
+
+def test_a_network_of_small_luma_is_trained_measured_and_enlarges(folder, tmp_path, capsys):
+    """From scale 2 to 3 it keeps what it has learned: all convolutions but the one whose channels become pixels."""
+    short = ("--network", "espcn", "--epochs", 1, "--batch-size", 4, "--limit", 8, "--ema", 0.9)
+    code, _, err = run(capsys, "train", "--data", folder, *short, "--scale", 2, "--scale", 3, "--out", tmp_path / "run")
+    assert code == 0, err
+    assert f"starting from {tmp_path / 'run' / 'x2' / 'model.keras'}: 9 layers" in err
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    for scale in (2, 3):
+        figures = record["metrics"][f"x{scale}"]
+        assert figures["psnr"] == pytest.approx(figures["bicubic_psnr"], abs=0.5)  # where it starts
+    Image.fromarray(drawn(23, 31)).save(tmp_path / "a.png")
+    arguments = (tmp_path / "a.png", "--model", tmp_path / "run", "--scale", 3, "--out", tmp_path / "out")
+    whole_one = opened(upscaled(capsys, *arguments)[1][0]["out"])
+    tiled = opened(upscaled(capsys, *arguments, "--tile", 30)[1][0]["out"])
+    assert whole_one.shape == (69, 93, 3)
+    np.testing.assert_array_equal(whole_one, tiled)
 
 
 @pytest.mark.slow

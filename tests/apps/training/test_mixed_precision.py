@@ -155,7 +155,7 @@ def networks_of_every_application():
         last = ["frame_scores", "output"] if name == "speech" else ["output"]
         for several in (False, True):
             yield f"{name}{' of several' * several}", partial(build, *size, 4, several=several), last
-    last_of = {"vdsr": ["sum"], "carn": ["restored"], "carn-m": ["restored"]}
+    last_of = {"espcn": ["x2_bicubic", "sum"], "vdsr": ["sum"], "carn": ["restored"], "carn-m": ["restored"]}
     for name, row in SUPER_RESOLUTION.items():
         yield name, partial(row.build, 2), last_of.get(name, ["conv3"])
     for styles in (1, 2):

@@ -13,6 +13,7 @@ import pytest
 
 from convmedia.apps.web import runtime
 
+OPTIONS = {"super-resolution": ("--network", "srcnn", "--scale", 2)}
 ROOT = Path(__file__).parents[3]
 FAULTS, NO_GPU = ("error", "warning"), "No available adapters."  # which Chromium says of a machine without WebGPU
 FAKE_DEVICES = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
@@ -79,6 +80,22 @@ def served() -> Iterator[Callable[[Path], str]]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture(scope="session")
+def page_of(tmp_path_factory, run_command) -> Callable[[str], Path]:
+    """The folder of an application's page with the shipped weights, written by the command once."""
+    made: dict[str, Path] = {}
+
+    def folder(app: str) -> Path:
+        if app not in made:
+            out = tmp_path_factory.mktemp(app)
+            done = run_command(app, "export", "--format", "web", "--out", out, *OPTIONS.get(app, ()))
+            assert done.returncode == 0, done.stderr
+            made[app] = out / "web"
+        return made[app]
+
+    return folder
 
 
 @dataclass

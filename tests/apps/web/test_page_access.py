@@ -4,18 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from convmedia.data import samples
 
 PATIENCE_MS = 120_000
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory, run_command) -> Path:
-    """The page of `mnist`."""
-    out = tmp_path_factory.mktemp("mnist")
-    assert run_command("mnist", "export", "--format", "web", "--out", out).returncode == 0
-    return out / "web"
 
 
 def tab_to(page, selector: str, most: int = 60) -> None:
@@ -27,8 +20,8 @@ def tab_to(page, selector: str, most: int = 60) -> None:
     pytest.fail(f"{selector} cannot be reached by the keyboard")
 
 
-def test_a_page_is_used_by_keyboard_alone(digits, served, open_page):
-    page = open_page(f"{served(digits)}/")
+def test_a_page_is_used_by_keyboard_alone(page_of, served, open_page):
+    page = open_page(f"{served(page_of('mnist'))}/")
     page.on("filechooser", lambda chooser: chooser.set_files(str(samples.FOLDER / "two.jpg")))
     page.wait_for_selector("html[data-proof]", timeout=PATIENCE_MS)
     page.keyboard.press("Tab")
@@ -54,18 +47,18 @@ def test_a_page_is_used_by_keyboard_alone(digits, served, open_page):
     assert len(json.loads(Path(download.value.path()).read_text(encoding="utf-8"))) == 2
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
-def test_nothing_stands_in_the_way_of_a_screen_reader(width, scheme, digits, served, open_page):
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = open_page(
-        f"{served(digits)}/", viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True
-    )
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (768, "light"), (1440, "dark")])
+@pytest.mark.parametrize(
+    ("app", "file"), [("mnist", "seven.jpg"), ("audio", "seven.wav"), ("super-resolution", "four.png")]
+)
+def test_nothing_stands_in_the_way_of_a_screen_reader(app, file, width, scheme, page_of, served, open_page):
+    address = f"{served(page_of(app))}/"
+    page = open_page(address, viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True)
     page.wait_for_selector("html[data-proof]", timeout=PATIENCE_MS)
-    page.set_input_files("#files", str(samples.FOLDER / "seven.jpg"))
+    page.set_input_files("#files", str(samples.FOLDER / file))
     page.wait_for_selector("#table tbody tr", timeout=PATIENCE_MS)
-    page.click("#draw")
+    if app == "mnist":
+        page.click("#draw")
     page.click("details summary")
     page.wait_for_timeout(400)  # bars grow to their lengths
     found = Axe().run(page)
@@ -73,8 +66,8 @@ def test_nothing_stands_in_the_way_of_a_screen_reader(width, scheme, digits, ser
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_an_answer_is_said_aloud(digits, served, open_page):
-    page = open_page(f"{served(digits)}/")
+def test_an_answer_is_said_aloud(page_of, served, open_page):
+    page = open_page(f"{served(page_of('mnist'))}/")
     page.wait_for_selector("html[data-proof]", timeout=PATIENCE_MS)
     assert page.get_by_role("status").first.inner_text().startswith("✓ Proved")
     page.set_input_files("#files", str(samples.FOLDER / "seven.jpg"))

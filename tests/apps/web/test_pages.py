@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,25 +19,8 @@ PICTURES = {
     "super-resolution": ("upscale", "--scale", 2, "--network", "srcnn"),
     "style-transfer": ("apply",),
 }
-OPTIONS = {"super-resolution": ("--network", "srcnn", "--scale", 2)}
 EVERY = [*CLASSIFIERS, *PICTURES, "audio"]
 PATIENCE_MS = 120_000
-
-
-@pytest.fixture(scope="module")
-def page_of(tmp_path_factory, run_command) -> Callable[[str], Path]:
-    """The folder of an application's page with the shipped weights, written by the command once for a file of tests."""
-    made: dict[str, Path] = {}
-
-    def folder(app: str) -> Path:
-        if app not in made:
-            out = tmp_path_factory.mktemp(app)
-            done = run_command(app, "export", "--format", "web", "--out", out, *OPTIONS.get(app, ()))
-            assert done.returncode == 0, done.stderr
-            made[app] = out / "web"
-        return made[app]
-
-    return folder
 
 
 def proved(page) -> str:
@@ -136,7 +118,7 @@ def altered(folder: Path, target: Path, also_digest: bool) -> Path:
     file.write_bytes(model.SerializeToString())
     if also_digest:
         facts = json.loads((target / "model" / "model.json").read_text(encoding="utf-8"))
-        facts["file"]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+        facts["runs"]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
         (target / "model" / "model.json").write_text(json.dumps(facts), encoding="utf-8")
     return target
 

@@ -13,15 +13,7 @@ from convmedia.data import samples
 PATIENCE_MS = 120_000
 
 
-@pytest.fixture(scope="module")
-def sounds(tmp_path_factory, run_command) -> Path:
-    """The page of `audio`."""
-    out = tmp_path_factory.mktemp("audio")
-    assert run_command("audio", "export", "--format", "web", "--out", out).returncode == 0
-    return out / "web"
-
-
-def test_sounds_are_answered_as_predict_answers_them(sounds, served, open_page, run_command, tmp_path):
+def test_sounds_are_answered_as_predict_answers_them(page_of, served, open_page, run_command, tmp_path):
     spoken, rate = soundfile.read(samples.FOLDER / "seven.wav", dtype="float32")
     soundfile.write(tmp_path / "long.flac", np.tile(spoken, 7), rate)
     soundfile.write(tmp_path / "stereo.wav", np.stack([spoken, 0.5 * spoken], 1), rate, subtype="PCM_24")
@@ -29,7 +21,7 @@ def test_sounds_are_answered_as_predict_answers_them(sounds, served, open_page, 
     shutil.copyfile(samples.FOLDER / "seven.wav", tmp_path / "seven.wav")
     (tmp_path / "cut.wav").write_bytes((samples.FOLDER / "seven.wav").read_bytes()[:30])
     files = [tmp_path / name for name in ("seven.wav", "long.flac", "stereo.wav", "silent.wav", "cut.wav")]
-    page = open_page(f"{served(sounds)}/")
+    page = open_page(f"{served(page_of('audio'))}/")
     page.wait_for_selector("html[data-proof=good]", timeout=PATIENCE_MS)
     page.set_input_files("#files", [str(file) for file in files])
     page.wait_for_selector("#table tbody tr:nth-child(5)", timeout=PATIENCE_MS)
@@ -46,12 +38,12 @@ def test_sounds_are_answered_as_predict_answers_them(sounds, served, open_page, 
     assert "silent" in rows[3]["error"]
 
 
-def test_another_rate_is_brought_to_the_models(sounds, served, open_page, run_command, tmp_path):
+def test_another_rate_is_brought_to_the_models(page_of, served, open_page, run_command, tmp_path):
     import soxr
 
     spoken, rate = soundfile.read(samples.FOLDER / "seven.wav", dtype="float32")
     soundfile.write(tmp_path / "fine.wav", soxr.resample(spoken, rate, 44_100), 44_100)
-    page = open_page(f"{served(sounds)}/")
+    page = open_page(f"{served(page_of('audio'))}/")
     page.wait_for_selector("html[data-proof=good]", timeout=PATIENCE_MS)
     page.set_input_files("#files", str(tmp_path / "fine.wav"))
     page.wait_for_selector("#table tbody tr", timeout=PATIENCE_MS)
@@ -64,8 +56,8 @@ def test_another_rate_is_brought_to_the_models(sounds, served, open_page, run_co
     assert {one["label"]: one["score"] for one in row["top"]} == pytest.approx(scores, abs=1e-3)  # soxr is not ours
 
 
-def test_a_recording_is_answered_drawn_and_listed(sounds, served, open_page):
-    page = open_page(f"{served(sounds)}/", permissions=["microphone"])
+def test_a_recording_is_answered_drawn_and_listed(page_of, served, open_page):
+    page = open_page(f"{served(page_of('audio'))}/", permissions=["microphone"])
     page.wait_for_selector("html[data-proof=good]", timeout=PATIENCE_MS)
     page.click("#record")
     page.wait_for_selector("#record[aria-pressed=true]:not(:disabled)", timeout=PATIENCE_MS)
@@ -78,8 +70,8 @@ def test_a_recording_is_answered_drawn_and_listed(sounds, served, open_page):
     assert page.locator("#record").get_attribute("aria-pressed") == "false"
 
 
-def test_what_the_microphone_hears_is_answered_live(sounds, served, open_page):
-    page = open_page(f"{served(sounds)}/", permissions=["microphone"])
+def test_what_the_microphone_hears_is_answered_live(page_of, served, open_page):
+    page = open_page(f"{served(page_of('audio'))}/", permissions=["microphone"])
     page.wait_for_selector("html[data-proof=good]", timeout=PATIENCE_MS)
     page.click("#live")
     page.wait_for_selector("#shown .bars li", timeout=PATIENCE_MS)

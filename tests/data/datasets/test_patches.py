@@ -61,6 +61,15 @@ def test_small_inputs_are_the_whole_numbers_that_files_hold(scale):
         pytest.fail("the target is no flip or turn of the window's middle")
 
 
+def test_small_inputs_are_not_rounded_where_that_is_asked_for():
+    recipe = patch_recipe.patches(3, 36, enlarged=False, rounded=False)
+    window = picture(recipe.window_px, recipe.window_px, 1)
+    inputs, targets = recipe(window[np.newaxis], SEED)
+    [way] = [one for one in eight_ways(window) if np.allclose(middle(one, 36) / 255, targets[0], atol=1e-6)]
+    expected = middle(imresize(way.astype(np.float64), 1 / 3, border="symmetric"), 12)
+    np.testing.assert_allclose(inputs[0] * 255, expected, atol=1e-4)
+
+
 def test_a_wider_window_is_shrunk_first():
     recipe = patch_recipe.patches(2, 24, enlarged=True)
     window = picture(recipe.window_px * 5 // 4, recipe.window_px * 5 // 4, 1)

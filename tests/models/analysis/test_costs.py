@@ -7,6 +7,7 @@ from keras import layers
 from convmedia.models.analysis.costs import multiply_adds, receptive_field
 from convmedia.models.analysis.receptive_field import mult_adds, reach_px
 from convmedia.models.networks import photos, super_resolution
+from convmedia.models.preprocessing.upsampling import Enlarge
 
 
 def test_strides_dilation_pooling_and_dense_layers_by_hand():
@@ -31,6 +32,14 @@ def test_branches_count_the_widest_and_excitation_is_left_out():
     network = keras.Model(inputs, layers.Conv2D(2, 3, padding="same")(layers.Multiply()([both, gate])))
     assert receptive_field(network) == (9, 9)
     assert multiply_adds(network, 10, 10, 4) == 100 * 49 * 16 + 16 + 100 * 9 * 8
+
+
+def test_bicubic_enlargement_looks_two_pixels_to_each_side_and_makes_steps_smaller():
+    inputs = keras.Input((None, None, 1))
+    enlarged = Enlarge(3)(inputs)
+    assert receptive_field(keras.Model(inputs, enlarged)) == (5, 5)
+    network = keras.Model(inputs, layers.Conv2D(1, 7)(enlarged))
+    assert receptive_field(network) == (7, 7)  # and six steps of a third of a pixel
 
 
 def test_a_matrix_of_an_unknown_layer_is_refused():

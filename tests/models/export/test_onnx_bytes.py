@@ -34,6 +34,7 @@ def test_the_first_input_of_an_operator_is_found():
     assert onnx_bytes.first_input(content, "Conv") == "twice"
     assert onnx_bytes.first_input(content, "Relu") == "maps"
     assert onnx_bytes.first_input(content, "Gemm") is None
+    assert onnx_bytes.number_of_nodes(content) == 3
 
 
 def test_an_output_more_is_given_and_the_others_stay():

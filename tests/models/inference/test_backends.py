@@ -232,7 +232,7 @@ from convmedia.models.answer import PICTURE
 from convmedia.models.inference.predictor import Predictor
 from convmedia.models.saving.assembly import assemble
 from convmedia.models.networks.stylization import painter
-from convmedia.models.networks.super_resolution import carn_m, srcnn, vdsr, whole
+from convmedia.models.networks.super_resolution import carn_m, espcn, srcnn, vdsr, whole
 from convmedia.models.inference.tiling import whole_picture
 
 programs, rng, found = [], np.random.default_rng(3), {}
@@ -268,6 +268,7 @@ ask("digits", *((number, height, width, 3) for height, width, number in sizes), 
 small = [(1, 1), (1, 60), (33, 20), (63, 64), (64, 64)]
 ask("vdsr", *((1, *size, 3) for size in small), call=enlarging)
 ask("srcnn", *((1, *size, 3) for size in small), call=predictor(whole(drawn(srcnn((5, 1, 3), (4, 4))), 3)))
+ask("espcn", *((1, *size, 3) for size in small), call=predictor(whole(drawn(espcn(2, 3, 4)), 2)))
 ask("carn-m", *((1, *size, 3) for size in small), call=predictor(whole(drawn(carn_m((2,), 8, 1)), 2)))
 ask("tiles", *((*size, 3) for size in [(64, 64), (90, 130), (201, 77), (33, 150)]), call=in_tiles)
 ask("painting", *((1, *size, 3) for size in small), call=predictor(drawn(painter(4, blocks=1))))
@@ -293,7 +294,7 @@ def at_many_sizes(tmp_path_factory):
 
 
 @pytest.mark.slow  # two processes, and JAX compiles for each network
-@pytest.mark.parametrize("name", ["digits", "srcnn", "vdsr", "carn-m", "tiles", "painting", "two styles"])
+@pytest.mark.parametrize("name", ["digits", "srcnn", "vdsr", "espcn", "carn-m", "tiles", "painting", "two styles"])
 def test_jax_compiles_few_programs_for_pictures_of_many_sizes(at_many_sizes, name):
     first, *others = at_many_sizes[0][f"programs of {name}"].tolist()
     assert first >= (name != "tiles"), first  # a tile has the shape of small pictures

@@ -77,7 +77,7 @@ def test_ours_are_in_the_package_or_nowhere():
     shipped = {name for name, place in found.items() if place == "package" and not name.startswith("transfer/")}
     assert shipped == {
         *("mnist/convnet", "cats-vs-dogs/resnet", "audio/compact", "style-transfer/painter"),
-        *("super-resolution/srcnn", "super-resolution/vdsr", "super-resolution/carn-m"),
+        *(f"super-resolution/{name}" for name in ("srcnn", "espcn", "vdsr", "carn-m")),
     }
 
 

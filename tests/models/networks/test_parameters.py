@@ -31,6 +31,7 @@ BUILT: dict[Callable, list[dict]] = {
     sounds.speech: [{"frames": 101, "bands": 40, "labels": 10}],
     sounds.tagger: [{"frames": frames, "bands": bands, "labels": 10} for frames, bands in ((81, 40), (216, 64))],
     super_resolution.srcnn: [{}],
+    super_resolution.espcn: [{"scale": scale} for scale in (2, 3, 4)],
     super_resolution.vdsr: [{}],
     super_resolution.carn: [{"scales": (2, 3, 4)}],
     super_resolution.carn_m: [{"scales": (2, 3, 4)}],

@@ -12,7 +12,7 @@ from convmedia.models.export.exporter import export
 from convmedia.models.inference.predictor import Predictor
 from convmedia.models.inference.tiling import whole_picture
 from convmedia.models.networks.catalogue import SUPER_RESOLUTION
-from convmedia.models.networks.super_resolution import SCALES, carn, carn_m, srcnn, vdsr, whole
+from convmedia.models.networks.super_resolution import SCALES, carn, carn_m, enlarges, espcn, srcnn, vdsr, whole
 from convmedia.models.saving.assembly import assemble
 from convmedia.models.saving.files import load, save
 
@@ -87,6 +87,44 @@ def test_networks_of_luma_start_as_the_identity(name):
     np.testing.assert_allclose(SUPER_RESOLUTION[name].build(2)(planes), planes, atol=1e-6)
 
 
+@pytest.mark.parametrize("scale", SCALES)
+def test_espcn_starts_as_bicubic_enlargement(scale):
+    planes = np.random.default_rng(0).uniform(0, 1, (2, 13, 21, 1)).astype(np.float32)
+    expected = [transforms_bicubic.imresize(plane.astype(np.float64), scale) for plane in planes]
+    np.testing.assert_allclose(espcn(scale)(planes), expected, atol=1e-6)
+
+
+def test_espcn_is_convolutions_whose_channels_become_pixels_on_a_bicubic_enlargement():
+    """Shi et al. 2016, equation 4, written out: pixel (3y + r, 3x + c) is channel 3r + c at (y, x)."""
+    network = lively(espcn(3, depth=4))
+    plane = np.random.default_rng(0).uniform(0, 1, (1, 6, 5, 1)).astype(np.float32)
+    maps = plane
+    for name in ("conv1", "conv2", "conv3"):
+        kernel, bias = network.get_layer(name).get_weights()
+        maps = tf.nn.leaky_relu(tf.nn.conv2d(maps, kernel, 1, "SAME") + bias, 0.2)
+    kernel, bias = network.get_layer("x3_up").get_weights()
+    channels = (tf.nn.conv2d(maps, kernel, 1, "SAME") + bias).numpy()
+    expected = transforms_bicubic.imresize(plane[0, ..., 0].astype(np.float64), 3)
+    for row in range(3):
+        for column in range(3):
+            expected[row::3, column::3] += channels[0, ..., 3 * row + column]
+    np.testing.assert_allclose(network(plane)[0, ..., 0], expected, atol=1e-5)
+
+
+def test_espcn_begins_by_passing_every_channel_on():
+    """What its last thin layer gives still tells all that the first one found: no channel has died on the way."""
+    network = espcn(2)
+    hidden = keras.Model(network.input, [network.get_layer(name).output for name in ("conv1", "conv9")])
+    planes = np.random.default_rng(0).uniform(0, 1, (1, 32, 32, 1)).astype(np.float32)
+    first, last = (np.reshape(maps, (-1, 16)) for maps in hidden(planes))
+    assert np.linalg.matrix_rank(np.corrcoef(last.T), tol=1e-3) == 16
+    assert 0.2 < np.std(last) / np.std(first) < 20
+
+
+def test_which_networks_enlarge_is_read_off_them():
+    assert [name for name, row in SUPER_RESOLUTION.items() if enlarges(row.build(3))] == ["espcn", "carn", "carn-m"]
+
+
 def test_convolutions_in_groups_are_those_of_keras():
     network = lively(carn_m((2,)))
     parts = [network.get_layer(f"block1_conv1_group{n}") for n in (1, 2, 3, 4)]
@@ -133,6 +171,19 @@ def test_the_luma_of_the_file_is_the_networks_and_its_colour_is_bicubic():
     assert np.abs(expected - theirs[..., 0]).max() > 1.0  # the network did something
 
 
+def test_of_small_luma_too_the_file_has_the_networks_luma_and_bicubic_colour():
+    network = lively(espcn(3, depth=4))
+    picture = pictures(12, 17)
+    answer = whole(network, 3)(picture).numpy()[0].astype(np.float64)
+    small = transforms_bicubic.rgb2ycbcr(picture[0].astype(np.float64))[np.newaxis, ..., :1]
+    expected = network(small.astype(np.float32) / 255).numpy()[0, ..., 0] * 255
+    bicubic = transforms_bicubic.rgb2ycbcr(transforms_bicubic.imresize(picture[0].astype(np.float64), 3))
+    ours = transforms_bicubic.rgb2ycbcr(answer)
+    np.testing.assert_allclose(ours[..., 0], expected, atol=2e-3)
+    np.testing.assert_allclose(ours[..., 1:], bicubic[..., 1:], atol=2e-3)
+    assert np.abs(expected - bicubic[..., 0]).max() > 1.0  # the network did something
+
+
 @pytest.mark.parametrize(("name", "scale"), EVERY)
 def test_a_place_depends_on_what_lies_within_reach_and_on_nothing_beyond(name, scale):
     """Moving a pixel at the reach's corner moves the answer, one pixel further away it does not move one bit."""
@@ -177,7 +228,11 @@ def test_saved_and_loaded_it_answers_the_same(name, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "scale"),
-    [("srcnn", 2), *(pytest.param(*one, marks=pytest.mark.slow) for one in (("vdsr", 3), ("carn", 4), ("carn-m", 3)))],
+    [
+        ("srcnn", 2),
+        ("espcn", 3),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in (("vdsr", 3), ("carn", 4), ("carn-m", 3))),
+    ],
 )
 def test_exported_files_take_any_size_and_agree(name, scale, tmp_path):
     examples = [np.uint8(pictures(*size)[0]) for size in ((24, 24), (17, 41), (33, 12))]
@@ -189,9 +244,10 @@ def test_exported_files_take_any_size_and_agree(name, scale, tmp_path):
         assert figures["max_abs_diff"] <= 1e-4
 
 
-def test_a_scale_that_no_tail_has_is_refused():
+@pytest.mark.parametrize("build", [lambda: carn((5,)), lambda: espcn(5)], ids=["carn", "espcn"])
+def test_a_scale_that_no_tail_has_is_refused(build):
     with pytest.raises(ValueError, match="Received: 5"):
-        carn((5,))
+        build()
 
 
 def test_reach_is_not_guessed():

@@ -202,6 +202,63 @@ def test_pictures_come_from_the_camera_while_a_button_is_held_by_keyboard(opened
     assert card.locator(".examples li").count() == before - 1
 
 
+def test_a_folder_of_folders_makes_a_class_of_each_and_a_picture_in_two_is_told(few, opened, tmp_path):
+    for name in ("noise", "paper"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        for file in few["noise" if name == "noise" else "digit"][:6]:
+            shutil.copy(file, tmp_path / "all" / name)
+    shutil.copy(few["noise"][0], tmp_path / "all" / "paper")
+    page = opened()
+    page.set_input_files("#all-folders", str(tmp_path / "all"))
+    page.wait_for_selector(".class:nth-child(2) .count:has-text('7 ex')", timeout=PATIENCE_MS)
+    names = [page.locator(".class input:not([type])").nth(place).input_value() for place in range(2)]
+    assert names == ["noise", "paper"]
+    assert "one picture is in two classes" in teach(page)
+
+
+def test_the_page_is_used_by_keyboard_alone(few, opened):
+    page = opened()
+    given = iter([few["cat"], few["noise"], few["cat"][:1]])
+    page.on("filechooser", lambda chooser: chooser.set_files([str(file) for file in next(given)]))
+    tab_to(page, "#name-1")
+    page.keyboard.type("cat")
+    tab_to(page, ".class:first-child button")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".class:first-child .count:has-text('8 ex')", timeout=PATIENCE_MS)
+    tab_to(page, "#name-2")
+    page.keyboard.type("noise")
+    tab_to(page, ".class:nth-child(2) button")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#told:has-text('noise: 8 examples')", state="attached", timeout=PATIENCE_MS)
+    tab_to(page, "#teach")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("html[data-taught]", timeout=PATIENCE_MS)
+    tab_to(page, "#choose")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#said:has-text('cat, ')", timeout=PATIENCE_MS)
+    tab_to(page, "#keep")
+    with page.expect_download(timeout=PATIENCE_MS) as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename == "taught.onnx"
+
+
+def tab_to(page, selector: str, most: int = 80) -> None:
+    """Press Tab until an element has the focus."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+            return
+    pytest.fail(f"{selector} cannot be reached by the keyboard")
+
+
+def test_the_command_writes_the_page(tmp_path, run_command, served, open_page):
+    done = run_command("transfer", "export", "--format", "web", "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["web"]["network"] == features.NETWORK
+    page = open_page(f"{served(tmp_path / 'out' / 'web')}/")
+    page.wait_for_selector("html[data-ready]", timeout=PATIENCE_MS)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 768, 1440])
 def test_nothing_stands_in_the_way_of_a_screen_reader(width, scheme, few, opened, tmp_path):

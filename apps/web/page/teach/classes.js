@@ -3,14 +3,19 @@ import { element } from "../elements.js";
 import { thumbnail } from "../picture/encoding.js";
 import { dropped, nameOf, sorted } from "../sources.js";
 import { capture } from "./capture.js";
+import { digest } from "./folds.js";
 
 const THUMBNAIL_PX = 72;
 const SHOWN = 24; // thumbnails of a class
 const FIRST = 2; // cards of a new page
 
+/** Examples of each class that its file is tried on. */
+export const PROVED = 4;
+
 let last = 0;
 
-/** One class: its name and its examples, {features, content, picture: () => Promise<object>, small: Element}. */
+/** One class: its name and its examples, {features, content, picture, small: Element}: a digest of the content, and what
+ * gives the raw picture once more, or null. */
 export class Card {
   /** @param {object} classes as `Classes`. @param {string} name */
   constructor(classes, name) {
@@ -166,8 +171,8 @@ export class Classes {
         const picture = await read();
         const features = await this.network.features(picture);
         const small = thumbnail(picture, THUMBNAIL_PX);
-        const { digest } = await import("./folds.js");
-        card.examples.push({ features, content: digest(picture.data), picture: read, small });
+        const kept = file || card.examples.length < PROVED ? read : null; // frames take memory, files none
+        card.examples.push({ features, content: digest(picture.data), picture: kept, small });
       } catch (error) {
         card.faults.push(`${file ? nameOf(one) : "a picture"}: ${error.message}`);
       }
@@ -178,9 +183,8 @@ export class Classes {
 
   /** A card for each folder within a chosen folder, with the files in it. */
   fill(files) {
-    const groups = Map.groupBy
-      ? Map.groupBy(files, folderOf)
-      : files.reduce((all, file) => all.set(folderOf(file), [...(all.get(folderOf(file)) ?? []), file]), new Map());
+    const groups = new Map();
+    for (const file of files) groups.set(folderOf(file), [...(groups.get(folderOf(file)) ?? []), file]);
     for (const [name, own] of groups) {
       const known = this.cards.find((card) => card.name === name);
       const empty = this.cards.find((card) => !card.examples.length && /^Class \d+$/.test(card.name) && !card.waits);

@@ -8,12 +8,10 @@ import { Results } from "../results.js";
 import { listen, nameOf, sorted } from "../sources.js";
 import { show } from "../views.js";
 import { each } from "../work.js";
-import { Classes } from "./classes.js";
+import { Classes, PROVED } from "./classes.js";
 import { FOLDS, fewest, folds } from "./folds.js";
 import { Network } from "./network.js";
 import { TOLERANCE, Taught, learn } from "./taught.js";
-
-const PROVED = 4; // examples of each class that the file is tried on
 
 const said = (words) => {
   at("told").textContent = words;
@@ -100,11 +98,13 @@ class Page {
     const labels = cards.map(({ name }) => name);
     const examples = Object.fromEntries(cards.map((card) => [card.name, card.examples.length]));
     this.taught = new Taught(this.network, labels, head, examples);
-    this.proved = cards.flatMap((card) => card.examples.slice(0, PROVED).map(({ picture }) => picture));
+    this.proved = cards.flatMap(({ examples: own }) =>
+      own.flatMap(({ picture }) => picture ?? []).slice(0, PROVED),
+    );
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     this.measured(labels, truth, head, least, seconds);
-    const both = new Set(contents.filter((one, place) => contents.some((other, at_) => other === one && truth[at_] !== truth[place])));
-    if (both.size) at("lesson").textContent += ` Note: ${both.size === 1 ? "one picture is" : `${both.size} pictures are`} in two classes.`;
+    const twice = inTwo(contents, truth);
+    if (twice) at("lesson").textContent += ` Note: ${twice === 1 ? "one picture is" : `${twice} pictures are`} in two classes.`;
     at("try").hidden = false;
     at("file").hidden = false;
     at("proof").hidden = true;
@@ -132,6 +132,10 @@ class Page {
     at("lesson").className = left.length && !few ? "verdict good" : "verdict waiting";
     at("lesson").textContent = `Taught in ${seconds} s. ${words}${few}`;
     at("figures-box").hidden = !left.length;
+    at("figures-note").textContent =
+      left.length === truth.length
+        ? "A fifth of each class is left out in turn, equal pictures together; what is learned from the rest names it."
+        : "A fifth of each class was left out, equal pictures together; what was learned from the rest named it.";
     at("figures").tBodies[0].replaceChildren(
       ...count.map((one, label) => {
         const others = one.taken.map((times, place) => ({ times, place })).filter(({ place }) => place !== label);
@@ -198,6 +202,17 @@ class Page {
     }
     at("keep").disabled = false;
   }
+}
+
+/** How many contents have more than one label. */
+function inTwo(contents, truth) {
+  const first = new Map();
+  const twice = new Set();
+  contents.forEach((content, place) => {
+    if (!first.has(content)) first.set(content, truth[place]);
+    else if (first.get(content) !== truth[place]) twice.add(content);
+  });
+  return twice.size;
 }
 
 start().catch((error) => {

@@ -41,7 +41,8 @@ def layers_given(path: str | None) -> str | None:
 
 
 def weights_given(path: str) -> str:
-    """The value of `--weights`, as `model_given`; "none" is none."""
+    """The value of `--weights`, as `layers_given`; "none" is none."""
+    require_layers(path)
     if path == NONE or _joined_special(path) or Path(path).exists() or _shipped(path):
         return path
     raise InputError(

@@ -33,6 +33,7 @@ from convmedia.apps.reporting.export_figures import print_parity
 from convmedia.apps.web import pages
 from convmedia.data.storage import extras
 from convmedia.data.storage.errors import InputError
+from convmedia.data.storage.model_files import require_layers
 from convmedia.data.storage.text import plural
 from convmedia.models.formats.formats import FORMATS, WEB, plain, smaller
 from convmedia.models.servers.servers import SERVERS
@@ -118,6 +119,7 @@ def add_export(
             folder = folder_of(at_hand, model, out, fixed)
             parity = pages.add(task, at_hand, at_hand.file, model, folder)
         else:
+            require_layers(model)
             needed = [SERVERS[one].format for one in servers] + ["onnx"] * (WEB in format)
             wanted = dict.fromkeys([*(one for one in format if one != WEB), *needed])
             names = [*with_smaller(list(wanted), quantize), *(one for one in format if one == WEB)]

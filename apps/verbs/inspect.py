@@ -92,7 +92,9 @@ def exported_text(facts: dict[str, Any]) -> str:
         lines |= {"says": "nothing of itself: no file of this program", "takes": taken(facts["inputs"])}
     else:
         lines |= {"application": said["app"], "takes": taken(facts["inputs"]), "gives": gives(said)}
-        lines |= {"made with": listed(said["details"]), "model sha256": str(said.get("model_sha256"))}
+        lines |= {"made with": listed(said["details"])}
+        if said.get("model_sha256"):
+            lines["model sha256"] = str(said["model_sha256"])
     told = [f"{name:12} {value}" for name, value in lines.items()]
     if facts["operators"] is None:
         return "\n".join([*told, "operators    are listed where the package onnx is installed"])

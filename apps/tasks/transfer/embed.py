@@ -12,6 +12,7 @@ from convmedia.apps.cli.row_formats import PARQUET
 from convmedia.apps.console.progress import progress
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import replacing, shown
+from convmedia.data.storage.model_files import require_layers
 from convmedia.models.inference import features
 
 
@@ -23,6 +24,7 @@ def network_of(backbone: str, model: str | None) -> features.Network:
     """
     if model is None:
         return features.Pretrained(backbone, partial(use_backend, None))
+    require_layers(model)
     use_backend(None)
     from convmedia.models import load
 

@@ -197,7 +197,7 @@ def test_an_exported_file_is_a_model_where_tensorflow_and_onnx_are_not_installed
     assert measured["metrics"]["test"]["examples"] == 360
 
 
-@pytest.mark.parametrize("verb", ["explain", "train"])
+@pytest.mark.parametrize("verb", ["explain", "export", "train"])
 def test_verbs_that_need_layers_say_so_of_an_exported_file(bare, samples, tmp_path, verb):
     model = tmp_path / "mine.onnx"
     model.write_bytes((places.WEIGHTS / "mnist.onnx").read_bytes())

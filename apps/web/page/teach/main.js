@@ -98,13 +98,12 @@ class Page {
     const labels = cards.map(({ name }) => name);
     const examples = Object.fromEntries(cards.map((card) => [card.name, card.examples.length]));
     this.taught = new Taught(this.network, labels, head, examples);
-    this.proved = cards.flatMap(({ examples: own }) =>
-      own.flatMap(({ picture }) => picture ?? []).slice(0, PROVED),
-    );
+    this.proved = cards.flatMap(({ examples: own }) => own.flatMap(({ picture }) => picture ?? []).slice(0, PROVED));
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     this.measured(labels, truth, head, least, seconds);
     const twice = inTwo(contents, truth);
-    if (twice) at("lesson").textContent += ` Note: ${twice === 1 ? "one picture is" : `${twice} pictures are`} in two classes.`;
+    if (twice)
+      at("lesson").textContent += ` Note: ${twice === 1 ? "one picture is" : `${twice} pictures are`} in two classes.`;
     at("try").hidden = false;
     at("file").hidden = false;
     at("proof").hidden = true;
@@ -128,7 +127,8 @@ class Page {
     const words = left.length
       ? `${percent(right / left.length)} of examples that were left out of learning are named right: ${right} of ${left.length}.`
       : "There are too few examples to measure: two different ones of each class are needed.";
-    const few = left.length && least < FOLDS ? ` With fewer than ${FOLDS} different examples of a class that is a guess.` : "";
+    const few =
+      left.length && least < FOLDS ? ` With fewer than ${FOLDS} different examples of a class that is a guess.` : "";
     at("lesson").className = left.length && !few ? "verdict good" : "verdict waiting";
     at("lesson").textContent = `Taught in ${seconds} s. ${words}${few}`;
     at("figures-box").hidden = !left.length;
@@ -193,7 +193,10 @@ class Page {
       const good = apart <= TOLERANCE;
       const difference = `greatest difference ${apart.toExponential(1)}, allowed ${TOLERANCE.toExponential(0)}`;
       if (good) {
-        state("good", `✓ Proved: loaded again, the file answers ${proved.length} pictures as this page does (${difference}).`);
+        state(
+          "good",
+          `✓ Proved: loaded again, the file answers ${proved.length} pictures as this page does (${difference}).`,
+        );
         save(new Blob([file], { type: "application/octet-stream" }), "taught.onnx");
       } else state("bad", `✗ The file is not given out: it answers otherwise than this page (${difference}).`);
       document.documentElement.dataset.proof = good ? "good" : "bad";

@@ -27,7 +27,7 @@ PAGES: dict[str, tuple[str, ...]] = {
 }
 """By application, further options of its export."""
 
-TEACHING = {"title": "Teach a classifier of pictures", "about": "Learns classes from some pictures of each, in the page."}
+TEACHING = {"title": "Teach a classifier of pictures", "about": "Learns classes from pictures of each, in the page."}
 
 
 def page(app: str, options: tuple[str, ...], folder: Path) -> dict[str, str]:

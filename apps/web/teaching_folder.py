@@ -53,7 +53,7 @@ def write(folder: Path, progress: Callable[[int, int | None], None] | None = Non
 
 
 def add(folder: Path, name: str, network: Path) -> dict[str, Any]:
-    """Put the page into a folder that has `page/`, with `page/teach/`, and `runtime/`.
+    """Put the page into a folder that has `page/` and `runtime/`.
 
     Args:
         name: of the page.
@@ -62,6 +62,9 @@ def add(folder: Path, name: str, network: Path) -> dict[str, Any]:
     Returns:
         What `features/features.json` says.
     """
+    shutil.copytree(
+        PAGE / "teach", folder / "page" / "teach", ignore=shutil.ignore_patterns("*.html"), dirs_exist_ok=True
+    )
     content = network.read_bytes()
     facts = {
         "network": features.NETWORK,

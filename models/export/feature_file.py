@@ -3,6 +3,7 @@
 Where a classifier is taught elsewhere, as in a browser, its scores are one matrix product of these away.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ def write(model: keras.Model, path: Path, inputs: Sequence[np.ndarray] = ()) -> 
     Raises:
         InputError: it differs by more than 1e-4 of that.
     """
-    with silenced():
+    with silenced(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converter's own, about its own insides
         writers.write_onnx(model, path)
     _name_output(path)
     session = onnx(path)

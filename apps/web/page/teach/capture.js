@@ -13,7 +13,7 @@ const EVERY_MS = 200;
 export function capture(box, toggle, name, given, failed) {
   const video = element("video", { playsinline: true, "aria-label": `Camera for ${name()}` });
   video.muted = true;
-  const hold = element("button", { type: "button", class: "first", text: "Hold to take pictures" });
+  const hold = element("button", { type: "button", class: "first", text: "Hold to take pictures", disabled: true });
   let stream = null;
   let timer = null;
   const end = () => {
@@ -30,6 +30,7 @@ export function capture(box, toggle, name, given, failed) {
     stream?.getTracks().forEach((track) => track.stop());
     stream = null;
     box.hidden = true;
+    hold.disabled = true;
     toggle.setAttribute("aria-pressed", "false");
     if (current === off) current = null;
   };
@@ -58,6 +59,7 @@ export function capture(box, toggle, name, given, failed) {
       toggle.setAttribute("aria-pressed", "true");
       video.srcObject = stream;
       await video.play();
+      hold.disabled = false;
       hold.focus();
     } catch (error) {
       off();

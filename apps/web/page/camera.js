@@ -51,7 +51,8 @@ export function camera(answer, failed) {
  * @throws {Error} there is none, or it may not be used, in one line.
  */
 export async function opened() {
-  if (!navigator.mediaDevices) throw new Error("the browser gives the camera only to pages on https:// or on localhost");
+  if (!navigator.mediaDevices)
+    throw new Error("the browser gives the camera only to pages on https:// or on localhost");
   const constraints = { video: { facingMode: "environment", width: { ideal: LONGEST_PX } } };
   try {
     return await navigator.mediaDevices.getUserMedia(constraints);

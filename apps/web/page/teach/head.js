@@ -249,7 +249,8 @@ export function learned(features, truth, labels, folds, told = () => {}) {
     if (fits.loss < best.loss) best = { ...fits, penalty: each * n, held: shares(held, labels, fits.temperature) };
   }
   const final = fitted(short, size, truth, labels, best.penalty, every);
-  const direct = size === d && n >= d ? final : whole(values, short, size, truth, labels, best.penalty, every, final, d);
+  const direct =
+    size === d && n >= d ? final : whole(values, short, size, truth, labels, best.penalty, every, final, d);
   told(1);
   return { ...folded(direct, mean, scale, labels, best.temperature), left, ...best };
 }

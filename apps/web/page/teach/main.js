@@ -103,8 +103,12 @@ class Page {
     this.proved = cards.flatMap((card) => card.examples.slice(0, PROVED).map(({ picture }) => picture));
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     this.measured(labels, truth, head, least, seconds);
-    const both = new Set(contents.filter((one, place) => contents.some((other, at_) => other === one && truth[at_] !== truth[place])));
-    if (both.size) at("lesson").textContent += ` Note: ${both.size === 1 ? "one picture is" : `${both.size} pictures are`} in two classes.`;
+    const both = new Set(
+      contents.filter((one, place) => contents.some((other, at_) => other === one && truth[at_] !== truth[place])),
+    );
+    if (both.size)
+      at("lesson").textContent +=
+        ` Note: ${both.size === 1 ? "one picture is" : `${both.size} pictures are`} in two classes.`;
     at("try").hidden = false;
     at("file").hidden = false;
     at("proof").hidden = true;
@@ -128,7 +132,8 @@ class Page {
     const words = left.length
       ? `${percent(right / left.length)} of examples that were left out of learning are named right: ${right} of ${left.length}.`
       : "There are too few examples to measure: two different ones of each class are needed.";
-    const few = left.length && least < FOLDS ? ` With fewer than ${FOLDS} different examples of a class that is a guess.` : "";
+    const few =
+      left.length && least < FOLDS ? ` With fewer than ${FOLDS} different examples of a class that is a guess.` : "";
     at("lesson").className = left.length && !few ? "verdict good" : "verdict waiting";
     at("lesson").textContent = `Taught in ${seconds} s. ${words}${few}`;
     at("figures-box").hidden = !left.length;
@@ -189,7 +194,10 @@ class Page {
       const good = apart <= TOLERANCE;
       const difference = `greatest difference ${apart.toExponential(1)}, allowed ${TOLERANCE.toExponential(0)}`;
       if (good) {
-        state("good", `✓ Proved: loaded again, the file answers ${proved.length} pictures as this page does (${difference}).`);
+        state(
+          "good",
+          `✓ Proved: loaded again, the file answers ${proved.length} pictures as this page does (${difference}).`,
+        );
         save(new Blob([file], { type: "application/octet-stream" }), "taught.onnx");
       } else state("bad", `✗ The file is not given out: it answers otherwise than this page (${difference}).`);
       document.documentElement.dataset.proof = good ? "good" : "bad";

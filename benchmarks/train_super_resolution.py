@@ -96,9 +96,9 @@ def train(options: argparse.Namespace) -> None:
     if options.weights:
         network.load_weights(options.weights, skip_mismatch=True)
     bank = Patches(data.train, [recipe(training, row.kind, scale) for scale in scales])
-    steps = max(len(bank) // options.batch_size, 1) * options.epochs
+    steps = max(len(bank) // options.batch_size, 1)
     trained = twin(network, precision_here(options.precision))
-    trained.compile(**training.compiling(steps))
+    trained.compile(**training.compiling(options.epochs, steps))
     trained.optimizer.build(trained.trainable_variables)
     history = restored(trained, options.out)
     held = validation(data, row.kind, scales)

@@ -27,6 +27,8 @@ PAGES: dict[str, tuple[str, ...]] = {
 }
 """By application, further options of its export."""
 
+TEACHING = {"title": "Teach a classifier of pictures", "about": "Learns classes from pictures of each, in the page."}
+
 
 def page(app: str, options: tuple[str, ...], folder: Path) -> dict[str, str]:
     """Write a page to a folder; gives what the overview says of it."""
@@ -35,6 +37,8 @@ def page(app: str, options: tuple[str, ...], folder: Path) -> dict[str, str]:
         subprocess.run(command, check=True)
         shutil.rmtree(folder, ignore_errors=True)
         (Path(out) / "web").rename(folder)
+    if not (folder / page_folder.MARK).is_file():
+        return {"folder": folder.name, **TEACHING}
     facts = json.loads((folder / page_folder.MARK).read_text(encoding="utf-8"))
     return {"folder": folder.name, "title": facts["title"], "about": facts["about"]}
 

@@ -7,6 +7,7 @@ model/                  model.onnx, and model.json: what the page is told of it
 examples/               files that the page answers when it is opened, and what they were answered when it was made
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ import numpy as np
 
 from convmedia.apps.web import card, examples, runtime
 from convmedia.data.storage.errors import InputError
-from convmedia.data.storage.files import digest, shown
+from convmedia.data.storage.files import shown
 from convmedia.models.formats import onnx_bytes
 from convmedia.models.inference.file_predictor import MOST_PIXELS, FilePredictor
 from convmedia.models.inference.sessions import onnx
@@ -27,7 +28,7 @@ PAGE = Path(__file__).with_name("page")
 MARK = "model/model.json"  # what only a folder of ours has
 LEVEL = 1.0  # of 255, that a page's pictures may differ by from those stored
 IN_8_BITS = 0.05  # that scores of a file in 8 bits may, whose kernels processors round differently; else as exports
-MANY_NODES = 500
+MANY_NODES = 500  # of which a browser takes longer to optimise the graph than it gains
 TILE_PX = 768  # of the enlarged picture
 
 
@@ -97,7 +98,6 @@ def _facts(page: Page, folder: Path) -> dict[str, Any]:
         seen = onnx_bytes.first_input(content, "Conv")
     given = onnx_bytes.with_output(content, seen) if seen else content
     (folder / "model" / "model.onnx").write_bytes(given)
-    file, many = _entry(folder / "model" / "model.onnx", folder), onnx_bytes.number_of_nodes(given) > MANY_NODES
     session = onnx(page.file)
     rate = predictor.input.get("sample_rate")
     longest = examples.LONGEST_MADE_PX if kind.name == "picture" else examples.LONGEST_PX
@@ -113,8 +113,8 @@ def _facts(page: Page, folder: Path) -> dict[str, Any]:
         "input": predictor.input,
         "details": predictor.details,
         "model_sha256": predictor.digest,
-        "file": file,
-        "runs": _ready(folder / file["name"], folder) if many else file,
+        "file": {"name": "model/model.onnx", "bytes": len(given), "sha256": hashlib.sha256(given).hexdigest()},
+        "optimise": onnx_bytes.number_of_nodes(given) <= MANY_NODES,
         "eight_bits": page.eight_bits,
         "seen": seen,
         "beside": predictor.beside,
@@ -131,23 +131,6 @@ def _facts(page: Page, folder: Path) -> dict[str, Any]:
     if scale := (predictor.details.get("scale") if kind.name == "picture" else None):
         facts |= {"scale": scale, "reach": predictor.reach_px, "tile": max(TILE_PX // scale, 1)}
     return facts
-
-
-def _entry(file: Path, folder: Path) -> dict[str, Any]:
-    return {"name": file.relative_to(folder).as_posix(), "bytes": file.stat().st_size, "sha256": digest(file)}
-
-
-def _ready(file: Path, folder: Path) -> dict[str, Any]:
-    """Write the graph of a file beside it as ONNX Runtime has it in memory: with many nodes it is loaded in a third of
-    the time."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = str(file.with_suffix(".ort"))
-    options.add_session_config_entry("session.save_model_format", "ORT")
-    onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    return _entry(file.with_suffix(".ort"), folder)
 
 
 def _html(page: Page, facts: dict[str, Any]) -> str:

@@ -12,10 +12,12 @@ export class Asker {
    * @param {string|Uint8Array} model address of an ONNX file, or its bytes.
    * @param {string|null} digest its SHA-256, hexadecimal.
    * @param {"wasm"|"webgpu"} engine what computes: the CPU, or the graphics processor.
+   * @param {boolean} optimise whether the graph is optimised when it is loaded.
    */
-  constructor(model, digest = null, engine = "wasm") {
+  constructor(model, digest = null, engine = "wasm", optimise = true) {
     this.model = model;
     this.engine = engine;
+    this.optimise = optimise;
     this.digest = digest;
     this.worker = null;
     this.waiting = new Map();
@@ -40,7 +42,9 @@ export class Asker {
         this.#fail(new Error(event.message || "the browser could not start the page's program"));
       };
       const address = this.model instanceof Uint8Array ? this.model : new URL(this.model, document.baseURI).href;
-      this.loading = this.#send({ load: { address, digest: this.digest, engine: this.engine } });
+      this.loading = this.#send({
+        load: { address, digest: this.digest, engine: this.engine, optimise: this.optimise },
+      });
     }
     return this.loading;
   }

@@ -14,7 +14,7 @@ export class Model {
   constructor(facts) {
     this.facts = facts;
     this.kind = KINDS[facts.kind];
-    this.asker = new Asker(facts.runs.name, facts.runs.sha256);
+    this.asker = new Asker(facts.file.name, facts.file.sha256, "wasm", facts.optimise);
     this.weights = null; // of styles, where the visitor chose them
   }
 

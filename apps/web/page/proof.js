@@ -1,5 +1,7 @@
 // The proof: stored examples, answered on this device, beside what they were answered when the page was made.
+import { Cancelled } from "./asker.js";
 import { at, element } from "./elements.js";
+import { idle } from "./work.js";
 import { decode } from "./picture/decoding.js";
 
 /** A difference for people. */
@@ -19,7 +21,10 @@ async function blobOf(address) {
  */
 export async function* compared(model, raw) {
   const { facts, kind } = model;
-  for (const { file, answer } of facts.examples) {
+  const waiting = [...facts.examples];
+  while (waiting.length) {
+    await idle(); // what the visitor gives comes first
+    const { file, answer } = waiting.shift();
     try {
       const { data, dims } = await raw(await blobOf(file));
       const found = await model.answer(data, dims);
@@ -27,6 +32,10 @@ export async function* compared(model, raw) {
       const apart = kind.difference(found.values, wanted);
       yield { file, said: kind.said(kind.row(found.values, facts, found.dims)), apart, ms: found.ms };
     } catch (error) {
+      if (error instanceof Cancelled) {
+        waiting.unshift({ file, answer }); // the visitor stopped what came between
+        continue;
+      }
       yield { file, said: error.message, apart: Infinity, ms: 0 };
     }
   }

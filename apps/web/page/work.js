@@ -2,11 +2,16 @@
 import { Cancelled } from "./asker.js";
 import { at, clock } from "./elements.js";
 
+const PAUSE_MS = 30; // in which a file that was just given begins to be read
+
 let busy = Promise.resolve();
 let stopped = false;
 
-/** Whether the visitor asked to stop what is under way. */
-export const asked = () => stopped;
+/** Settled when nothing that the visitor gave is under way, and the browser has had time for new events. */
+export async function idle() {
+  await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  await busy;
+}
 
 /**
  * Do things one after the other, behind those that are under way.
@@ -39,7 +44,7 @@ export function each(things, one, cancel) {
       try {
         await one(thing, (share) => told(place + share));
       } catch (error) {
-        if (!(error instanceof Cancelled)) throw error;
+        if (!(error instanceof Cancelled)) console.error(error); // the next one is done all the same
       }
     }
     clearTimeout(visible);

@@ -41,14 +41,16 @@ async function sha256(bytes) {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-async function load(id, { address, digest, engine }) {
-  await runtime(engine);
-  const bytes =
-    address instanceof Uint8Array
-      ? address
-      : await fetched(address, (here, total) => self.postMessage({ id, progress: [here, total] }));
+async function load(id, { address, digest, engine, optimise }) {
+  const told = (here, total) => self.postMessage({ id, progress: [here, total] });
+  const given = address instanceof Uint8Array ? address : fetched(address, told);
+  const [bytes] = await Promise.all([given, runtime(engine)]);
   const found = digest && (await sha256(bytes));
-  session = await ort.InferenceSession.create(bytes, { executionProviders: [engine], logSeverityLevel: 3 });
+  session = await ort.InferenceSession.create(bytes, {
+    executionProviders: [engine],
+    graphOptimizationLevel: optimise ? "all" : "disabled",
+    logSeverityLevel: 3,
+  });
   return {
     changed: Boolean(found && found !== digest),
     threads: ort.env.wasm.numThreads,

@@ -118,7 +118,7 @@ def altered(folder: Path, target: Path, also_digest: bool) -> Path:
     file.write_bytes(model.SerializeToString())
     if also_digest:
         facts = json.loads((target / "model" / "model.json").read_text(encoding="utf-8"))
-        facts["runs"]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+        facts["file"]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
         (target / "model" / "model.json").write_text(json.dumps(facts), encoding="utf-8")
     return target
 

@@ -81,7 +81,8 @@ def test_a_row_for_each_window(listener, tmp_path):
     row = next(listener.rows([file], every_seconds=1.0))
     assert [(window["start"], window["end"]) for window in row["windows"]] == [(0, 1), (1, 2), (2, 2.5)]
     scores = [listener.predictor(sound(20_000)[None, start : start + 8000])[0] for start in (0, 8000, 16_000)]
-    assert [window["score"] for window in row["windows"]] == pytest.approx([one.max() for one in scores], abs=1e-6)
+    # The last window is filled up in one of the two: float32 adds up in another order, by how much depends on the CPU.
+    assert [window["score"] for window in row["windows"]] == pytest.approx([one.max() for one in scores], abs=5e-6)
     assert next(listener.rows([file]))["score"] == row["score"]
 
 

@@ -166,6 +166,7 @@ def test_a_run_abstains_and_its_exported_files_do(stripes, abstaining, tmp_path)
         assert file.finite(np.stack(pictures)) == pytest.approx(answers, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_file_is_the_uncalibrated_one_at_the_temperature_that_the_run_names(stripes, tmp_path):
     plain = load(trained(stripes, tmp_path / "plain", "--no-calibrate"))
     run = trained(stripes, tmp_path / "calibrated")

@@ -200,6 +200,7 @@ def test_flips_are_in_the_file_where_validation_is_better(better, folder, tmp_pa
         np.testing.assert_allclose(predictor(picture)[0, 1], 1 / (1 + np.exp(-logit[0])), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_whose_file_is_settled_keeps_what_flips_decided(folder, tmp_path, capsys, monkeypatch):
     figures = iter([{"val_accuracy": 0.5}, {"val_accuracy": 0.75}])
     monkeypatch.setattr(flips, "validated", lambda *_: next(figures))

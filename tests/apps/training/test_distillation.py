@@ -86,7 +86,11 @@ def folder(tmp_path_factory):
     ("app", "options"),
     [
         ("cats-vs-dogs", {"network": "small", "augment": "none", "ema": 0.0}),
-        ("transfer", {"backbone": "squeezenet", "weights": "none", "side": 48, "augment": "none", "blocks": 1}),
+        pytest.param(
+            "transfer",
+            {"backbone": "squeezenet", "weights": "none", "side": 48, "augment": "none", "blocks": 1},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_trainings_learn_from_a_teacher(app, options, folder, tmp_path):

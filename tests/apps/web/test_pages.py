@@ -87,6 +87,7 @@ def test_pictures_are_made_as_the_command_makes_them(app, page_of, served, open_
     assert np.abs(found - decoding.decode(made)).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_large_picture_is_enlarged_in_tiles_without_seams(page_of, served, open_page, run_command, tmp_path):
     photo = tmp_path / "photo.png"
     whole = decoding.decode(samples.FOLDER / "cat.jpg")

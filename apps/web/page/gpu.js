@@ -1,6 +1,7 @@
 // The graphics processor, where the browser lets pages compute with it, it agrees, and it is quicker.
 import { Asker } from "./asker.js";
 import { compared } from "./proof.js";
+import { idle } from "./work.js";
 
 /**
  * Whether a device answers as it should, and quicker than another.
@@ -31,6 +32,7 @@ export async function tryGraphicsProcessor(model, raw) {
       found.push(row);
     }
     if (found.length === facts.examples.length && better(found, facts.tolerance, before)) {
+      await idle(); // what the CPU has begun it ends
       model.asker = other;
       asker.cancel();
       return true;

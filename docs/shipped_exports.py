@@ -4,9 +4,9 @@ ONNX, which answers in browsers.
 python docs/shipped_exports.py             # writes models/weights/*.tflite, *.onnx and parity.json
 python docs/shipped_exports.py mnist       # those of one file of weights
 
-Each is exported and proved as `convmedia APPLICATION export` does. Then its pictures go in as float32
-in place of uint8, so that it takes those of 16 bits, too, and it is compared with Keras on such. To be run again after
-a change of the weights or of a layer in them.
+Each is exported and proved as `convmedia APPLICATION export` does. Then its pictures go in as float32, not uint8, so that
+it takes those of 16 bits, too, and it is compared with Keras on such. The ONNX file takes its numbers from the files
+beside it. To be run again after a change of the weights or of a layer in them.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ import numpy as np
 from convmedia.apps.api.tasks import task_of
 from convmedia.models import shipped
 from convmedia.models.export.exporter import export
-from convmedia.models.formats import flatbuffer
+from convmedia.models.formats import flatbuffer, onnx_external
 from convmedia.models.inference.exported import ExportedPredictor
 from convmedia.models.inference.predictor import Predictor
 from convmedia.models.inference.sessions import FILES
@@ -100,6 +100,9 @@ def made(predictor: Predictor, weights: Path, runtime: str) -> dict:
             raise SystemExit(f"{weights.name}: {entry['refused']}")
         content = TAKING_FLOAT32[runtime]((Path(folder) / FILES[runtime]).read_bytes())
     file = weights.with_suffix(Path(FILES[runtime]).suffix)
+    if runtime == "onnx":
+        others = (weights.with_suffix(Path(FILES["litert"]).suffix), weights)
+        content = onnx_external.shared(content, [other for other in others if other.exists()])
     file.write_bytes(content)
     apart = difference(predictor, ExportedPredictor(Archive(weights), runtime, file))
     if apart > (task.tolerance or predictor.kind.tolerance):

@@ -35,7 +35,8 @@ WITHOUT_KERAS = {
     *("saving", "saving.alone", "saving.archive", "saving.engines", "saving.network_facts", "saving.places"),
     "saving.safe_archive",
     *("export", "export.examples", "export.probes", "export.quality_loss"),
-    *("formats", "formats.flatbuffer", "formats.formats", "formats.metadata", "formats.onnx_bytes", "formats.runtimes"),
+    *("formats", "formats.flatbuffer", "formats.formats", "formats.metadata", "formats.onnx_bytes"),
+    *("formats.onnx_external", "formats.runtimes"),
     *("servers", "servers.protocol_text", "servers.servers"),
 }
 """Modules of this package that load no Keras."""

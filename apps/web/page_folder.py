@@ -20,7 +20,7 @@ import numpy as np
 from convmedia.apps.web import card, examples, runtime
 from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.files import shown
-from convmedia.models.formats import onnx_bytes
+from convmedia.models.formats import onnx_bytes, onnx_external
 from convmedia.models.inference.file_predictor import MOST_PIXELS, FilePredictor
 from convmedia.models.inference.sessions import onnx
 
@@ -92,7 +92,7 @@ def write(page: Page, folder: Path, progress: Callable[[int, int | None], None] 
 def _facts(page: Page, folder: Path) -> dict[str, Any]:
     """What `model/model.json` says; the model and the examples are written."""
     predictor, kind = page.predictor, page.predictor.kind
-    content = page.file.read_bytes()
+    content = onnx_external.whole(page.file)
     seen = None
     if kind.name == "probabilities" and predictor.input["kind"] == "image":
         seen = onnx_bytes.first_input(content, "Conv")

@@ -20,14 +20,24 @@ def fields(content: bytes) -> Iterator[tuple[int, bytes]]:
     Raises:
         ValueError: no such message.
     """
+    return ((number, value) for number, value, _ in parts(content) if value is not None)
+
+
+def parts(content: bytes) -> Iterator[tuple[int, bytes | None, bytes]]:
+    """Number and content of each field of a message in order, and the field as it is written; numbers have no content.
+
+    Raises:
+        ValueError: no such message.
+    """
     place = 0
     while place < len(content):
+        begin, value = place, None
         key, place = _number(content, place)
         if key & 7 == _BYTES:
             size, place = _number(content, place)
             if place + size > len(content):
                 raise ValueError("a field ends beyond the message")
-            yield key >> 3, content[place : place + size]
+            value = content[place : place + size]
             place += size
         elif key & 7 == 0:
             _, place = _number(content, place)
@@ -35,6 +45,7 @@ def fields(content: bytes) -> Iterator[tuple[int, bytes]]:
             place += _FIXED[key & 7]
         else:
             raise ValueError(f"a field of wire type {key & 7}")
+        yield key >> 3, value, content[begin:place]
 
 
 def number_of_nodes(content: bytes) -> int:
@@ -55,18 +66,19 @@ def first_input(content: bytes, operator: str) -> str | None:
     for number, graph in fields(content):
         for inner, node in fields(graph) if number == GRAPH else ():
             if inner == NODE:
-                parts = list(fields(node))
-                if (OPERATOR, operator.encode()) in parts:
-                    return next(value.decode() for field, value in parts if field == INPUT)
+                given = list(fields(node))
+                if (OPERATOR, operator.encode()) in given:
+                    return next(value.decode() for number, value in given if number == INPUT)
     return None
 
 
 def with_output(content: bytes, name: str) -> bytes:
     """A file that gives one tensor of its graph more, beside its own outputs."""
-    return content + _field(GRAPH, _field(OUTPUT, _field(NAME, name.encode())))
+    return content + field(GRAPH, field(OUTPUT, field(NAME, name.encode())))
 
 
-def _field(number: int, content: bytes) -> bytes:
+def field(number: int, content: bytes) -> bytes:
+    """A field of a message, as it is written."""
     return _varint(number << 3 | _BYTES) + _varint(len(content)) + content
 
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -454,6 +455,12 @@ def test_no_file_is_large():
     assert {"pyproject.toml", "models/preprocessing/resize.py"} <= set(sizes)
     most = {".npz": 20e6}  # of networks that were trained on ImageNet
     assert {name: size for name, size in sizes.items() if size > most.get(Path(name).suffix, 9e6)} == {}
+
+
+def test_the_wheel_stays_below_60_megabytes():
+    """Nearly all of it are weights and bundled samples, deflated as a wheel deflates them."""
+    inside = [path for path in files() if path.parent in (ROOT / "models/weights", ROOT / "data/samples")]
+    assert 50e6 < sum(len(zlib.compress(path.read_bytes(), 6)) for path in inside) < 59.4e6
 
 
 def test_nothing_is_named_that_a_user_cannot_look_up():

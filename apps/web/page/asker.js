@@ -33,8 +33,8 @@ export class Asker {
    * @throws {Error} the file is missing or is no model.
    */
   ready(told = () => {}) {
+    this.told = told;
     if (!this.loading) {
-      this.told = told;
       this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
       this.worker.onmessage = ({ data }) => this.#settle(data);
       this.worker.onerror = (event) => {

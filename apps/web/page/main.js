@@ -1,4 +1,5 @@
 // The page: what it knows of its model, the proof, and what the visitor gives it.
+import { asker, facts } from "./early.js";
 import { at, element } from "./elements.js";
 import { tryGraphicsProcessor } from "./gpu.js";
 import { Model } from "./model.js";
@@ -9,9 +10,7 @@ import { each } from "./work.js";
 
 async function start() {
   if (typeof WebAssembly !== "object") throw new Error("this browser has no WebAssembly, which the page computes with");
-  const response = await fetch("model/model.json");
-  if (!response.ok) throw new Error(`model/model.json is missing (${response.status})`);
-  const model = new Model(await response.json());
+  const model = new Model(await facts, await asker);
   const loading = model.ready((here, all) => {
     verdict("waiting", `Loading the model: ${(here / 1e6).toFixed(1)}${all ? ` of ${(all / 1e6).toFixed(1)}` : ""} MB`);
   });

@@ -1,5 +1,4 @@
 // The page's model: raw pictures and sounds in, answers out, prepared as `predict` prepares them.
-import { Asker } from "./asker.js";
 import { KINDS } from "./kinds.js";
 import { decode } from "./picture/decoding.js";
 import { inside, isBlank } from "./picture/pages.js";
@@ -10,11 +9,11 @@ export function floats(picture) {
 }
 
 export class Model {
-  /** @param {object} facts what `model/model.json` says. */
-  constructor(facts) {
+  /** @param {object} facts what `model/model.json` says. @param {Asker} asker the model in its worker. */
+  constructor(facts, asker) {
     this.facts = facts;
     this.kind = KINDS[facts.kind];
-    this.asker = new Asker(facts.file.name, facts.file.sha256, "wasm", facts.optimise);
+    this.asker = asker;
     this.weights = null; // of styles, where the visitor chose them
   }
 

@@ -54,16 +54,16 @@ function shares(from, to) {
 /** Average along lines: of each of `lines`, `stride` apart, runs of `step` bytes are taken as one number each. */
 function along(data, lines, stride, step, parts) {
   const result = new Uint8Array(lines * parts.length * step);
-  const sums = new Float64Array(step);
   let to = 0;
   for (let line = 0; line < lines; line++) {
     for (const { first, weights } of parts) {
-      sums.fill(FIXED / 2);
-      for (let place = 0; place < weights.length; place++) {
-        const from = line * stride + (first + place) * step;
-        for (let one = 0; one < step; one++) sums[one] += data[from + one] * weights[place];
+      const from = line * stride + first * step;
+      for (let one = 0; one < step; one++, to++) {
+        let sum = FIXED / 2;
+        for (let place = 0, at = from + one; place < weights.length; place++, at += step)
+          sum += data[at] * weights[place];
+        result[to] = Math.min(255, Math.floor(sum / FIXED));
       }
-      for (let one = 0; one < step; one++) result[to++] = Math.min(255, Math.floor(sums[one] / FIXED));
     }
   }
   return result;

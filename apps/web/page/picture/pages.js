@@ -45,12 +45,13 @@ export function isBlank(picture) {
   let residual = withoutLight(working);
   const some = every(residual, working, large ? 3 : 1);
   const middle = median(some);
-  let noise = 1.4826 * median(some.map((value) => Math.abs(value - middle)));
+  for (let at = 0; at < some.length; at++) some[at] = Math.abs(some[at] - middle);
+  let noise = 1.4826 * median(some);
   if (large) {
     [residual, noise] = [smoothed(residual, working), noise / 3]; // noise becomes a third, strokes stay
   }
   let most = 0;
-  for (const value of residual) most = Math.max(most, Math.abs(value));
+  for (let at = 0; at < residual.length; at++) most = Math.max(most, Math.abs(residual[at]));
   return most < Math.max(LEAST_CONTRAST, 6 * Math.min(noise, MOST_NOISE));
 }
 
@@ -63,46 +64,78 @@ function cropped(picture, left, top, width, height) {
   return { ...picture, data, width, height };
 }
 
+const copies = new WeakMap(); // by pixels: pictures are looked at more than once
+
 /** The picture averaged to a longer side of `WORKING_PX` at most. */
 function workingCopy(picture) {
-  const { width, height } = picture;
+  const { data, width, height } = picture;
   const factor = WORKING_PX / Math.max(height, width);
   if (factor >= 1) return picture;
-  return boxed(picture, Math.max(1, roundEven(width * factor)), Math.max(1, roundEven(height * factor)));
+  if (!copies.has(data)) {
+    copies.set(data, boxed(picture, Math.max(1, roundEven(width * factor)), Math.max(1, roundEven(height * factor))));
+  }
+  return copies.get(data);
 }
 
 /** Every so many pixels of every so many rows, of three channels each. */
 function every(values, { width, height }, step) {
-  const some = [];
+  const some = new Float32Array(3 * Math.ceil(height / step) * Math.ceil(width / step));
+  let to = 0;
   for (let y = 0; y < height; y += step) {
     for (let x = 0; x < width; x += step) {
       const at = 3 * (y * width + x);
-      some.push(values[at], values[at + 1], values[at + 2]);
+      some[to++] = values[at];
+      some[to++] = values[at + 1];
+      some[to++] = values[at + 2];
     }
   }
-  return Float32Array.from(some);
+  return some;
 }
 
 /** What light that changes evenly over the picture, a plane, does not explain: (height, width, 3). */
 function withoutLight({ data, width, height }) {
-  const mean = [0, 0, 0];
-  for (let at = 0; at < data.length; at++) mean[at % 3] += data[at];
-  const residual = Float32Array.from(data, (value, at) => value - Math.fround(mean[at % 3] / (width * height)));
-  for (const [length, placeOf] of [
-    [height, (pixel) => Math.floor(pixel / width)],
-    [width, (pixel) => pixel % width],
-  ]) {
-    if (length === 1) continue;
-    const place = Float32Array.from({ length }, (_, line) => -1 + (2 * line) / (length - 1)); // its sum is 0
-    const slope = [0, 0, 0];
-    const squares = place.reduce((sum, value) => sum + value * value, 0);
-    for (let at = 0; at < residual.length; at++) slope[at % 3] += place[placeOf(Math.floor(at / 3))] * residual[at];
-    const lines = (width * height) / length;
-    for (let at = 0; at < residual.length; at++) {
-      residual[at] -= (place[placeOf(Math.floor(at / 3))] * slope[at % 3]) / lines / Math.max(squares, 1e-9);
+  const residual = new Float32Array(data.length);
+  const [down, across] = [places(height), places(width)];
+  for (let channel = 0; channel < 3; channel++) {
+    let sum = 0;
+    for (let at = channel; at < data.length; at += 3) sum += data[at];
+    const mean = Math.fround(sum / (width * height));
+    for (let at = channel; at < data.length; at += 3) residual[at] = data[at] - mean;
+    if (height > 1) {
+      let slope = 0;
+      for (let y = 0, at = channel; y < height; y++) {
+        for (let x = 0; x < width; x++, at += 3) slope += down[y] * residual[at];
+      }
+      const squares = squared(down);
+      for (let y = 0, at = channel; y < height; y++) {
+        const light = (down[y] * slope) / width / squares;
+        for (let x = 0; x < width; x++, at += 3) residual[at] -= light;
+      }
+    }
+    if (width > 1) {
+      let slope = 0;
+      for (let y = 0, at = channel; y < height; y++) {
+        for (let x = 0; x < width; x++, at += 3) slope += across[x] * residual[at];
+      }
+      const squares = squared(across);
+      for (let y = 0, at = channel; y < height; y++) {
+        for (let x = 0; x < width; x++, at += 3) residual[at] -= (across[x] * slope) / height / squares;
+      }
     }
   }
   return residual;
+}
+
+function squared(place) {
+  const sum = place.reduce((all, value) => all + value * value, 0);
+  return Math.max(sum, 1e-9);
+}
+
+/** Of each line, where it lies between the first, -1, and the last, 1: their sum is 0. */
+function places(length) {
+  const found = new Float32Array(length);
+  for (let line = 0; line < length; line++) found[line] = -1 + (2 * line) / (length - 1);
+  return found;
 }
 
 /** Means of 3x3 pixels, those at the edges repeated. */
@@ -110,13 +143,15 @@ function smoothed(values, { width, height }) {
   const tall = new Float32Array(values.length);
   const wide = new Float32Array(values.length);
   const line = 3 * width;
-  for (let at = 0; at < values.length; at++) {
-    const y = Math.floor(at / line);
-    tall[at] = values[y > 0 ? at - line : at] + values[at] + values[y < height - 1 ? at + line : at];
+  for (let y = 0, at = 0; y < height; y++) {
+    const [above, below] = [y > 0 ? line : 0, y < height - 1 ? line : 0];
+    for (const end = at + line; at < end; at++) tall[at] = values[at - above] + values[at] + values[at + below];
   }
-  for (let at = 0; at < values.length; at++) {
-    const x = Math.floor((at % line) / 3);
-    wide[at] = (tall[x > 0 ? at - 3 : at] + tall[at] + tall[x < width - 1 ? at + 3 : at]) / 9;
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const [before, behind] = [x > 0 ? 3 : 0, x < width - 1 ? 3 : 0];
+      for (const end = at + 3; at < end; at++) wide[at] = (tall[at - before] + tall[at] + tall[at + behind]) / 9;
+    }
   }
   return wide;
 }
@@ -125,11 +160,13 @@ function smoothed(values, { width, height }) {
 function apart(working) {
   const { data, width, height } = working;
   const some = every(data, working, Math.min(width, height) >= SMOOTHED_PX ? 2 : 1);
-  const paper = [0, 1, 2].map((channel) => median(some.filter((_, at) => at % 3 === channel)));
   const values = new Float32Array(width * height);
-  for (let pixel = 0; pixel < values.length; pixel++) {
-    for (let channel = 0; channel < 3; channel++) {
-      values[pixel] = Math.max(values[pixel], Math.abs(data[3 * pixel + channel] - paper[channel]));
+  for (let channel = 0; channel < 3; channel++) {
+    const own = new Float32Array(some.length / 3);
+    for (let pixel = 0; pixel < own.length; pixel++) own[pixel] = some[3 * pixel + channel];
+    const paper = median(own);
+    for (let pixel = 0; pixel < values.length; pixel++) {
+      values[pixel] = Math.max(values[pixel], Math.abs(data[3 * pixel + channel] - paper));
     }
   }
   return { values, width, height };
@@ -159,9 +196,11 @@ function borderLines(count, line) {
 
 /** Rows and columns inside of the largest frame, or of a sheet that lies on something of another colour. */
 function withoutFrame({ values, width, height }) {
-  const most = values.reduce((found, value) => Math.max(found, value), 0);
+  let most = 0;
+  for (let pixel = 0; pixel < values.length; pixel++) most = Math.max(most, values[pixel]);
   const least = Math.fround(Math.max(LEAST_CONTRAST, 0.4 * most));
-  const marked = Uint8Array.from(values, (value) => value > least);
+  const marked = new Uint8Array(values.length);
+  for (let pixel = 0; pixel < marked.length; pixel++) marked[pixel] = values[pixel] > least;
   let best = { top: 0, bottom: height, left: 0, right: width };
   if (!twoLongLines(height, width, (y, x) => marked[y * width + x])) return best;
   if (!twoLongLines(width, height, (x, y) => marked[y * width + x])) return best;

@@ -250,15 +250,18 @@ def fit_at_once(
     last = LastGood()
     callbacks = [HeldOut(*validation), Progress(epochs, steps, lasting=False), Divergence(), last]
     try:
-        network.fit(
-            inputs,
-            targets,
-            sample_weight=weights,
-            epochs=epochs,
-            batch_size=batch_size,
-            verbose=0,
-            callbacks=callbacks,
-        )
+        if steps == 1:
+            _fit_whole(network, (inputs, targets, weights), epochs, callbacks)
+        else:
+            network.fit(
+                inputs,
+                targets,
+                sample_weight=weights,
+                epochs=epochs,
+                batch_size=batch_size,
+                verbose=0,
+                callbacks=callbacks,
+            )
     except Diverged as error:
         if not last.figures:
             raise InputError(f"{error}: look at the pictures and the --weights, or give another --seed") from error
@@ -267,6 +270,20 @@ def fit_at_once(
     finally:
         silence(callbacks)
     return last.figures
+
+
+def _fit_whole(network: keras.Model, batch: tuple, epochs: int, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    """As `fit` on one batch that holds every example: what `fit` sets up for an epoch takes longer than such a step."""
+    told = keras.callbacks.CallbackList(list(callbacks), model=network, epochs=epochs, steps=1)
+    told.on_train_begin()
+    for epoch in range(epochs):
+        network.reset_metrics()
+        told.on_epoch_begin(epoch)
+        told.on_train_batch_begin(0)
+        logs = network.train_on_batch(*batch, return_dict=True)
+        told.on_train_batch_end(0, logs)
+        told.on_epoch_end(epoch, logs)
+    told.on_train_end()
 
 
 class HeldOut(keras.callbacks.Callback):

@@ -183,6 +183,24 @@ def test_at_once_too_the_last_good_epoch_is_kept(capsys):
         at_once([0.05, 0.05], INPUTS * np.float32(NAN))
 
 
+def test_at_once_one_batch_of_all_is_trained_as_fit_trains_it():
+    weights = np.linspace(0.5, 2, len(INPUTS), dtype="float32")
+    ours, theirs = (keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]) for _ in range(2))
+    theirs.set_weights(ours.get_weights())
+
+    def compiling():
+        rate = keras.optimizers.schedules.PiecewiseConstantDecay([7], [0.05, 0.02])
+        return {"optimizer": keras.optimizers.SGD(rate, momentum=0.9), "loss": "mean_squared_error"}
+
+    held = INPUTS[:5], TARGETS[:5]
+    figures = trainer.fit_at_once(ours, INPUTS, TARGETS, weights, held, epochs=12, batch_size=64, **compiling())
+    theirs.compile(**compiling())
+    options = {"sample_weight": weights, "epochs": 12, "batch_size": 64, "verbose": 0, "validation_data": held}
+    history = theirs.fit(INPUTS, TARGETS, **options).history
+    np.testing.assert_allclose(ours.get_weights()[0], theirs.get_weights()[0], rtol=1e-5)
+    assert figures == pytest.approx({name: values[-1] for name, values in history.items()}, rel=1e-4)
+
+
 def test_names_that_keras_numbers_do_not_keep_a_run_from_going_on(train):
     """In another process, or after other trainings, the same network has other names: sequential_3 and so on."""
     first = train(bad_from(3))

@@ -5,8 +5,8 @@ python docs/shipped_exports.py             # writes models/weights/*.tflite, *.o
 python docs/shipped_exports.py mnist       # those of one file of weights
 
 Each is exported and proved as `convmedia APPLICATION export` does. Then its pictures go in as float32, not uint8, so
-that it takes those of 16 bits, too, and it is compared with Keras on such. The ONNX file takes its numbers from the files
-beside it. To be run again after a change of the weights or of a layer in them.
+that it takes those of 16 bits, too, and it is compared with Keras on such. The ONNX file takes its numbers from the
+files beside it. To be run again after a change of the weights or of a layer in them.
 """
 
 import hashlib

@@ -206,6 +206,7 @@ TASK = Task(
     line=figures_line,
     input="sound",
     title="Sounds",
+    teaches=True,
 )
 train.add_train(command, TASK)
 add_export(command, TASK)

@@ -15,22 +15,21 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-from convmedia.apps.web import page_folder
+from convmedia.apps.web import page_folder, teaching_folder
 
 PAGES: dict[str, tuple[str, ...]] = {
-    "mnist": (),
-    "cats-vs-dogs": (),
-    "transfer": (),
-    "audio": (),
-    "super-resolution": ("--network", "espcn", "--scale", "2"),
-    "style-transfer": (),
+    "mnist": ("mnist",),
+    "cats-vs-dogs": ("cats-vs-dogs",),
+    "teach-pictures": ("transfer", "--teach"),
+    "audio": ("audio",),
+    "teach-sounds": ("audio", "--teach"),
+    "super-resolution": ("super-resolution", "--network", "espcn", "--scale", "2"),
+    "style-transfer": ("style-transfer",),
 }
-"""By application, further options of its export."""
-
-TEACHING = {"title": "Teach a classifier of pictures", "about": "Learns classes from pictures of each, in the page."}
+"""By folder, the application and further options of its export."""
 
 
-def page(app: str, options: tuple[str, ...], folder: Path) -> dict[str, str]:
+def page(folder: Path, app: str, *options: str) -> dict[str, str]:
     """Write a page to a folder; gives what the overview says of it."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as out:
         command = [sys.executable, "-m", "convmedia.apps", app, "export", "--format", "web", "--out", out, *options]
@@ -38,14 +37,17 @@ def page(app: str, options: tuple[str, ...], folder: Path) -> dict[str, str]:
         shutil.rmtree(folder, ignore_errors=True)
         (Path(out) / "web").rename(folder)
     if not (folder / page_folder.MARK).is_file():
-        return {"folder": folder.name, **TEACHING}
+        facts = json.loads((folder / teaching_folder.MARK).read_text(encoding="utf-8"))
+        what = {"image": "pictures", "sound": "sounds"}[facts["input"]["kind"]]
+        title, about = f"Teach a classifier of {what}", f"Learns classes from {what} of each, in the page."
+        return {"folder": folder.name, "title": title, "about": about}
     facts = json.loads((folder / page_folder.MARK).read_text(encoding="utf-8"))
     return {"folder": folder.name, "title": facts["title"], "about": facts["about"]}
 
 
 def main(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    pages = [page(app, options, out / app) for app, options in PAGES.items()]
+    pages = [page(out / folder, *given) for folder, given in PAGES.items()]
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     (out / "index.html").write_text(templates.get_template("gallery.html").render(pages=pages), encoding="utf-8")
     shutil.copyfile(page_folder.PAGE / "style.css", out / "style.css")

@@ -34,7 +34,7 @@ WITHOUT_KERAS = {
     *("networks", "networks.catalogue"),
     *("saving", "saving.alone", "saving.archive", "saving.engines", "saving.network_facts", "saving.places"),
     "saving.safe_archive",
-    *("export", "export.examples", "export.probes", "export.quality_loss"),
+    *("export", "export.examples", "export.open_head", "export.probes", "export.quality_loss"),
     *("formats", "formats.flatbuffer", "formats.formats", "formats.metadata", "formats.onnx_bytes"),
     *("formats.onnx_external", "formats.runtimes"),
     *("servers", "servers.protocol_text", "servers.servers"),
@@ -49,15 +49,18 @@ def __getattr__(name: str) -> Any:
 
 
 class _Registering(MetaPathFinder):
-    """Registers the layers as soon as Keras, or a module of this package that needs it, is looked for."""
+    """Registers the layers as soon as Keras, or a module of this package that needs it, is looked for. TensorFlow looks
+    for Keras while it is not complete itself; so where it is looked for, it is completed first."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         ours = name.startswith(f"{__name__}.") and name.removeprefix(f"{__name__}.") not in WITHOUT_KERAS
-        if name != "keras" and not ours:
+        if name not in ("keras", "tensorflow") and not ours:
             return None
         sys.meta_path.remove(self)
+        if name == "tensorflow":
+            import_module(name)
         import_module("convmedia.models.registered")
         return ModuleSpec(name, _Loaded(sys.modules[name])) if name in sys.modules else None
 

@@ -148,6 +148,10 @@ FixedSeconds = Annotated[
         "servers that batch. Default: every length.",
     ),
 ]
+Teach = Annotated[
+    bool,
+    typer.Option("--teach", help="With --format web: a page that learns classes from your examples, in the browser."),
+]
 Servers = Annotated[
     list[str],
     choice(

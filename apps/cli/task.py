@@ -32,7 +32,7 @@ class Task:
         line: says the figures of one split of a complete run; None for those of a classifier.
         input: "image" or "sound".
         title: heading of its pages.
-        teaches: whether its page without a model learns classes from examples in the browser.
+        teaches: whether there is a page of it that learns classes from examples in the browser.
         samples: names of bundled files that pages of shipped weights begin with; none for those of the input.
         tolerance: largest difference of an exported file, where it is not that of the kind of answer.
     """

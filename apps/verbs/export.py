@@ -24,6 +24,7 @@ from convmedia.apps.cli.options import (
     Model,
     Quantize,
     Servers,
+    Teach,
 )
 from convmedia.apps.cli.task import Task
 from convmedia.apps.console.progress import clock
@@ -36,6 +37,7 @@ from convmedia.data.storage.errors import InputError
 from convmedia.data.storage.model_files import require_layers
 from convmedia.data.storage.text import plural
 from convmedia.models.formats.formats import FORMATS, WEB, plain, smaller
+from convmedia.models.saving.places import shipped_file
 from convmedia.models.servers.servers import SERVERS
 
 if TYPE_CHECKING:
@@ -105,10 +107,14 @@ def add_export(
         as_json: bool,
         size: str | None = None,
         seconds: float | None = None,
+        teach: bool = False,
         **choice: Any,
     ) -> int:
-        if task.teaches and model is None and list(format) == [WEB]:
-            parity, folder = pages.teach(out or Path(f"{task.name}-export"))
+        alone = task.teaches and model is None and list(format) == [WEB]
+        if teach and not alone:
+            raise InputError("--teach is for --format web alone, without --model")
+        if alone and (teach or shipped_file(task.name) is None):
+            parity, folder = pages.teach(task, out or Path(f"{task.name}-export"))
             print_parity(parity, folder) if not as_json else tell(to_json(parity, indent=2))
             return 0
         refused(model, **choice)
@@ -144,6 +150,7 @@ def add_export(
         "data": (Examples, None),
         **({"seconds": (FixedSeconds, None)} if task.input == "sound" else {"size": (FixedSize, None)}),
         "servers": (Servers, []),
+        **({"teach": (Teach, False)} if task.teaches else {}),
         "as_json": (Json, False),
     }
     taken = {**model_option, **(choice or {}), **others}

@@ -2,17 +2,26 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from convmedia.apps.cli.backend import use_backend
 from convmedia.apps.console.progress import said_if_long
+from convmedia.data import samples
 from convmedia.data.storage import extras
 from convmedia.data.storage.cache import place, used
 from convmedia.data.storage.files import digest, replacing
 from convmedia.models.backbones.rows import row_of
+from convmedia.models.saving.archive import Archive
+from convmedia.models.saving.places import WEIGHTS
 
 KIND, EDITION = "page-features", 1
 """Folder of the cache; to be raised when the same network gives another file."""
 
 NETWORK = "efficientnet-lite0"
+SOUNDS = WEIGHTS / "audio.keras"
+
+
+WHAT = "A page that learns"
 
 
 def pictures(network: str = NETWORK) -> Path:
@@ -28,10 +37,9 @@ def pictures(network: str = NETWORK) -> Path:
     if kept.is_file():
         used(kept)
         return kept
-    extras.require("A page that learns", "onnx", "tf2onnx", "onnx", "onnxruntime")
+    extras.require(WHAT, "onnx", "tf2onnx", "onnx", "onnxruntime")
     use_backend(None)
     with said_if_long("writing the network of features"):
-        from convmedia.data import samples
         from convmedia.data.images.decoding import decode
         from convmedia.models.export import feature_file
 
@@ -39,4 +47,27 @@ def pictures(network: str = NETWORK) -> Path:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with replacing(kept) as beside:
             feature_file.write(feature_file.of_backbone(network), beside, examples)
+    return kept
+
+
+def sounds() -> Path:
+    """The network of `convmedia audio` as ONNX, its head open: waveforms, float32 (batch, samples), to `output_0`,
+    float32 (batch, labels), the mean over windows, and to `features`, float32 (windows, size).
+
+    Raises:
+        InputError: what writes the file is not installed.
+        ValueError: the file does not answer as the network does.
+    """
+    kept = place(KIND, f"{EDITION}\n{SOUNDS.name}\n{digest(SOUNDS)}", ".onnx")
+    if kept.is_file():
+        used(kept)
+        return kept
+    extras.require(WHAT, "onnx", "onnx", "onnxruntime")
+    from convmedia.data.audio import decoding
+    from convmedia.models.export import open_head
+
+    spoken = decoding.read(samples.FOLDER / "seven.wav", Archive(SOUNDS).answer.input_description["sample_rate"])
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(kept) as beside:
+        open_head.write(SOUNDS.with_suffix(".onnx"), beside, [spoken[None], np.tile(spoken, 7)[None]])
     return kept

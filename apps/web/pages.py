@@ -49,8 +49,9 @@ def add(
     return engines.record(folder, WEB, entry)
 
 
-def teach(folder: Path) -> tuple[dict[str, dict[str, Any]], Path]:
-    """Write a page that learns classes from examples into a folder of exports and put it on their record.
+def teach(task: Task, folder: Path) -> tuple[dict[str, dict[str, Any]], Path]:
+    """Write a page that learns classes from examples, pictures or sounds as the task takes them, into a folder of
+    exports and put it on their record.
 
     Returns:
         The content of `parity.json`, and the folder.
@@ -60,7 +61,7 @@ def teach(folder: Path) -> tuple[dict[str, dict[str, Any]], Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     with nullcontext() if runtime.place().is_dir() else progress("fetching onnxruntime-web") as update:
-        entry = teaching_folder.write(folder / WEB, update)
+        entry = teaching_folder.write(folder / WEB, task.input, update)
     say(f"open it: python -m http.server --directory {folder / WEB}, then http://localhost:8000")
     return engines.record(folder, WEB, entry), folder
 

@@ -407,14 +407,15 @@ print(keras.backend.backend(), *(DIGITS[name]().count_params() for name in ("len
 """
 
 
-def test_importing_models_registers_every_layer_that_a_file_may_hold():
+@pytest.mark.parametrize("later", ["keras", "tensorflow, keras", "keras, tensorflow"])
+def test_importing_models_registers_every_layer_that_a_file_may_hold(later):
     marked = [
         re.findall(r'register_keras_serializable\("convmedia"\)\nclass (\w+)', path.read_text())
         for path in (ROOT / "models").rglob("*.py")
     ]
     names = {name for found in marked for name in found}
     code = f"""
-import convmedia.models, keras
+import convmedia.models, {later}
 missing = [name for name in {sorted(names)} if keras.saving.get_registered_object("convmedia>" + name) is None]
 assert not missing, missing
 """

@@ -43,18 +43,7 @@ export function pageOf(model, results) {
       end,
       label: scores ? (listener.named(scores)[0]?.label ?? null) : null,
     }));
-    const canvas = element("canvas", {
-      class: "wide",
-      role: "img",
-      "aria-label": describe(samples, rate, { windows: named }),
-    });
-    const again = element("button", { type: "button", text: "Play", click: () => play(samples, rate) });
-    show(kind.said(row), [
-      element("div", { class: "wide" }, [figure(canvas, words), element("div", { class: "buttons" }, [again])]),
-      element("div", {}, [bars(row.top.slice(0, SHOWN_SCORES))]),
-    ]);
-    const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    draw(canvas, samples, rate, { windows: named, dark });
+    presented(samples, rate, kind.said(row), row.top, named, words);
   };
 
   const one = async (file, told) => {
@@ -84,7 +73,7 @@ export function pageOf(model, results) {
           show(`The recording ${error.message}`, [], true);
         }
       }, rate);
-      live(
+      heardNow(
         listener,
         (samples, scores) => {
           const row = kind.row(scores, facts);
@@ -96,8 +85,28 @@ export function pageOf(model, results) {
   };
 }
 
-/** A button that records until it is pressed again. */
-function recording(done, rate) {
+/**
+ * Show an answer to a sound: what it says, the spectrogram with its windows, and the scores.
+ * @param {Float32Array} samples @param {number} rate Hz. @param {string} said
+ * @param {{label: string, score: number}[]} top @param {{start: number, end: number, label: ?string}[]} windows
+ * @param {string} words below the spectrogram.
+ */
+export function presented(samples, rate, said, top, windows, words) {
+  const canvas = element("canvas", { class: "wide", role: "img", "aria-label": describe(samples, rate, { windows }) });
+  const again = element("button", { type: "button", text: "Play", click: () => play(samples, rate) });
+  show(said, [
+    element("div", { class: "wide" }, [figure(canvas, words), element("div", { class: "buttons" }, [again])]),
+    element("div", {}, [bars(top.slice(0, SHOWN_SCORES))]),
+  ]);
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  draw(canvas, samples, rate, { windows, dark });
+}
+
+/**
+ * The button "record" records until it is pressed again.
+ * @param {(samples: Float32Array) => Promise<void>} done @param {number} rate Hz, that they are brought to.
+ */
+export function recording(done, rate) {
   toggle(
     "record",
     "Stop and answer",
@@ -109,8 +118,12 @@ function recording(done, rate) {
   );
 }
 
-/** A button that answers the newest window of what the microphone hears, again and again. */
-function live(listener, told, rate) {
+/**
+ * The button "live" answers the newest window of what the microphone hears, again and again.
+ * @param {object} listener as `Listener`. @param {(samples: Float32Array, scores: ArrayLike<number>) => void} told
+ * @param {number} rate Hz.
+ */
+export function heardNow(listener, told, rate) {
   let kept = [];
   let busy = false;
   let since = 0;

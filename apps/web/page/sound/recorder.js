@@ -19,13 +19,14 @@ const REASONS = {
 
 /** Begin to record.
  *
- * @param {{onBlock: ?function(Float32Array), onEnd: ?function()}} options called with each block of 2,048 samples,
- *   mono, -1..1, as soon as it is there; called once where the microphone is gone before `stop`.
+ * @param {{onBlock: ?function(Float32Array), onEnd: ?function(), keep: boolean}} options called with each block of 2,048
+ *   samples, mono, -1..1, as soon as it is there; called once where the microphone is gone before `stop`; whether `stop`
+ *   is to give them.
  * @returns {Promise<{rate: number, context: AudioContext, stop: function(): Promise<Float32Array>}>} Hz of the samples;
  *   `stop` gives all of them (the first hour at most) and releases the microphone, the second time the same ones.
  * @throws {NoMicrophone} no permission, no microphone, or a page that is not served over HTTPS or from this machine.
  */
-export async function start({ onBlock = null, onEnd = null } = {}) {
+export async function start({ onBlock = null, onEnd = null, keep = true } = {}) {
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) {
     const needed = "a page that is served over HTTPS or from localhost";
     throw new NoMicrophone(`The microphone needs ${needed}: open a file instead.`);
@@ -58,7 +59,7 @@ export async function start({ onBlock = null, onEnd = null } = {}) {
   });
   node.port.onmessage = ({ data: { block, last } }) => {
     if (block.length) {
-      if (held < MOST_SAMPLES) blocks.push(block);
+      if (keep && held < MOST_SAMPLES) blocks.push(block);
       held += block.length;
       onBlock?.(block);
     }

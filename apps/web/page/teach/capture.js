@@ -1,34 +1,33 @@
-// Pictures from the camera while a button is held.
-import { frame, opened } from "../camera.js";
+// Examples from a camera or a microphone while a button is held.
 import { element } from "../elements.js";
 
-const EVERY_MS = 200;
+let current = null; // turns off the card that has the device
 
 /**
- * The camera in a class's card. Only one card has it at a time.
+ * The device in a class's card. Only one card has it at a time.
  * @param {HTMLElement} box where it is shown. @param {HTMLElement} toggle the button that turns it on and off.
- * @param {string} name of the class, for people. @param {(picture: object) => void} given called with each picture.
+ * @param {{hold: string, view: HTMLElement, open: () => Promise<void>, close: () => void, begin: () => void, end: () =>
+ *   void, once: () => void}} source what the button says; what is shown of the device; begins to use it and ends that;
+ *   begins to take examples and ends that; takes one.
  * @param {(error: Error) => void} failed
+ * @returns {() => void} what turns it off.
  */
-export function capture(box, toggle, name, given, failed) {
-  const video = element("video", { playsinline: true, "aria-label": `Camera for ${name()}` });
-  video.muted = true;
-  const hold = element("button", { type: "button", class: "first", text: "Hold to take pictures", disabled: true });
-  let stream = null;
-  let timer = null;
+export function capture(box, toggle, source, failed) {
+  const hold = element("button", { type: "button", class: "first", text: source.hold, disabled: true });
+  let [ready, held] = [false, false];
   const end = () => {
-    clearInterval(timer);
-    timer = null;
+    if (held) source.end();
+    held = false;
   };
   const begin = () => {
-    if (timer || !stream) return;
-    given(frame(video));
-    timer = setInterval(() => given(frame(video)), EVERY_MS);
+    if (held || !ready) return;
+    held = true;
+    source.begin();
   };
   const off = () => {
     end();
-    stream?.getTracks().forEach((track) => track.stop());
-    stream = null;
+    source.close();
+    ready = false;
     box.hidden = true;
     hold.disabled = true;
     toggle.setAttribute("aria-pressed", "false");
@@ -43,22 +42,25 @@ export function capture(box, toggle, name, given, failed) {
   });
   hold.addEventListener("keyup", end);
   hold.addEventListener("click", ({ detail }) => {
-    if (detail === 0 && !timer && stream) given(frame(video)); // pressed by a screen reader
+    if (detail === 0 && !held && ready) source.once(); // pressed by a screen reader
   });
-  box.append(video, element("div", { class: "buttons" }, [hold]));
+  box.append(source.view, element("div", { class: "buttons" }, [hold]));
   toggle.addEventListener("click", async () => {
-    if (stream) {
+    if (ready) {
       off();
       return;
     }
     current?.();
+    current = off;
     try {
-      stream = await opened();
-      current = off;
+      await source.open();
+      if (current !== off) {
+        source.close(); // another card has it by now
+        return;
+      }
+      ready = true;
       box.hidden = false;
       toggle.setAttribute("aria-pressed", "true");
-      video.srcObject = stream;
-      await video.play();
       hold.disabled = false;
       hold.focus();
     } catch (error) {
@@ -68,5 +70,3 @@ export function capture(box, toggle, name, given, failed) {
   });
   return off;
 }
-
-let current = null;

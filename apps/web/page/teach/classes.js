@@ -1,11 +1,9 @@
 // The classes: a card for each, with its examples.
 import { element } from "../elements.js";
-import { thumbnail } from "../picture/encoding.js";
 import { dropped, nameOf, sorted } from "../sources.js";
 import { capture } from "./capture.js";
 import { digest } from "./folds.js";
 
-const THUMBNAIL_PX = 72;
 const SHOWN = 24; // thumbnails of a class
 const FIRST = 2; // cards of a new page
 
@@ -14,8 +12,8 @@ export const PROVED = 4;
 
 let last = 0;
 
-/** One class: its name and its examples, {features, content, picture, small: Element}: a digest of the content, and what
- * gives the raw picture once more, or null. */
+/** One class: its name and its examples, {rows, content, again, small: Element}: features, a digest of the content, and
+ * what gives the raw example once more, or null. */
 export class Card {
   /** @param {object} classes as `Classes`. @param {string} name */
   constructor(classes, name) {
@@ -27,7 +25,7 @@ export class Card {
     this.input.addEventListener("input", () => classes.changed());
     this.count = element("p", { class: "note count" });
     this.list = element("ul", { class: "examples" });
-    const files = chooser({ accept: "image/*", multiple: true });
+    const files = chooser({ accept: classes.medium.accept, multiple: true });
     const folder = chooser({ webkitdirectory: true, multiple: true });
     for (const one of [files, folder]) {
       one.addEventListener("change", () => {
@@ -37,16 +35,17 @@ export class Card {
       });
     }
     const button = (text, click, attributes = {}) => element("button", { type: "button", text, click, ...attributes });
-    const camera = button("Camera", () => {}, { "aria-pressed": "false" });
+    const source = classes.medium.source(name, (example) => classes.add(this, [example]));
+    const device = button(source.device, () => {}, { "aria-pressed": "false" });
     const box = element("div", { class: "capture", hidden: true });
     this.box = element("li", { class: "class drop" }, [
       element("label", { for: this.input.id, text: "Name of the class" }),
       this.input,
-      element("p", { class: "note", text: "Drop pictures here." }),
+      element("p", { class: "note", text: classes.medium.words.drop }),
       element("div", { class: "buttons" }, [
         button("Choose files", () => files.click()),
         button("Choose a folder", () => folder.click()),
-        camera,
+        device,
         button("Remove the class", () => classes.remove(this)),
       ]),
       files,
@@ -56,13 +55,7 @@ export class Card {
       this.list,
     ]);
     for (const one of this.box.querySelectorAll("button")) this.#described(one);
-    this.off = capture(
-      box,
-      camera,
-      () => this.name,
-      (picture) => classes.add(this, [picture]),
-      (error) => classes.told(error.message),
-    );
+    this.off = capture(box, device, source, (error) => classes.told(error.message));
     this.#droppable();
     this.show();
   }
@@ -128,12 +121,12 @@ function chooser(attributes) {
 export class Classes {
   /**
    * @param {HTMLElement} list where the cards stand.
-   * @param {object} network as `Network`.
+   * @param {object} medium as `Pictures` or `Sounds`.
    * @param {(things: object[], one: Function) => Promise<void>} queue does things one after the other.
    * @param {{changed: () => void, told: (words: string) => void}} heard
    */
-  constructor(list, network, queue, { changed, told }) {
-    Object.assign(this, { list, network, queue, changed, told });
+  constructor(list, medium, queue, { changed, told }) {
+    Object.assign(this, { list, medium, queue, changed, told });
     this.cards = [];
     for (let number = 1; number <= FIRST; number++) this.create();
   }
@@ -159,7 +152,7 @@ export class Classes {
 
   /**
    * Take examples.
-   * @param {Card} card @param {(File|object)[]} given files, or pictures as the camera gives them.
+   * @param {Card} card @param {(File|object)[]} given files, or examples as the camera or microphone gives them.
    */
   add(card, given) {
     if (!given.length) return null;
@@ -167,14 +160,14 @@ export class Classes {
       if (!this.cards.includes(card)) return;
       const file = one instanceof Blob;
       try {
-        const read = () => (file ? this.network.read(one) : Promise.resolve(one));
-        const picture = await read();
-        const features = await this.network.features(picture);
-        const small = thumbnail(picture, THUMBNAIL_PX);
-        const kept = file || card.examples.length < PROVED ? read : null; // frames take memory, files none
-        card.examples.push({ features, content: digest(picture.data), picture: kept, small });
+        const read = () => (file ? this.medium.read(one) : Promise.resolve(one));
+        const example = await read();
+        const rows = await this.medium.rows(example);
+        const small = this.medium.small(example);
+        const again = file || card.examples.length < PROVED ? read : null; // frames take memory, files none
+        card.examples.push({ rows, content: digest(this.medium.content(example)), again, small });
       } catch (error) {
-        card.faults.push(`${file ? nameOf(one) : "a picture"}: ${error.message}`);
+        card.faults.push(`${file ? nameOf(one) : `a ${this.medium.words.single}`}: ${error.message}`);
       }
       card.show();
       this.changed();

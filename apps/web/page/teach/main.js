@@ -1,8 +1,6 @@
 // The page that learns: classes, teaching, trying, and the file.
-import { at, bars, element, figure, save } from "../elements.js";
-import { camera } from "../camera.js";
+import { at, element, save } from "../elements.js";
 import { KINDS, percent } from "../kinds.js";
-import { canvasOf } from "../picture/encoding.js";
 import { verdict } from "../proof.js";
 import { Results } from "../results.js";
 import { listen, nameOf, sorted } from "../sources.js";
@@ -27,18 +25,25 @@ async function start() {
     verdict("waiting", `Loading the network: ${done}${all ? ` of ${whole}` : ""} MB`);
   });
   if (changed) throw new Error("the network's file is not the one that this page was made with");
-  verdict("good", "✓ Ready. Give each class some pictures; nothing of what you give leaves this device.");
-  new Page(network);
+  const medium = await mediumOf(network);
+  verdict("good", `✓ Ready. Give each class some ${medium.words.many}; nothing of what you give leaves this device.`);
+  new Page(medium);
   document.documentElement.dataset.ready = "yes";
 }
 
+/** What examples are. */
+async function mediumOf(network) {
+  if (network.facts.input.kind === "sound") return new (await import("./sounds.js")).Sounds(network);
+  return new (await import("./pictures.js")).Pictures(network);
+}
+
 class Page {
-  constructor(network) {
-    this.network = network;
+  constructor(medium) {
+    this.medium = medium;
     this.taught = null;
     const queue = (things, one) => each(things, one, () => {});
     const heard = { changed: () => this.stale(), told: said };
-    this.classes = new Classes(at("classes"), network, queue, heard);
+    this.classes = new Classes(at("classes"), medium, queue, heard);
     at("create").addEventListener("click", () => this.classes.create().input.select());
     at("all").addEventListener("click", () => at("all-folders").click());
     at("all-folders").addEventListener("change", () => {
@@ -50,9 +55,9 @@ class Page {
     at("keep").addEventListener("click", () => this.keep());
     this.results = new Results((row) => KINDS.probabilities.said(row));
     listen((files) => queue(files, (file) => this.try(file)));
-    camera(
-      (picture) => this.present(picture, "camera").catch((error) => show(error.message, [], true)),
-      (error) => show(error.message, [], true),
+    medium.live(
+      (example, name, scores) => this.present(example, name, scores),
+      (features) => this.taught.scores(features),
     );
   }
 
@@ -81,7 +86,9 @@ class Page {
     at("lesson").hidden = false;
     if (reason) return;
     const began = performance.now();
-    const all = cards.flatMap(({ examples }, label) => examples.map((one) => ({ ...one, label })));
+    const all = cards.flatMap(({ examples }, label) =>
+      examples.flatMap(({ rows, content }) => rows.map((features) => ({ features, content, label }))),
+    );
     const truth = all.map(({ label }) => label);
     const contents = all.map(({ content }) => content);
     const least = fewest(contents, truth, cards.length);
@@ -97,13 +104,14 @@ class Page {
     }
     const labels = cards.map(({ name }) => name);
     const examples = Object.fromEntries(cards.map((card) => [card.name, card.examples.length]));
-    this.taught = new Taught(this.network, labels, head, examples);
-    this.proved = cards.flatMap(({ examples: own }) => own.flatMap(({ picture }) => picture ?? []).slice(0, PROVED));
+    this.taught = new Taught(this.medium, labels, head, examples);
+    this.proved = cards.flatMap(({ examples: own }) => own.flatMap(({ again }) => again ?? []).slice(0, PROVED));
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     this.measured(labels, truth, head, least, seconds);
     const twice = inTwo(contents, truth);
     if (twice)
-      at("lesson").textContent += ` Note: ${twice === 1 ? "one picture is" : `${twice} pictures are`} in two classes.`;
+      at("lesson").textContent +=
+        ` Note: ${twice === 1 ? `one ${this.medium.words.single} is` : `${twice} ${this.medium.words.many} are`} in two classes.`;
     at("try").hidden = false;
     at("file").hidden = false;
     at("proof").hidden = true;
@@ -125,7 +133,7 @@ class Page {
     });
     const right = count.reduce((sum, one) => sum + one.right, 0);
     const words = left.length
-      ? `${percent(right / left.length)} of examples that were left out of learning are named right: ${right} of ${left.length}.`
+      ? `${percent(right / left.length)} of ${this.medium.words.counted} that were left out of learning are named right: ${right} of ${left.length}.`
       : "There are too few examples to measure: two different ones of each class are needed.";
     const few =
       left.length && least < FOLDS ? ` With fewer than ${FOLDS} different examples of a class that is a guess.` : "";
@@ -134,8 +142,8 @@ class Page {
     at("figures-box").hidden = !left.length;
     at("figures-note").textContent =
       left.length === truth.length
-        ? "A fifth of each class is left out in turn, equal pictures together; what is learned from the rest names it."
-        : "A fifth of each class was left out, equal pictures together; what was learned from the rest named it.";
+        ? "A fifth of each class is left out in turn, equal ones together; what is learned from the rest names it."
+        : "A fifth of each class was left out, equal ones together; what was learned from the rest named it.";
     at("figures").tBodies[0].replaceChildren(
       ...count.map((one, label) => {
         const others = one.taken.map((times, place) => ({ times, place })).filter(({ place }) => place !== label);
@@ -154,26 +162,24 @@ class Page {
   async try(file) {
     const name = nameOf(file);
     if (!this.taught) {
-      said("Teach first; then pictures are answered here.");
+      said(`Teach first; then ${this.medium.words.many} are answered here.`);
       return;
     }
     try {
-      this.results.add({ file: name, ...(await this.present(await this.network.read(file), name)) });
+      this.results.add({ file: name, ...(await this.present(await this.medium.read(file), name)) });
     } catch (error) {
       show(`${name}: ${error.message}`, [], true);
       this.results.add({ file: name, error: error.message });
     }
   }
 
-  /** Answer a picture and show the answer. */
-  async present(picture, name) {
+  /** Answer an example and show the answer. @param {?Float64Array} scores where they are known. */
+  async present(example, name, scores = null) {
+    if (!this.taught) throw new Error("is not answered: teach first");
     const began = performance.now();
-    const row = await this.taught.row(picture);
-    const words = `${name}, answered in ${Math.round(performance.now() - began)} ms`;
-    show(KINDS.probabilities.said(row), [
-      element("div", {}, [figure(canvasOf(picture), words)]),
-      element("div", {}, [bars(row.top)]),
-    ]);
+    const row = scores ? this.taught.rowOf(scores) : await this.taught.row(example);
+    const words = scores ? name : `${name}, answered in ${Math.round(performance.now() - began)} ms`;
+    this.medium.present(example, KINDS.probabilities.said(row), row.top, words);
     return row;
   }
 
@@ -195,7 +201,7 @@ class Page {
       if (good) {
         state(
           "good",
-          `✓ Proved: loaded again, the file answers ${proved.length} pictures as this page does (${difference}).`,
+          `✓ Proved: loaded again, the file answers ${proved.length} ${this.medium.words.many} as this page does (${difference}).`,
         );
         save(new Blob([file], { type: "application/octet-stream" }), "taught.onnx");
       } else state("bad", `✗ The file is not given out: it answers otherwise than this page (${difference}).`);

@@ -1,6 +1,5 @@
 // The network whose features are learned from.
 import { Asker } from "../asker.js";
-import { decode } from "../picture/decoding.js";
 
 export class Network {
   /** @param {object} facts what `features/features.json` says. */
@@ -14,18 +13,12 @@ export class Network {
     return this.asker.ready(told);
   }
 
-  /** A file as a raw picture, RGB bytes. @throws {Error} in one line, what is wrong with it. */
-  read(blob) {
-    return decode(blob, { mostPixels: this.facts.most_pixels });
-  }
-
   /**
-   * The features of a picture.
-   * @param {{data: Uint8Array, width: number, height: number}} picture RGB.
+   * The features of a picture, or of a sound of one window.
+   * @param {{type: string, data: Uint8Array|Float32Array, dims: number[]}} raw as the network takes it; it is taken away.
    * @returns {Promise<Float32Array>}
    */
-  async features(picture) {
-    const raw = rawOf(picture);
+  async features(raw) {
     const { outputs } = await this.asker.run([raw], ["features"]);
     if (!outputs.features.data.every(Number.isFinite)) throw new Error("the network's answer is no number");
     return outputs.features.data;
@@ -37,9 +30,4 @@ export class Network {
     if (!response.ok) throw new Error(`${this.facts.file.name} is missing (${response.status})`);
     return new Uint8Array(await response.arrayBuffer());
   }
-}
-
-/** A picture as a tensor: uint8 (1, height, width, 3), a copy. */
-export function rawOf({ data, width, height }) {
-  return { type: "uint8", data: Uint8Array.from(data), dims: [1, height, width, 3] };
 }

@@ -10,10 +10,12 @@ const OUTPUT = 12;
 const [FLOAT, INT] = [1, 2]; // of attributes
 const FLOAT_TENSOR = 1; // data type
 const NAME = "convmedia"; // of the description
+const HEAD = ["head_weights", "head_bias"]; // initializers (d, k) and (k)
 const text = new TextEncoder();
 
 /**
- * A file that answers probabilities: softmax(features x weights + bias).
+ * A file that answers probabilities: softmax(features x weights + bias). Where the file has a head of its own, with the
+ * names of `HEAD`, it is replaced, and what comes behind it stays; else one is put behind the features.
  * @param {Uint8Array} file ONNX, with an output of features, float32 (batch, d).
  * @param {{features: string, weights: Float32Array, bias: Float32Array, description: object}} head name of that
  *   output; weights (d, k), row by row; bias (k); what the file says of itself, whose "labels" are k names.
@@ -31,7 +33,7 @@ export function withHead(file, { features, weights, bias, description }) {
     if (number === GRAPH) {
       graphs += 1;
       parts.push(graphWithHead(content, { features, weights, bias, labels }));
-    } else if (number !== METADATA || keyOf(content) !== NAME) parts.push(whole);
+    } else if (number !== METADATA || nameOf(content, 1) !== NAME) parts.push(whole);
   }
   if (graphs !== 1) throw new Error("the file of features is no ONNX file");
   parts.push(message(METADATA, [string(1, NAME), string(2, JSON.stringify(description))]));
@@ -39,15 +41,23 @@ export function withHead(file, { features, weights, bias, description }) {
 }
 
 function graphWithHead(graph, { features, weights, bias, labels }) {
-  const kept = [];
-  for (const { number, whole } of fields(graph)) if (number !== OUTPUT) kept.push(whole);
   const size = weights.length / labels;
+  const head = [tensor(HEAD[0], [size, labels], weights), tensor(HEAD[1], [labels], bias)];
+  const kept = [];
+  let open = false;
+  for (const { number, whole, content } of fields(graph)) {
+    const own = number === INITIALIZER && HEAD.includes(nameOf(content, 8));
+    open ||= own;
+    if (number !== OUTPUT && !own) kept.push(whole);
+  }
+  const behind = [
+    node("Gemm", [features, ...HEAD], "head_scores"),
+    node("Softmax", ["head_scores"], "output_0", [attribute("axis", 1)]),
+  ];
   return message(GRAPH, [
     ...kept,
-    node("Gemm", [features, "head_weights", "head_bias"], "head_scores"),
-    node("Softmax", ["head_scores"], "output_0", [attribute("axis", 1)]),
-    tensor("head_weights", [size, labels], weights),
-    tensor("head_bias", [labels], bias),
+    ...(open ? [] : behind),
+    ...head,
     message(OUTPUT, [string(1, "output_0"), message(2, [message(1, [whole(1, FLOAT), shape(labels)])])]),
   ]);
 }
@@ -78,9 +88,9 @@ function tensor(name, sizes, values) {
   ]);
 }
 
-/** Key of an entry of the metadata. */
-function keyOf(entry) {
-  for (const { number, content } of fields(entry)) if (number === 1) return new TextDecoder().decode(content);
+/** A message's text in a field; "" where it has none. */
+function nameOf(entry, field) {
+  for (const { number, content } of fields(entry)) if (number === field) return new TextDecoder().decode(content);
   return "";
 }
 

@@ -2,20 +2,19 @@
 import { Asker } from "../asker.js";
 import { KINDS } from "../kinds.js";
 import { shares } from "./head.js";
-import { rawOf } from "./network.js";
 import { withHead } from "./onnx_parts.js";
 
 export const TOLERANCE = 1e-4; // of a score
 
 export class Taught {
   /**
-   * @param {object} network as `Network`.
+   * @param {object} medium as `Pictures` or `Sounds`.
    * @param {string[]} labels
    * @param {{weights: Float32Array, bias: Float32Array, temperature: number}} head as `learned` gives it.
    * @param {Object<string, number>} examples how many of each label.
    */
-  constructor(network, labels, head, examples) {
-    this.network = network;
+  constructor(medium, labels, head, examples) {
+    this.medium = medium;
     this.labels = labels;
     this.head = head;
     this.examples = examples;
@@ -33,35 +32,47 @@ export class Taught {
     return shares(found, labels);
   }
 
-  /** The row of a picture, as `predict --json` has it. */
-  async row(picture) {
-    return KINDS.probabilities.row(this.scores(await this.network.features(picture)), this.facts);
+  /** The row of an example, as `predict --json` has it. */
+  async row(example) {
+    const { scores } = await this.medium.answer(example, (features) => this.scores(features));
+    return this.rowOf(scores);
   }
 
-  /** The ONNX file: raw pictures in, probabilities out, labels inside. @returns {Promise<Uint8Array>} */
+  /** The row of scores. */
+  rowOf(scores) {
+    return KINDS.probabilities.row(scores, this.facts);
+  }
+
+  /** The ONNX file: raw pictures or sounds in, probabilities out, labels inside. @returns {Promise<Uint8Array>} */
   async file() {
-    const { network, side, input } = this.network.facts;
-    const details = { network, side, temperature: this.head.temperature, examples: this.examples, taught: "in a page" };
-    const description = { app: "transfer", kind: "probabilities", labels: this.labels, input, details };
+    const { app, details, network } = this.medium;
+    const own = { temperature: this.head.temperature, examples: this.examples, taught: "in a page" };
+    const description = {
+      app,
+      kind: "probabilities",
+      labels: this.labels,
+      input: network.facts.input,
+      details: { network: network.facts.network, ...details, ...own },
+    };
     const { weights, bias } = this.head;
-    return withHead(await this.network.bytes(), { features: "features", weights, bias, description });
+    return withHead(await network.bytes(), { features: "features", weights, bias, description });
   }
 
   /**
    * How far the file's answers, read anew by the runtime, are from the page's.
    * @param {Uint8Array} file
-   * @param {(() => Promise<object>)[]} pictures give raw pictures.
+   * @param {(() => Promise<object>)[]} examples give raw ones.
    * @returns {Promise<number>} the greatest difference of a score.
    */
-  async apart(file, pictures) {
+  async apart(file, examples) {
     const asker = new Asker(file);
     let most = 0;
     try {
-      for (const picture of pictures) {
-        const given = await picture();
-        const { outputs } = await asker.run([rawOf(given)], ["output_0"]);
-        const own = this.scores(await this.network.features(given));
-        most = Math.max(most, KINDS.probabilities.difference(outputs.output_0.data, own));
+      for (const read of examples) {
+        const example = await read();
+        const { outputs } = await asker.run([this.medium.tensor(example)], ["output_0"]);
+        const { scores } = await this.medium.answer(example, (features) => this.scores(features));
+        most = Math.max(most, KINDS.probabilities.difference(outputs.output_0.data, scores));
       }
     } finally {
       asker.cancel();

@@ -75,49 +75,13 @@ def opened(page_folder, served, open_page) -> Callable[..., object]:
     return ready
 
 
-def fill(page, classes: dict[str, list[Path]]) -> None:
-    """Make a card for each class, with its files."""
-    for place, (name, files) in enumerate(classes.items()):
-        if place >= page.locator(".class").count():
-            page.click("#create")
-        card = page.locator(".class").nth(place)
-        card.locator("input:not([type])").fill(name)
-        card.locator("input[type=file]").first.set_input_files([str(file) for file in files])
-    for place, files in enumerate(classes.values()):
-        page.wait_for_selector(f".class:nth-child({place + 1}) .count:has-text('{len(files)} ex')", timeout=PATIENCE_MS)
-
-
-def teach(page) -> str:
-    """Teach, and what the page says then."""
-    before = page.evaluate("document.documentElement.dataset.taught ?? '0'")
-    page.click("#teach")
-    page.wait_for_selector(f"html[data-taught='{int(before) + 1}']", timeout=PATIENCE_MS)
-    return page.locator("#lesson").inner_text()
-
-
-def tried(page, files: list[Path]) -> list[dict]:
-    """The page's answers to files."""
-    page.set_input_files("#files", [str(file) for file in files])
-    page.wait_for_selector(f"#table tbody tr:nth-child({len(files)})", timeout=PATIENCE_MS)
-    with page.expect_download() as download:
-        page.click("#as-json")
-    return json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
-
-
-def kept(page, out: Path) -> Path:
-    """The file that the page gives, proved."""
-    with page.expect_download(timeout=PATIENCE_MS) as download:
-        page.click("#keep")
-    assert page.locator("#proof").inner_text().startswith("✓ Proved")
-    shutil.copyfile(download.value.path(), out)
-    return out
-
-
 def scores(row: dict) -> dict[str, float]:
     return {entry["label"]: entry["score"] for entry in row["top"]}
 
 
-def test_photographs_are_told_apart_and_the_file_answers_as_the_page(photos, opened, tmp_path, run_command, capsys):
+def test_photographs_are_told_apart_and_the_file_answers_as_the_page(
+    photos, opened, tmp_path, run_command, capsys, fill, teach, tried, kept
+):
     page = opened()
     fill(page, {name: files[:LEARNED] for name, files in photos.items()})
     lesson = teach(page)
@@ -137,7 +101,9 @@ def test_photographs_are_told_apart_and_the_file_answers_as_the_page(photos, ope
     assert max(apart) <= 1e-5
 
 
-def test_a_small_lesson_is_kept_as_a_file_that_runs_outside(few, opened, tmp_path, run_command):
+def test_a_small_lesson_is_kept_as_a_file_that_runs_outside(
+    few, opened, tmp_path, run_command, fill, teach, tried, kept
+):
     page = opened()
     fill(page, few)
     assert "24 of 24" in teach(page)
@@ -169,7 +135,7 @@ def test_what_is_missing_is_said_before_anything_is_learned(few, opened):
     assert not page.is_visible("#try")
 
 
-def test_equal_pictures_are_no_proof_of_what_was_learned(few, opened):
+def test_equal_pictures_are_no_proof_of_what_was_learned(few, opened, fill, teach):
     page = opened()
     fill(page, {"cat": few["cat"][:1] * 6, "noise": few["noise"][:6]})
     assert "too few examples to measure" in teach(page)
@@ -202,7 +168,7 @@ def test_pictures_come_from_the_camera_while_a_button_is_held_by_keyboard(opened
     assert card.locator(".examples li").count() == before - 1
 
 
-def test_a_folder_of_folders_makes_a_class_of_each_and_a_picture_in_two_is_told(few, opened, tmp_path):
+def test_a_folder_of_folders_makes_a_class_of_each_and_a_picture_in_two_is_told(few, opened, tmp_path, teach):
     for name in ("noise", "paper"):
         (tmp_path / "all" / name).mkdir(parents=True)
         for file in few["noise" if name == "noise" else "digit"][:6]:
@@ -216,7 +182,7 @@ def test_a_folder_of_folders_makes_a_class_of_each_and_a_picture_in_two_is_told(
     assert "one picture is in two classes" in teach(page)
 
 
-def test_the_page_is_used_by_keyboard_alone(few, opened):
+def test_the_page_is_used_by_keyboard_alone(few, opened, tab_to):
     page = opened()
     given = iter([few["cat"], few["noise"], few["cat"][:1]])
     page.on("filechooser", lambda chooser: chooser.set_files([str(file) for file in next(given)]))
@@ -242,15 +208,6 @@ def test_the_page_is_used_by_keyboard_alone(few, opened):
     assert download.value.suggested_filename == "taught.onnx"
 
 
-def tab_to(page, selector: str, most: int = 80) -> None:
-    """Press Tab until an element has the focus."""
-    for _ in range(most):
-        page.keyboard.press("Tab")
-        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
-            return
-    pytest.fail(f"{selector} cannot be reached by the keyboard")
-
-
 def test_the_command_writes_the_page(tmp_path, run_command, served, open_page):
     done = run_command("transfer", "export", "--format", "web", "--out", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
@@ -261,7 +218,7 @@ def test_the_command_writes_the_page(tmp_path, run_command, served, open_page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 768, 1440])
-def test_nothing_stands_in_the_way_of_a_screen_reader(width, scheme, few, opened, tmp_path):
+def test_nothing_stands_in_the_way_of_a_screen_reader(width, scheme, few, opened, tmp_path, fill, teach, tried):
     from axe_playwright_python.sync_playwright import Axe
 
     page = opened(viewport={"width": width, "height": 900}, color_scheme=scheme)

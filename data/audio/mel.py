@@ -21,6 +21,7 @@ from convmedia.data.storage.errors import InputError
 
 LEAST_POWER = 1e-10
 """Powers below this are taken for it, -100 dB, as `librosa.power_to_db` does."""
+TOGETHER = 2  # windows
 
 
 @dataclass(frozen=True)
@@ -116,37 +117,45 @@ class Spectrum:
     def _decibels(self, windows):
         import tensorflow as tf
 
-        if self.fft_samples % self.hop_samples == 0:
-            return self._logarithm(self._of_rows(windows))
-        return self._logarithm(tf.reshape(self._mel(self._framed(windows)), (tf.shape(windows)[0], -1, self.bands)))
+        # A few windows at a time: what lies between frames and bands stays in the processor's cache.
+        number, samples = tf.shape(windows)[0], tf.shape(windows)[1]
+        filled = tf.pad(windows, [[0, -number % TOGETHER], [0, 0]])
+        parts = tf.reshape(filled, (-1, TOGETHER, samples))
+        power = tf.map_fn(self._mel, parts, fn_output_signature=tf.float32)
+        return self._logarithm(tf.reshape(power, (-1, 1 + samples // self.hop_samples, self.bands))[:number])
 
-    def _mel(self, frames):
-        """Mel powers (frames of all windows, bands) of frames (..., fft_samples)."""
+    def _mel(self, windows):
+        """Mel powers (n, frames, bands) of windows (n, samples)."""
         import tensorflow as tf
 
-        length = self.fft_samples
+        length, number = self.fft_samples, tf.shape(windows)[0]
+        whole = length % self.hop_samples == 0
+        frames = self._rows(windows) if whole else self._framed(windows)
         spectra = tf.signal.rfft(frames * tf.constant(hann(length)))
         power = tf.math.real(spectra) ** 2 + tf.math.imag(spectra) ** 2
         # One matrix product of all frames is faster than tf.tensordot.
-        return tf.matmul(tf.reshape(power, (-1, length // 2 + 1)), tf.constant(self.bank))
+        mel = tf.matmul(tf.reshape(power, (-1, length // 2 + 1)), tf.constant(self.bank))
+        if not whole:
+            return tf.reshape(mel, (number, -1, self.bands))
+        # What is put in order is the bands, which are few.
+        ordered = tf.transpose(tf.reshape(mel, (length // self.hop_samples, number, -1, self.bands)), (1, 2, 0, 3))
+        return tf.reshape(ordered, (number, -1, self.bands))[:, : 1 + tf.shape(windows)[1] // self.hop_samples]
 
-    def _of_rows(self, windows):
-        """Mel powers (n, frames, bands) where frames are a whole number of hops, without a copy of the frames.
+    def _rows(self, windows):
+        """Frames (fft_samples // hop_samples, n, rows, fft_samples) where they are a whole number of hops: frame i of a
+        window is at [i % ways, :, i // ways], and some at the end are beyond the last.
 
         Every `ways`-th frame begins where the one before it ends: these are the rows of a waveform cut at multiples of
-        a frame's length. What is put in order is the bands, which are few.
+        a frame's length.
         """
         import tensorflow as tf
 
         length, hop = self.fft_samples, self.hop_samples
-        samples, ways = tf.shape(windows)[1], length // hop
-        frames = 1 + samples // hop
-        rows = (frames + ways - 1) // ways
+        number, samples = tf.unstack(tf.shape(windows))
+        rows = samples // hop // (length // hop) + 1
         padded = tf.pad(windows, [[0, 0], [length // 2, (rows + 1) * length - length // 2 - samples]])
-        starts = range(0, length, hop)
-        mels = [self._mel(tf.reshape(padded[:, at : at + rows * length], (-1, length))) for at in starts]
-        ordered = [tf.reshape(mel, (-1, rows, self.bands)) for mel in mels]
-        return tf.reshape(tf.stack(ordered, axis=2), (-1, rows * ways, self.bands))[:, :frames]
+        cuts = [padded[:, at : at + rows * length] for at in range(0, length, hop)]
+        return tf.reshape(tf.stack(cuts), (length // hop, number, rows, length))
 
     def _framed(self, windows):
         """Frames (n, frames, fft_samples), of pieces as long as a hop side by side: tf.signal.frame gathers each."""

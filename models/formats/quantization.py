@@ -258,7 +258,7 @@ def onnx_int8(source: Path, target: Path, batches: Batches, learned: Sequence[np
             return next(given, None)
 
     disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # its advice to prepare the file by another of its tools
+    logging.disable(logging.WARNING)  # its advice to prepare the file, as `_folded` has done
     try:
         quantization.quantize_static(
             folded,

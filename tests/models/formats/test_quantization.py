@@ -356,6 +356,44 @@ def test_depthwise_and_separable_kernels_are_found(tmp_path):
     assert list(onnx_kernels(tmp_path / "model.onnx")) == [8, 16, 16, 12, 2]
 
 
+def test_onnx_in_8_bits_answers_as_closely_as_litert_where_a_normalisation_evens_channels(tmp_path):
+    import onnx
+
+    keras.utils.set_random_seed(0)
+    spread = np.geomspace(0.01, 100, 16, dtype=np.float32)  # of the maps that the normalisation makes alike
+    depthwise = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False)
+    normalisation = keras.layers.BatchNormalization()
+    layers = [
+        keras.layers.Rescaling(1 / 64),
+        keras.layers.Conv2D(16, 3, padding="same", activation="relu6"),
+        depthwise,
+        normalisation,
+        keras.layers.ReLU(6),
+        keras.layers.Conv2D(8, 1, activation="relu6"),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(3, activation="softmax"),
+    ]
+    network = keras.Sequential([keras.Input((None, None, 3)), *layers])
+    depthwise.kernel.assign(depthwise.kernel * spread[:, None])
+    normalisation.moving_variance.assign(np.square(spread))
+    normalisation.beta.assign(np.full(16, 2.0))
+    model = assembly.assemble(network, app="transfer", labels=list("abc"), input=PICTURE, details={})
+    errors = {}
+    for name in ("litert", "onnx"):
+        path = tmp_path / name
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the converters' own
+            write = {"litert": writers.write_litert_int8, "onnx": writers.write_onnx_int8}[name]
+            write(model, path, lambda: iter([(picture[None],) for picture in EXAMPLES]))
+        run = runtimes.RUNTIMES[name](str(path))
+        apart = [run(picture[None]) - model(picture[None].astype("float32")) for picture in TESTED]
+        errors[name] = float(np.sqrt(np.mean(np.square(apart))))
+    assert 0 < errors["onnx"] < 1.5 * errors["litert"]
+    kinds = [node.op_type for node in onnx.load(tmp_path / "onnx").graph.node]
+    assert "Clip" not in kinds  # a map is brought to 8 bits once, cut off where its range ends
+    assert kinds.count("Mul") == 1  # of the preparation
+
+
 def test_examples_that_calibrate_do_not_measure():
     different = [np.full((2, 2, 3), level, np.uint8) for level in range(7)]
     calibrating, measuring = exporter.held_back([*different, *different[:3]])

@@ -56,8 +56,7 @@ class Kernel:
     @property
     def watched(self) -> bool:
         """Whether its inputs can be told apart, and are not too many."""
-        kinds = keras.layers.Conv1D | keras.layers.Conv2D | keras.layers.DepthwiseConv2D | keras.layers.Dense
-        plain = isinstance(self.layer, kinds)
+        plain = isinstance(self.layer, keras.layers.Conv1D | keras.layers.Conv2D | keras.layers.Dense)
         return plain and getattr(self.layer, "groups", 1) == 1 and self.rows.shape[1] <= MOST_INPUTS
 
 
@@ -92,8 +91,7 @@ def rounded(rows: np.ndarray, products: np.ndarray | None = None) -> np.ndarray:
 
     Args:
         rows: float (outputs, inputs).
-        products: float64 (inputs, inputs), or of each output (outputs, inputs, inputs), the mean of what pairs of
-            inputs multiply to; None rounds to the nearest.
+        products: float64 (inputs, inputs), the mean of what pairs of inputs multiply to; None rounds to the nearest.
 
     Returns:
         float32 (outputs, inputs).
@@ -104,22 +102,19 @@ def rounded(rows: np.ndarray, products: np.ndarray | None = None) -> np.ndarray:
     if products is None:
         return (np.round(left) * factor).astype(np.float32)
     top = np.abs(rows).argmax(axis=1)
-    square = np.diagonal(products, axis1=-2, axis2=-1).mean(-1)[..., None, None]
-    damped = products + np.eye(rows.shape[1]) * (DAMPING * square + np.finfo(np.float32).tiny)
-    # Upper: row k says how later inputs make up for input k.
-    made_up = np.linalg.cholesky(np.linalg.inv(damped)).swapaxes(-1, -2)
+    damped = products + np.eye(len(products)) * (DAMPING * np.diag(products).mean() + np.finfo(np.float32).tiny)
+    made_up = np.linalg.cholesky(np.linalg.inv(damped)).T  # upper: row k says how later inputs make up for input k
     whole = np.empty_like(left)
     for k in range(left.shape[1]):
         nearest = np.clip(np.round(left[:, k]), -GREATEST, GREATEST)
         whole[:, k] = np.where(top == k, np.round(rows[:, k] / factor[:, 0]), nearest)
-        error = (left[:, k] - whole[:, k]) / made_up[..., k, k]
-        left[:, k + 1 :] -= error[:, None] * made_up[..., k, k + 1 :]
+        error = (left[:, k] - whole[:, k]) / made_up[k, k]
+        left[:, k + 1 :] -= error[:, None] * made_up[k, k + 1 :]
     return (whole * factor).astype(np.float32)
 
 
 def products(model: keras.Model, batches: Batches, chosen: list[Kernel]) -> dict[int, np.ndarray]:
-    """What the inputs of each kernel multiply to on average: {id of its layer: float64 (inputs, inputs)}, of depthwise
-    ones (outputs, inputs, inputs)."""
+    """What the inputs of each kernel multiply to on average: {id of its layer: float64 (inputs, inputs)}."""
     rng = np.random.default_rng(0)
     each = -(-PLACES // sum(len(batch[0]) for batch in batches()))
     sums: dict[int, np.ndarray] = {}
@@ -127,13 +122,7 @@ def products(model: keras.Model, batches: Batches, chosen: list[Kernel]) -> dict
 
     def look(layer: keras.layers.Layer, inputs: Any) -> None:
         seen = places(layer, keras.ops.convert_to_numpy(inputs), each, rng)
-        if isinstance(layer, keras.layers.DepthwiseConv2D):
-            channels = seen.reshape(len(seen), -1, inputs.shape[-1]).transpose(2, 1, 0)
-            channels = np.repeat(channels, layer.depth_multiplier, axis=0)
-            found = channels @ channels.swapaxes(1, 2)
-        else:
-            found = seen.T @ seen
-        sums[id(layer)] = sums.get(id(layer), 0.0) + found.astype(np.float64)
+        sums[id(layer)] = sums.get(id(layer), 0.0) + (seen.T @ seen).astype(np.float64)
         counts[id(layer)] = counts.get(id(layer), 0) + len(seen)
 
     with watched_inputs([kernel.layer for kernel in chosen], look):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -49,20 +50,48 @@ def __getattr__(name: str) -> Any:
 
 
 class _Registering(MetaPathFinder):
-    """Registers the layers as soon as Keras, or a module of this package that needs it, is looked for. TensorFlow looks
-    for Keras while it is not complete itself; so where it is looked for, it is completed first."""
+    """Registers the layers as soon as Keras, or a module of this package that needs it, is looked for; where TensorFlow
+    is loaded, when that is complete, as it looks for Keras before."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if name == "tensorflow":
+            return self._tensorflow()
         ours = name.startswith(f"{__name__}.") and name.removeprefix(f"{__name__}.") not in WITHOUT_KERAS
-        if name not in ("keras", "tensorflow") and not ours:
+        if name != "keras" and not ours:
             return None
         sys.meta_path.remove(self)
-        if name == "tensorflow":
-            import_module(name)
         import_module("convmedia.models.registered")
         return ModuleSpec(name, _Loaded(sys.modules[name])) if name in sys.modules else None
+
+    def _tensorflow(self) -> ModuleSpec | None:
+        sys.meta_path.remove(self)
+        try:
+            spec = find_spec("tensorflow")
+        finally:
+            sys.meta_path.insert(0, self)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Completed(spec.loader, self)
+        return spec
+
+
+class _Completed(Loader):
+    """Registers the layers when a module is complete, and not meanwhile."""
+
+    def __init__(self, loader: Loader, finder: MetaPathFinder):
+        self.loader, self.finder = loader, finder
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__ is not None:
+            module.__spec__.loader = self.loader
+        module.__loader__ = self.loader
+        sys.meta_path.remove(self.finder)
+        self.loader.exec_module(module)
+        import_module("convmedia.models.registered")
 
 
 class _Loaded(Loader):

@@ -19,8 +19,6 @@ KIND, EDITION = "page-features", 1
 
 NETWORK = "efficientnet-lite0"
 SOUNDS = WEIGHTS / "audio.keras"
-
-
 WHAT = "A page that learns"
 
 

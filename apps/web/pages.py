@@ -98,7 +98,8 @@ def title_of(task: Task, predictor: "FilePredictor") -> str:
     """The heading of a page: what is asked, where there are few labels to choose from."""
     labels = predictor.labels or []
     if predictor.kind.name == "probabilities" and 2 <= len(labels) <= LISTED:
-        return f"{', '.join(labels[:-1])} or {labels[-1]}?".capitalize()
+        asked = f"{', '.join(labels[:-1])} or {labels[-1]}?"
+        return asked[:1].upper() + asked[1:]
     return task.title or task.name
 
 

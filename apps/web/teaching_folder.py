@@ -1,6 +1,6 @@
 """The folder of a page that learns classes from examples in the visitor's browser.
 
-index.html, or teach.html beside the page of a model     what visitors open
+index.html              what visitors open
 page/                   its modules and its style
 runtime/                ONNX Runtime Web
 features/               features.onnx, and features.json: what the page is told of it
@@ -48,7 +48,7 @@ def write(
     try:
         runtime.copy(beside / "runtime", False, progress)
         shutil.copytree(PAGE, beside / "page", ignore=shutil.ignore_patterns("*.html"))
-        facts = add(beside, "index.html", kind, network)
+        facts = _add(beside, kind, network)
         shutil.rmtree(folder, ignore_errors=True)
         beside.replace(folder)
     finally:
@@ -57,22 +57,10 @@ def write(
     return {"bytes": size, "runtime": f"onnxruntime-web {runtime.VERSION}", "network": facts["network"]}
 
 
-def add(folder: Path, name: str, kind: str, network: Path) -> dict[str, Any]:
-    """Put the page into a folder that has `page/` and `runtime/`.
-
-    Args:
-        name: of the page.
-        kind: of the examples.
-        network: the file of features.
-
-    Returns:
-        What `features/features.json` says.
-    """
+def _add(folder: Path, kind: str, network: Path) -> dict[str, Any]:
+    """Put features and page into a folder that has `page/` and `runtime/`; gives what `features/features.json` says."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    shutil.copytree(
-        PAGE / "teach", folder / "page" / "teach", ignore=shutil.ignore_patterns("*.html"), dirs_exist_ok=True
-    )
     content = network.read_bytes()
     facts = {
         **(_of_pictures() if kind == "image" else _of_sounds()),
@@ -84,7 +72,7 @@ def add(folder: Path, name: str, kind: str, network: Path) -> dict[str, Any]:
     (folder / MARK).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     environment = Environment(loader=FileSystemLoader(PAGE / "teach"), autoescape=True, undefined=StrictUndefined)
     html = environment.get_template("teach.html").render(sound=kind == "sound")
-    (folder / name).write_text(html, encoding="utf-8")
+    (folder / "index.html").write_text(html, encoding="utf-8")
     return facts
 
 

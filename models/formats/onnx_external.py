@@ -6,7 +6,7 @@ https://github.com/onnx/onnx/blob/main/docs/ExternalData.md
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,14 +76,11 @@ def whole(file: Path) -> bytes:
         ValueError: no ONNX file, or it names a place outside its folder.
         OSError: a file that it names cannot be read.
     """
-    content = file.read_bytes()
-    if not any(True for _ in _external(content)):
-        return content
     return b"".join(
         onnx_bytes.field(onnx_bytes.GRAPH, _graph_with_numbers(value, file.parent))
         if number == onnx_bytes.GRAPH and value is not None
         else as_is
-        for number, value, as_is in onnx_bytes.parts(content)
+        for number, value, as_is in onnx_bytes.parts(file.read_bytes())
     )
 
 
@@ -92,14 +89,6 @@ def _graph_with_numbers(graph: bytes, folder: Path) -> bytes:
         _with_numbers(value, folder) if number == INITIALIZER and value is not None else as_is
         for number, value, as_is in onnx_bytes.parts(graph)
     )
-
-
-def _external(content: bytes) -> Iterator[bytes]:
-    """The tensors of a file that stand elsewhere."""
-    for number, graph in onnx_bytes.fields(content):
-        for field, tensor in onnx_bytes.fields(graph) if number == onnx_bytes.GRAPH else ():
-            if field == INITIALIZER and any(one == EXTERNAL_DATA for one, _ in onnx_bytes.fields(tensor)):
-                yield tensor
 
 
 def _with_numbers(tensor: bytes, folder: Path) -> bytes:

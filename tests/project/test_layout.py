@@ -424,6 +424,16 @@ assert not missing, missing
     assert result.returncode == 0, result.stderr
 
 
+def test_asking_whether_tensorflow_is_installed_loads_nothing():
+    code = """
+import sys, convmedia.models
+from importlib.util import find_spec
+assert find_spec("tensorflow")
+assert not {"tensorflow", "keras"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_networks_are_built_on_another_backend(backend):
     if find_spec(backend) is None:

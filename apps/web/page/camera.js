@@ -22,7 +22,12 @@ export function camera(answer, failed) {
     at("camera").textContent = "Camera";
   };
   const on = async () => {
-    stream = await opened();
+    at("camera").disabled = true; // people are asked whether they allow it
+    try {
+      stream = await opened();
+    } finally {
+      at("camera").disabled = false;
+    }
     at("camera").setAttribute("aria-pressed", "true");
     at("camera").textContent = "Stop the camera";
     at("camera-box").hidden = false;
@@ -34,13 +39,14 @@ export function camera(answer, failed) {
     }
   };
   at("camera").addEventListener("click", () => {
-    if (stream) off();
-    else {
-      on().catch((error) => {
-        off();
-        failed(error);
-      });
+    if (stream) {
+      off();
+      return;
     }
+    on().catch((error) => {
+      off();
+      failed(error);
+    });
   });
   return off;
 }

@@ -51,15 +51,16 @@ export class Model {
    * @param {Float32Array|Uint8Array} data (height, width, 3) in 0..255, or samples in -1..1.
    * @param {number[]} dims its shape, with the batch.
    * @param {boolean} withSeen whether also the picture that the network saw.
+   * @param {?Float32Array} shares of further inputs, such as styles; null takes all alike.
    * @returns {Promise<{values: Float32Array, dims: number[], seen: object|null, ms: number}>}
    */
-  async answer(data, dims, withSeen = false) {
+  async answer(data, dims, withSeen = false, shares = this.weights) {
     if (!this.output) await this.ready();
     const type = dims.length === 4 ? this.facts.takes : "float32";
     const raw = type === "uint8" ? Uint8Array.from(data) : Float32Array.from(data);
     const others = this.facts.beside.map((values) => {
-      const shares = this.weights?.slice() ?? new Float32Array(values).fill(1 / values);
-      return { type: "float32", data: shares, dims: [1, values] };
+      const given = shares?.slice() ?? new Float32Array(values).fill(1 / values);
+      return { type: "float32", data: given, dims: [1, values] };
     });
     const seen = withSeen && this.facts.seen;
     const wanted = seen ? [this.output, seen] : [this.output];

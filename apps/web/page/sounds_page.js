@@ -4,8 +4,9 @@ import { at, bars, element, figure } from "./elements.js";
 import { nameOf } from "./sources.js";
 import { read } from "./sound/files.js";
 import { Listener } from "./sound/listening.js";
-import { play, start } from "./sound/recorder.js";
+import { joined, play, start } from "./sound/recorder.js";
 import { resample } from "./sound/resampling.js";
+import { audible } from "./sound/silence.js";
 import { describe, draw } from "./sound/spectrogram.js";
 import { show } from "./views.js";
 
@@ -138,8 +139,8 @@ export function heardNow(listener, told, rate) {
     since = 0;
     try {
       const newest = resample(joined(kept), from, rate).slice(-listener.size);
-      const [scores] = await listener.answer([newest]);
-      told(newest, scores);
+      if (audible(newest, rate)) told(newest, (await listener.answer([newest]))[0]);
+      else show("Nothing is to be heard.", []);
     } finally {
       busy = false;
     }
@@ -150,22 +151,12 @@ export function heardNow(listener, told, rate) {
     async () => {
       kept = [];
       let from = 0; // Hz, known when the microphone has begun
-      const recorder = await start({ onBlock: (samples) => from && block(samples, from) });
+      const recorder = await start({ onBlock: (samples) => from && block(samples, from), keep: false });
       from = Math.round(recorder.rate);
       return recorder;
     },
     (recorder) => recorder.stop(),
   );
-}
-
-function joined(parts) {
-  const all = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
-  let place = 0;
-  for (const part of parts) {
-    all.set(part, place);
-    place += part.length;
-  }
-  return all;
 }
 
 /** A button that begins something, and ends it when it is pressed again. */

@@ -74,7 +74,13 @@ async function answer(inputs, wanted) {
   return { outputs, ms };
 }
 
-self.onmessage = async ({ data: { id, load: asked, inputs, wanted } }) => {
+let turn = Promise.resolve(); // a session answers one question at a time
+
+self.onmessage = ({ data }) => {
+  turn = turn.then(() => settle(data));
+};
+
+async function settle({ id, load: asked, inputs, wanted }) {
   try {
     const result = asked ? await load(id, asked) : await answer(inputs, wanted);
     self.postMessage(
@@ -84,4 +90,4 @@ self.onmessage = async ({ data: { id, load: asked, inputs, wanted } }) => {
   } catch (error) {
     self.postMessage({ id, error: String(error?.message || error) });
   }
-};
+}

@@ -134,3 +134,30 @@ def open_page(browser) -> Iterator[Callable[..., object]]:
     for watched in opened:
         watched.page.context.close()
     assert [fault for watched in opened for fault in watched.faults] == []
+
+
+@pytest.fixture
+def faults_for_readers() -> Callable[..., list[tuple[str, str]]]:
+    """What axe finds on a page that a screen reader stumbles over: rule, and the first element."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    axe = Axe()
+
+    def found(page) -> list[tuple[str, str]]:
+        return [(one["id"], one["nodes"][0]["html"]) for one in axe.run(page).response["violations"]]
+
+    return found
+
+
+@pytest.fixture
+def tab_to() -> Callable[..., None]:
+    """Press Tab until an element has the focus, and say where it cannot be reached."""
+
+    def press(page, selector: str, most: int = 80) -> None:
+        for _ in range(most):
+            page.keyboard.press("Tab")
+            if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+                return
+        pytest.fail(f"{selector} cannot be reached by the keyboard")
+
+    return press

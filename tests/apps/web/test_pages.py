@@ -6,13 +6,19 @@ import re
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from convmedia.apps.web import pages
 from convmedia.data import samples
 from convmedia.data.images import decoding
+from convmedia.models.answer import PICTURE
+from convmedia.models.networks.stylization import painter
+from convmedia.models.saving.assembly import assemble
+from convmedia.models.saving.files import save
 
 CLASSIFIERS = {"mnist": ("seven.jpg", "two.jpg", "five.jpg", "four.png"), "cats-vs-dogs": ("cat.jpg",)}
 PICTURES = {
@@ -190,6 +196,68 @@ def test_the_cameras_frames_are_answered_until_it_is_stopped(page_of, served, op
     page.click("#camera")
     assert page.locator("#camera").get_attribute("aria-pressed") == "false"
     assert page.evaluate("document.getElementById('video').srcObject === null")
+
+
+def test_a_second_press_while_people_are_asked_opens_no_second_camera(page_of, served, open_page):
+    page = open_page(f"{served(page_of('cats-vs-dogs'))}/", permissions=["camera"])
+    proved(page)
+    page.evaluate("""() => {
+      const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      window.streams = [];
+      navigator.mediaDevices.getUserMedia = async (asked) => {
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        window.streams.push(await open(asked));
+        return window.streams.at(-1);
+      };
+      document.getElementById("camera").click();
+      document.getElementById("camera").click();
+    }""")
+    page.wait_for_selector("#camera[aria-pressed=true]:enabled", timeout=PATIENCE_MS)
+    page.click("#camera")
+    page.wait_for_timeout(500)
+    states = page.evaluate("window.streams.map((stream) => stream.getTracks().map((track) => track.readyState))")
+    assert states == [["ended"]]
+
+
+def test_a_page_of_two_styles_proves_itself_whatever_the_sliders_say(tmp_path, run_command, served, open_page):
+    network, rng = painter(4, blocks=1, styles=2), np.random.default_rng(0)
+    network.set_weights([one + rng.normal(0, 0.3, one.shape) for one in network.get_weights()])
+    details = {"styles": ["one", "two"]}
+    model = assemble(network, app="style-transfer", labels=None, input=PICTURE, details=details, beside={"style": 2})
+    save(model, tmp_path / "two.keras")
+    made = ("--model", tmp_path / "two.keras", "--format", "web", "--out", tmp_path / "out")
+    done = run_command("style-transfer", "export", *made)
+    assert done.returncode == 0, done.stderr
+    page = open_page(f"{served(tmp_path / 'out' / 'web')}/")
+    assert proved(page).startswith("✓ Proved")
+
+
+@pytest.mark.slow
+def test_two_questions_at_once_are_answered_by_a_graphics_processor(page_of, served, with_graphics):
+    page = with_graphics.new_page()
+    page.goto(f"{served(page_of('super-resolution'))}/")
+    page.wait_for_selector("html[data-engine]", timeout=5 * PATIENCE_MS)
+    sizes = page.evaluate("""async () => {
+      const { Asker } = await import("./page/asker.js");
+      const facts = await (await fetch("model/model.json")).json();
+      const asker = new Asker(facts.file.name, null, "webgpu");
+      const { outputs } = await asker.ready();
+      const one = () =>
+        asker.run([{ type: facts.takes, data: new Float32Array(3 * 32 * 32), dims: [1, 32, 32, 3] }], outputs);
+      const late = new Promise((resolve) => setTimeout(() => resolve([]), 60000));
+      const found = await Promise.race([Promise.all([one(), one()]), late]);
+      return found.map((answer) => answer.outputs[outputs[0]].data.length);
+    }""")
+    assert sizes == [3 * 64 * 64] * 2
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("labels", "title"), [(["CT scan", "MRI"], "CT scan or MRI?"), (["cat", "dog", "iPad"], "Cat, dog or iPad?")]
+)
+def test_a_title_keeps_labels_as_they_are_written(labels, title):
+    asked = SimpleNamespace(labels=labels, kind=SimpleNamespace(name="probabilities"))
+    assert pages.title_of(SimpleNamespace(title="", name="transfer"), asked) == title
 
 
 @pytest.mark.slow

@@ -78,3 +78,16 @@ def test_what_the_microphone_hears_is_answered_live(page_of, served, open_page):
     page.click("#live")
     page.wait_for_selector("#live[aria-pressed=false]:not(:disabled)", timeout=PATIENCE_MS)
     assert page.locator("#rows").is_hidden()  # live answers are no rows
+
+
+def test_in_silence_no_label_is_named(page_of, served, open_page):
+    silent = (
+        "navigator.mediaDevices.getUserMedia = async () => new AudioContext().createMediaStreamDestination().stream"
+    )
+    page = open_page(f"{served(page_of('audio'))}/")
+    page.wait_for_selector("html[data-proof=good]", timeout=PATIENCE_MS)
+    page.evaluate(f"navigator.mediaDevices.getUserMedia = {silent}")
+    page.click("#live")
+    page.wait_for_selector("#said:has-text('Nothing is to be heard.')", timeout=PATIENCE_MS)
+    assert page.locator("#shown .bars li").count() == 0
+    page.click("#live")

@@ -95,40 +95,32 @@ function every(values, { width, height }, step) {
 /** What light that changes evenly over the picture, a plane, does not explain: (height, width, 3). */
 function withoutLight({ data, width, height }) {
   const residual = new Float32Array(data.length);
-  const [down, across] = [places(height), places(width)];
   for (let channel = 0; channel < 3; channel++) {
     let sum = 0;
     for (let at = channel; at < data.length; at += 3) sum += data[at];
     const mean = Math.fround(sum / (width * height));
     for (let at = channel; at < data.length; at += 3) residual[at] = data[at] - mean;
-    if (height > 1) {
-      let slope = 0;
-      for (let y = 0, at = channel; y < height; y++) {
-        for (let x = 0; x < width; x++, at += 3) slope += down[y] * residual[at];
-      }
-      const squares = squared(down);
-      for (let y = 0, at = channel; y < height; y++) {
-        const light = (down[y] * slope) / width / squares;
-        for (let x = 0; x < width; x++, at += 3) residual[at] -= light;
-      }
-    }
-    if (width > 1) {
-      let slope = 0;
-      for (let y = 0, at = channel; y < height; y++) {
-        for (let x = 0; x < width; x++, at += 3) slope += across[x] * residual[at];
-      }
-      const squares = squared(across);
-      for (let y = 0, at = channel; y < height; y++) {
-        for (let x = 0; x < width; x++, at += 3) residual[at] -= (across[x] * slope) / height / squares;
-      }
-    }
+    level(residual, channel, width, height, true);
+    level(residual, channel, width, height, false);
   }
   return residual;
 }
 
-function squared(place) {
-  const sum = place.reduce((all, value) => all + value * value, 0);
-  return Math.max(sum, 1e-9);
+/** Take from a channel, in place, what changes evenly down the picture, or across it. */
+function level(residual, channel, width, height, down) {
+  const [length, lines] = down ? [height, width] : [width, height];
+  if (length === 1) return;
+  const place = places(length);
+  const squares = place.reduce((sum, value) => sum + value * value, 0);
+  let slope = 0;
+  for (let y = 0, at = channel; y < height; y++) {
+    for (let x = 0; x < width; x++, at += 3) slope += place[down ? y : x] * residual[at];
+  }
+  for (let y = 0, at = channel; y < height; y++) {
+    for (let x = 0; x < width; x++, at += 3) {
+      residual[at] -= (place[down ? y : x] * slope) / lines / Math.max(squares, 1e-9);
+    }
+  }
 }
 
 /** Of each line, where it lies between the first, -1, and the last, 1: their sum is 0. */

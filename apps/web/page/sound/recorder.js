@@ -100,7 +100,8 @@ export async function play(samples, rate, { from = 0, to = null } = {}) {
   return { ended, stop: () => source.stop() };
 }
 
-function joined(blocks) {
+/** Blocks one after the other. @param {Float32Array[]} blocks @returns {Float32Array} */
+export function joined(blocks) {
   const all = new Float32Array(blocks.reduce((sum, block) => sum + block.length, 0));
   let at = 0;
   for (const block of blocks) {

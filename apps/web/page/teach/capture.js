@@ -52,6 +52,7 @@ export function capture(box, toggle, source, failed) {
     }
     current?.();
     current = off;
+    toggle.disabled = true; // people are asked whether they allow it
     try {
       await source.open();
       if (current !== off) {
@@ -66,6 +67,8 @@ export function capture(box, toggle, source, failed) {
     } catch (error) {
       off();
       failed(error);
+    } finally {
+      toggle.disabled = false;
     }
   });
   return off;

@@ -25,7 +25,7 @@ export class Card {
     this.input.addEventListener("input", () => classes.changed());
     this.count = element("p", { class: "note count" });
     this.list = element("ul", { class: "examples" });
-    const files = chooser({ accept: classes.medium.accept, multiple: true });
+    const files = chooser({ accept: document.getElementById("files").accept, multiple: true });
     const folder = chooser({ webkitdirectory: true, multiple: true });
     for (const one of [files, folder]) {
       one.addEventListener("change", () => {

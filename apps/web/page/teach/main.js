@@ -194,6 +194,7 @@ class Page {
     try {
       state("waiting", "Making the file, loading it again and comparing its answers with the page's ...");
       const { taught, proved } = this;
+      if (!proved.length) throw new Error("no example is left to try it on; add some and teach again");
       const file = await taught.file();
       const apart = await taught.apart(file, proved);
       const good = apart <= TOLERANCE;

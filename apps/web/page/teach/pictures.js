@@ -13,7 +13,6 @@ export class Pictures {
   constructor(network) {
     this.network = network;
     this.app = "transfer";
-    this.accept = "image/*";
     this.words = { single: "picture", many: "pictures", counted: "examples", drop: "Drop pictures here." };
     const { side } = network.facts;
     this.details = { side };

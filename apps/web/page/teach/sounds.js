@@ -3,7 +3,7 @@ import { element } from "../elements.js";
 import { nameOf } from "../sources.js";
 import { read } from "../sound/files.js";
 import { Cutter, Listener } from "../sound/listening.js";
-import { start } from "../sound/recorder.js";
+import { joined, start } from "../sound/recorder.js";
 import { resample } from "../sound/resampling.js";
 import { AT_LEAST, audible, energy } from "../sound/silence.js";
 import { heardNow, presented, recording } from "../sounds_page.js";
@@ -18,7 +18,6 @@ export class Sounds {
     this.network = network;
     this.rate = network.facts.input.sample_rate;
     this.app = "audio";
-    this.accept = "audio/*,.wav,.flac,.ogg,.mp3,.aiff,.aif";
     this.words = {
       single: "sound",
       many: "sounds",
@@ -109,12 +108,7 @@ export class Sounds {
       held = null;
       clearTimeout(timer);
       const from = Math.round(recorder?.rate ?? 0);
-      const samples = new Float32Array(blocks.reduce((sum, block) => sum + block.length, 0));
-      let place = 0;
-      for (const block of blocks) {
-        samples.set(block, place);
-        place += block.length;
-      }
+      const samples = joined(blocks);
       if (samples.length >= LEAST_SECONDS * from && from) given(resample(samples, from, this.rate));
     };
     const onBlock = (block) => {

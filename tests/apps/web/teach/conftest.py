@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 
 PATIENCE_MS = 240_000
@@ -75,15 +76,33 @@ def kept() -> Callable[..., Path]:
 
 
 @pytest.fixture
-def tab_to() -> Callable[..., None]:
-    """Press Tab until an element has the focus."""
+def opened(page_folder, served, open_page) -> Callable[..., object]:
+    """Opens the page, and waits until it is ready."""
 
-    def step(page, selector: str, most: int = 80) -> None:
-        """Press Tab until an element has the focus."""
-        for _ in range(most):
-            page.keyboard.press("Tab")
-            if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
-                return
-        pytest.fail(f"{selector} cannot be reached by the keyboard")
+    def ready(**options):
+        page = open_page(f"{served(page_folder)}/", **options)
+        page.wait_for_selector("html[data-ready]", timeout=PATIENCE_MS)
+        return page
 
-    return step
+    return ready
+
+
+@pytest.fixture
+def agreement(tried, kept, run_command, tmp_path) -> Callable[..., tuple[int, float]]:
+    """Of other files, {file: class}: how many a taught page answers right, and the greatest difference of a score to
+    what the command answers with the file that the page gives."""
+
+    def scores(row: dict) -> dict[str, float]:
+        return {entry["label"]: entry["score"] for entry in row["top"]}
+
+    def measured(page, others: dict[Path, str], app: str) -> tuple[int, float]:
+        rows = tried(page, list(others))
+        model = kept(page, tmp_path / "taught.onnx")
+        onnx.checker.check_model(onnx.load(model), full_check=True)
+        done = run_command(app, "predict", *others, "--model", model, "--top", 3, "--json")
+        assert done.returncode == 0, done.stderr
+        pairs = zip(map(scores, rows), map(scores, json.loads(done.stdout)), strict=True)
+        apart = max(abs(one[name] - other[name]) for one, other in pairs for name in set(others.values()))
+        return sum(row["label"] == name for row, name in zip(rows, others.values(), strict=True)), apart
+
+    return measured

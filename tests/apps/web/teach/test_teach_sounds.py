@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -57,42 +56,21 @@ def recorded() -> dict[str, list[Path]]:
     return {name: files[: LEARNED + TRIED] for name, files in own.items()}
 
 
-@pytest.fixture
-def opened(page_folder, served, open_page) -> Callable[..., object]:
-    """Opens the page, and waits until it is ready."""
-
-    def ready(**options):
-        page = open_page(f"{served(page_folder)}/", **options)
-        page.wait_for_selector("html[data-ready]", timeout=PATIENCE_MS)
-        return page
-
-    return ready
-
-
 def scores(row: dict) -> dict[str, float]:
     return {entry["label"]: entry["score"] for entry in row["top"]}
 
 
-def test_recordings_are_told_apart_and_the_file_answers_as_the_page(
-    recorded, opened, tmp_path, run_command, capsys, fill, teach, tried, kept
-):
+def test_recordings_are_told_apart_and_the_file_answers_as_the_page(recorded, opened, fill, teach, agreement, capsys):
     page = opened()
     fill(page, {name: files[:LEARNED] for name, files in recorded.items()})
     lesson = teach(page)
     others = {file: name for name, files in recorded.items() for file in files[LEARNED:]}
-    rows = tried(page, list(others))
-    right = sum(row["label"] == name for row, name in zip(rows, others.values(), strict=True))
-    model = kept(page, tmp_path / "taught.onnx")
-    onnx.checker.check_model(onnx.load(model), full_check=True)
-    done = run_command("audio", "predict", *others, "--model", model, "--top", 3, "--json")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    apart = [max(abs(scores(a)[name] - scores(b)[name]) for name in CLASSES) for a, b in zip(rows, found, strict=True)]
+    right, apart = agreement(page, others, "audio")
     with capsys.disabled():
-        print(f"\n{lesson}\n{right} of {len(rows)} others right; predict differs by {max(apart):.1e} at most")
+        print(f"\n{lesson}\n{right} of {len(others)} others right; predict differs by {apart:.1e} at most")
         print(page.locator("#proof").inner_text())
-    assert right > 0.9 * len(rows)
-    assert max(apart) <= 1e-3  # files of 44.1 kHz, which a browser resamples otherwise than soxr
+    assert right > 0.9 * len(others)
+    assert apart <= 1e-3  # files of 44.1 kHz, which a browser resamples otherwise than soxr
 
 
 def test_a_small_lesson_is_kept_as_a_file_that_runs_outside(few, opened, tmp_path, fill, teach, tried, kept):
@@ -175,9 +153,9 @@ def test_the_page_is_used_by_keyboard_alone(few, opened, tab_to):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (768, "light"), (1440, "dark")])
-def test_nothing_stands_in_the_way_of_a_screen_reader(width, scheme, few, opened, fill, teach, tried):
-    from axe_playwright_python.sync_playwright import Axe
-
+def test_nothing_stands_in_the_way_of_a_screen_reader(
+    width, scheme, few, opened, fill, teach, tried, faults_for_readers
+):
     page = opened(viewport={"width": width, "height": 900}, color_scheme=scheme, permissions=["microphone"])
     fill(page, few)
     teach(page)
@@ -185,11 +163,10 @@ def test_nothing_stands_in_the_way_of_a_screen_reader(width, scheme, few, opened
     page.locator(".class").first.get_by_role("button", name="Microphone").click()
     page.wait_for_selector(".capture button:enabled")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    found = Axe().run(page).response["violations"]
     shots = os.environ.get("CONVMEDIA_SHOTS")
     if shots:
         page.screenshot(path=f"{shots}/teach-sounds-{width}-{scheme}.png", full_page=True)
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+    assert faults_for_readers(page) == []
 
 
 def test_the_command_writes_the_page(tmp_path, run_command):
